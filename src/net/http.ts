@@ -1,0 +1,161 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import got, { RequestError, TimeoutError } from 'got';
+import { printable } from '../core/printable.ts';
+import type { Secret } from '../core/secret.ts';
+import type { TlsMaterial } from './tls.ts';
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Buffer;
+  /** Let go of the connection after the status line; `body` is then empty. */
+  readonly statusOnly?: boolean;
+}
+
+/** The other side answered, whatever it said. `body` is as it came, not decompressed. */
+export interface HttpAnswer {
+  readonly kind: 'answer';
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  /** From the start of the request to the answer's headers and to its last byte, milliseconds. */
+  readonly headersMs: number;
+  readonly elapsedMs: number;
+}
+
+/** No whole answer came. */
+export interface HttpFailure {
+  readonly kind: 'failure';
+  readonly reason: 'network' | 'timeout' | 'too_large' | 'proxy';
+  /** The system's or got's code, for example ECONNREFUSED. */
+  readonly code: string;
+  /** One printable line; names neither headers nor query. */
+  readonly detail: string;
+  readonly elapsedMs: number;
+}
+
+export interface HttpClient extends Disposable {
+  /** Asks once: no retry, no redirect, no decompression. @throws the reason of `signal`, and nothing else */
+  request(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer | HttpFailure>;
+}
+
+export interface HttpOptions {
+  /** One whole request, milliseconds. */
+  readonly timeoutMs: number;
+  /** Longest body to take, bytes as they come. */
+  readonly maxBodyBytes: number;
+  readonly userAgent: string;
+  readonly tls?: TlsMaterial | undefined;
+  /** The configured proxy; wins over the environment's. */
+  readonly proxy?: Secret | undefined;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** got behind a small door: answers and failures are values, and no error that carries headers leaves this file. */
+export function httpClient(options: HttpOptions): HttpClient {
+  const proxyEnv = proxyEnvironment(options);
+  const https = new HttpsAgent({ keepAlive: true, ...(proxyEnv && { proxyEnv }), ...options.tls?.secure });
+  const http = new HttpAgent({ keepAlive: true, ...(proxyEnv && { proxyEnv }) });
+  const client = got.extend({
+    retry: { limit: 0 },
+    followRedirect: false,
+    throwHttpErrors: false,
+    decompress: false,
+    responseType: 'buffer',
+    timeout: { request: options.timeoutMs },
+    agent: { https, http },
+    headers: { 'user-agent': options.userAgent },
+  });
+
+  return {
+    async request(request, signal) {
+      signal.throwIfAborted();
+      const own = new AbortController();
+      const relay = () => own.abort();
+      signal.addEventListener('abort', relay);
+      const started = performance.now();
+      const elapsed = () => performance.now() - started;
+      let tooLarge = false;
+      let headersMs = 0;
+      let early: { status: number; headers: IncomingHttpHeaders } | undefined;
+      try {
+        const pending = client(request.url, {
+          method: request.method,
+          headers: { ...request.headers },
+          ...(request.body !== undefined && { body: request.body }),
+          signal: own.signal,
+        });
+        pending.on('response', (response: { statusCode: number; headers: IncomingHttpHeaders }) => {
+          headersMs = elapsed();
+          if (request.statusOnly === true) {
+            early = { status: response.statusCode, headers: response.headers };
+            own.abort();
+          }
+        });
+        pending.on('downloadProgress', ({ transferred }: { transferred: number }) => {
+          if (transferred <= options.maxBodyBytes) return;
+          tooLarge = true;
+          own.abort();
+        });
+        const response = await pending;
+        const body = Buffer.isBuffer(response.body) ? response.body : Buffer.from(response.body as never);
+        return {
+          kind: 'answer',
+          status: response.statusCode,
+          headers: response.headers,
+          body,
+          headersMs,
+          elapsedMs: elapsed(),
+        };
+      } catch (error) {
+        signal.throwIfAborted();
+        if (early !== undefined)
+          return { kind: 'answer', ...early, body: Buffer.alloc(0), headersMs, elapsedMs: elapsed() };
+        if (tooLarge)
+          return {
+            kind: 'failure',
+            reason: 'too_large',
+            code: 'BODY_TOO_LARGE',
+            detail: `the answer is larger than ${options.maxBodyBytes} bytes`,
+            elapsedMs: elapsed(),
+          };
+        return { ...describe(error, options.timeoutMs), elapsedMs: elapsed() };
+      } finally {
+        signal.removeEventListener('abort', relay);
+      }
+    },
+    [Symbol.dispose]() {
+      https.destroy();
+      http.destroy();
+    },
+  };
+}
+
+function proxyEnvironment(options: HttpOptions): Record<string, string> | undefined {
+  const given = options.proxy?.reveal();
+  if (given !== undefined) return { HTTP_PROXY: given, HTTPS_PROXY: given };
+  const env = options.env ?? {};
+  const https = env['HTTPS_PROXY'] ?? env['https_proxy'];
+  if (https === undefined || https === '') return undefined;
+  const none = env['NO_PROXY'] ?? env['no_proxy'];
+  return { HTTPS_PROXY: https, ...(none !== undefined && { NO_PROXY: none }) };
+}
+
+function describe(error: unknown, timeoutMs: number): Omit<HttpFailure, 'elapsedMs'> {
+  if (!(error instanceof RequestError)) throw error;
+  const cause = (error.cause ?? {}) as { code?: unknown };
+  const code = String(error.code ?? cause.code ?? 'ERR_UNKNOWN');
+  if (error instanceof TimeoutError)
+    return {
+      kind: 'failure',
+      reason: 'timeout',
+      code,
+      detail: `no whole answer within ${timeoutMs} ms (${error.event})`,
+    };
+  // got appends "Request: GET https://…?query" to some messages; the query stays out.
+  const detail = printable(error.message.replace(/\?[^\s"']*/g, ''));
+  return { kind: 'failure', reason: code === 'ERR_PROXY_TUNNEL' ? 'proxy' : 'network', code, detail };
+}

@@ -1,0 +1,155 @@
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { Secret, SecretSource } from '../core/secret.ts';
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const sizes: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+};
+
+/** Milliseconds of `500ms 15s 5m 1h 1d`, or undefined. */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/.exec(text);
+  if (match === null) return undefined;
+  return Math.round(Number(match[1]) * (units[match[2] ?? ''] ?? Number.NaN));
+}
+
+/** Bytes of `512KiB 1MiB 64B`, or undefined. */
+export function parseSize(text: string): number | undefined {
+  const match = /^(\d{1,12})(B|KiB|MiB|GiB|KB|MB|GB)$/.exec(text);
+  if (match === null) return undefined;
+  return Number(match[1]) * (sizes[match[2] ?? ''] ?? Number.NaN);
+}
+
+/** A duration; parses to milliseconds. Bounds are in milliseconds. */
+export function duration(minMs = 1, maxMs = 366 * 86_400_000) {
+  return z
+    .string()
+    .regex(/^\d{1,9}(\.\d{1,3})?(ms|s|m|h|d)$/, 'write a duration such as 500ms, 15s, 5m or 1h')
+    .transform((text) => parseDuration(text) ?? Number.NaN)
+    .refine((ms) => ms >= minMs && ms <= maxMs, `must lie between ${minMs} ms and ${maxMs} ms`);
+}
+
+/** A size; parses to bytes. A bare number is bytes too. */
+export function size(minBytes = 1, maxBytes = 1024 ** 3) {
+  return z
+    .union([z.int(), z.string().regex(/^\d{1,12}(B|KiB|MiB|GiB|KB|MB|GB)$/)], 'write a size such as 512KiB or 1MiB')
+    .transform((value) => (typeof value === 'number' ? value : (parseSize(value) ?? Number.NaN)))
+    .refine((bytes) => bytes >= minBytes && bytes <= maxBytes, `must lie between ${minBytes} and ${maxBytes} bytes`);
+}
+
+/** What is wrong with a secret's text, without quoting it; undefined where nothing is. */
+export function secretProblem(text: string): string | undefined {
+  const value = text.replace(/\r?\n$/, '');
+  if (value.trim() === '') return 'is empty';
+  if (/[\u0000-\u001f\u007f-\u009f]/.test(value)) return 'holds a control character (a line break or a tab?)';
+  if (/[^\u0000-\u00ff]/.test(value)) return 'holds a character that no HTTP header can carry';
+  return undefined;
+}
+
+/** A secret's text as used: without one trailing line end. */
+export const secretText = (text: string): string => text.replace(/\r?\n$/, '');
+
+/** A secret given by value. */
+export function secretValue(description: string) {
+  return z
+    .string()
+    .superRefine((text, context) => {
+      const problem = secretProblem(text);
+      if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+    })
+    .transform((text) => {
+      const secret = new Secret(secretText(text));
+      return new SecretSource(() => secret);
+    })
+    .describe(description);
+}
+
+/** A secret in a file, read again by `refresh`. */
+export function secretFile(description: string) {
+  return z
+    .string()
+    .min(1)
+    .superRefine((path, context) => {
+      const problem = readable(path) ?? secretProblem(readFileSync(path, 'utf8'));
+      if (problem !== undefined) context.addIssue({ code: 'custom', message: `the file ${problem}` });
+    })
+    .transform(
+      (path) =>
+        new SecretSource(() => {
+          const text = readFileSync(path, 'utf8');
+          const problem = secretProblem(text);
+          if (problem !== undefined) throw new Error(`the secret file ${problem}`);
+          return new Secret(secretText(text));
+        }, path),
+    )
+    .describe(description);
+}
+
+/** A file that must exist and be readable when the configuration is read. */
+export function existingFile(description: string) {
+  return z
+    .string()
+    .min(1)
+    .superRefine((path, context) => {
+      const problem = readable(path);
+      if (problem !== undefined) context.addIssue({ code: 'custom', message: `the file ${problem}` });
+    })
+    .describe(description);
+}
+
+function readable(path: string): string | undefined {
+  try {
+    accessSync(path, constants.R_OK);
+    readFileSync(path);
+    return undefined;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT') return `${path} does not exist`;
+    if (code === 'EACCES') return `${path} is not readable for this user`;
+    return `${path} can't be read (${code})`;
+  }
+}
+
+/** `localhost`, 127.0.0.0/8 or ::1, as written: no name is looked up. */
+export function isLoopback(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
+  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}
+
+/** The tls block, the same wherever TLS is spoken. */
+export const tlsBlock = z
+  .strictObject({
+    caFile: existingFile('PEM file of the authorities to trust, instead of the system’s.').optional(),
+    certFile: existingFile('PEM file of the client certificate, with its chain.').optional(),
+    keyFile: existingFile('PEM file of the client certificate’s key.').optional(),
+    minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('Oldest protocol version to accept.'),
+    servername: z.string().min(1).optional().describe('Name to ask for and to check, where it is not the address’s.'),
+    fingerprint256: z
+      .string()
+      .regex(/^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){31}$/, 'write 32 hex pairs joined by colons')
+      .optional()
+      .describe('SHA-256 fingerprint that the server’s certificate must have besides.'),
+    insecureSkipVerify: z.boolean().default(false).describe('Accept any certificate. Warned about at each start.'),
+  })
+  .refine((tls) => (tls.certFile === undefined) === (tls.keyFile === undefined), {
+    message: 'certFile and keyFile go together',
+  });
+export type TlsOptions = z.infer<typeof tlsBlock>;
+
+/** A proxy; user and password in it are secret. */
+export const proxyUrl = z
+  .string()
+  .superRefine((text, context) => {
+    const url = URL.parse(text);
+    if (url === null || !['http:', 'https:'].includes(url.protocol) || url.hostname === '')
+      context.addIssue({ code: 'custom', message: 'write http://host:port' });
+  })
+  .transform((text) => new Secret(text))
+  .describe('HTTP proxy, http://host:port; may carry user:password@.');

@@ -1,0 +1,48 @@
+import type { Batch } from '../core/event.ts';
+import type { Observe } from '../core/happening.ts';
+import type { Verdict } from '../core/verdict.ts';
+import type { Format } from '../format/format.ts';
+
+/** On the wire, not yet known to be safe: `confirmed` tells, and never rejects but with the reason of `kill`. */
+export interface Sent {
+  readonly kind: 'sent';
+  readonly confirmed: Promise<Verdict>;
+}
+
+/** What a batch may hold; counted on the encoded records. A single record over `maxBytes` travels alone. */
+export interface BatchLimits {
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+}
+
+/** A destination, used by one route. It neither logs failures nor retries: it answers with a verdict. */
+export interface Sink extends AsyncDisposable {
+  /** Batches that may be sent and not yet confirmed at once: 1, or more where the far side confirms later. */
+  readonly window: number;
+  readonly limits: BatchLimits;
+  /**
+   * Sends one batch; the route calls it again only when the last call has resolved. `accepted`: the far side can lose
+   * it no more; `sent`: the next may follow, the confirmation comes later. Stopping does not interrupt it, `kill` does.
+   * @throws the reason of `kill`
+   */
+  send(batch: Batch, kill: AbortSignal): Promise<Verdict | Sent>;
+  /** Nothing more is coming for now: hastens the outstanding confirmations where that can be done (half-close). */
+  finish?(kill: AbortSignal): Promise<void>;
+  /** Goes the way of `send` as far as can be without delivering anything; serves `check`. */
+  probe(kill: AbortSignal): Promise<Verdict>;
+}
+
+/** What a sink gets from the world around it. */
+export interface SinkDeps {
+  readonly name: string;
+  /** Host name of the tenant. */
+  readonly tenant: string;
+  readonly version: string;
+  readonly format: Format;
+  readonly observe: Observe;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
