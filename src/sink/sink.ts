@@ -1,4 +1,4 @@
-import type { Batch } from '../core/event.ts';
+import type { Batch, Cursor } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Verdict } from '../core/verdict.ts';
 import type { Format } from '../format/format.ts';
@@ -6,6 +6,13 @@ import type { Format } from '../format/format.ts';
 /** On the wire, not yet known to be safe: `confirmed` tells, and never rejects but with the reason of `kill`. */
 export interface Sent {
   readonly kind: 'sent';
+  readonly confirmed: Promise<Verdict>;
+}
+
+export interface Recovered {
+  /** Inclusive id ranges. */
+  readonly ranges: readonly (readonly [Cursor, Cursor])[];
+  /** Never rejects but with the reason of the sink's closing. */
   readonly confirmed: Promise<Verdict>;
 }
 
@@ -28,6 +35,16 @@ export interface Sink extends AsyncDisposable {
   send(batch: Batch, kill: AbortSignal): Promise<Verdict | Sent>;
   /** Nothing more is coming for now: hastens the outstanding confirmations where that can be done (half-close). */
   finish?(kill: AbortSignal): Promise<void>;
+  /**
+   * What must be remembered over a restart to ask about batches sent and not confirmed; JSON. The route saves it with
+   * the checkpoint, also after each `sent`.
+   */
+  journal?(): unknown;
+  /**
+   * Batches an earlier process sent, taken from `deps.journal`, whose fate may still be learnt. Their ids count as in
+   * flight; `accepted` makes them delivered, anything else has them read and sent again.
+   */
+  readonly recovered?: readonly Recovered[];
   /** Goes the way of `send` as far as can be without delivering anything; serves `check`. */
   probe(kill: AbortSignal): Promise<Verdict>;
 }
@@ -44,5 +61,7 @@ export interface SinkDeps {
   readonly now: () => number;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
+  /** What `Sink.journal` gave in an earlier process, as it stands in the checkpoint. */
+  readonly journal?: unknown;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
