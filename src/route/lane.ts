@@ -28,6 +28,11 @@ export interface LaneOptions {
   readonly refusedInRow: () => number;
 }
 
+/** The destination is gone for good: the route ends. */
+export class SinkGone extends Error {
+  override readonly name = 'SinkGone';
+}
+
 /** After so many refusals in a row without one acceptance the fault is taken to be ours. */
 export const breakerLimit = 100;
 const parkMs = 60_000;
@@ -238,6 +243,7 @@ export class Lane {
   }
 
   #park(entry: Entry, verdict: Stop): void {
+    if (verdict.final) throw new SinkGone(verdict.detail);
     entry.state = 'waiting';
     entry.notBeforeMs = performance.now() + parkMs;
     this.#trouble = verdict.detail;
