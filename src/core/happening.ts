@@ -36,6 +36,8 @@ export type Happening =
   | { event: 'checkpoint.orphan'; sink: string }
   // sink: something a person should know that is no verdict
   | { event: 'sink.warning'; sink: string; topic: string; detail: string }
+  /** Events delivered without a time of their own; counted, a warning says it once. */
+  | { event: 'sink.untimed'; sink: string; events: number }
   | { event: 'sink.info'; sink: string; topic: string; detail: string }
   // daemon
   | { event: 'daemon.start'; version: string; sinks: readonly string[] }

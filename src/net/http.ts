@@ -47,6 +47,8 @@ export interface HttpOptions {
   readonly timeoutMs: number;
   /** Longest body to take, bytes as they come. */
   readonly maxBodyBytes: number;
+  /** A longer one fails the request, or is dropped: the answer then comes with an empty body. Default `fail`. */
+  readonly largeBody?: 'fail' | 'drop';
   readonly userAgent: string;
   readonly tls?: TlsMaterial | undefined;
   /** The configured proxy; wins over the environment's. */
@@ -90,10 +92,9 @@ export function httpClient(options: HttpOptions): HttpClient {
         });
         pending.on('response', (response: { statusCode: number; headers: IncomingHttpHeaders }) => {
           headersMs = elapsed();
-          if (request.statusOnly === true) {
+          if (request.statusOnly === true || options.largeBody === 'drop')
             early = { status: response.statusCode, headers: response.headers };
-            own.abort();
-          }
+          if (request.statusOnly === true) own.abort();
         });
         pending.on('downloadProgress', ({ transferred }: { transferred: number }) => {
           if (transferred <= options.maxBodyBytes) return;
@@ -112,7 +113,7 @@ export function httpClient(options: HttpOptions): HttpClient {
         };
       } catch (error) {
         signal.throwIfAborted();
-        if (early !== undefined)
+        if (early !== undefined && (request.statusOnly === true || tooLarge))
           return { kind: 'answer', ...early, body: Buffer.alloc(0), headersMs, elapsedMs: elapsed() };
         if (tooLarge)
           return {
