@@ -33,7 +33,7 @@ export function* batches(records: readonly Encoded[], limits: BatchLimits): Gene
   let batch: Encoded[] = [];
   let bytes = 0;
   for (const encoded of records) {
-    const size = encoded.record.length;
+    const size = encoded.record.length + (limits.overheadBytes ?? 0);
     if (batch.length > 0 && (batch.length >= limits.maxEvents || bytes + size > limits.maxBytes)) {
       yield batch;
       batch = [];

@@ -21,7 +21,8 @@ export interface RouteOptions extends Shape {
   /** Origin of the tenant. */
   readonly origin: string;
   readonly source: Source;
-  readonly sink: Sink;
+  /** Opens the sink, given what it remembered in an earlier process. */
+  readonly openSink: (journal: unknown) => Sink;
   readonly store: CheckpointStore;
   readonly deadLetter: DeadLetter;
   readonly settleMs: number;
@@ -36,9 +37,10 @@ export interface RouteOptions extends Shape {
 const sweepPages = 100;
 
 /** One sink's way: read, shape, deliver, remember. */
-export class Route {
+export class Route implements AsyncDisposable {
   readonly name: string;
   readonly #options: RouteOptions;
+  readonly #sink: Sink;
   readonly #progress: Progress;
   readonly #memory: Memory;
   readonly #lane: Lane;
@@ -52,32 +54,33 @@ export class Route {
 
   /** Loads the checkpoint, or finds the start and writes it down before anything else. Undefined where `life` ends first. */
   static async open(options: RouteOptions, life: Life): Promise<Route | undefined> {
-    const { store, name, settleMs, sink, observe, origin, random, deadLetter } = options;
-    let last = await store.load(name);
+    const { store, name, settleMs, observe, origin, random, deadLetter } = options;
+    const last = await store.load(name);
     const found = last === undefined ? await findStart(options.startAt, options.source, life) : undefined;
     if (last === undefined && found === undefined) return undefined;
     const progress = new Progress(settleMs, last?.after ?? found?.after ?? 0n, last?.delivered ?? []);
-    last ??= { sink: name, source: origin, after: progress.after, delivered: [], refusedInRow: 0 };
+    await deadLetter.open(progress.after);
+    const sink = options.openSink(last?.journal);
     const journal = sink.journal?.bind(sink);
     const memory = new Memory({ sink: name, source: origin, store, progress, observe, random, journal, last });
     if (found !== undefined) {
       memory.touch();
       await memory.commit(life);
     }
-    await deadLetter.open(progress.after);
     observe({ event: 'route.start', sink: name, after: progress.head, from: found?.from ?? 'checkpoint' });
-    return new Route(options, progress, memory, life);
+    return new Route(options, sink, progress, memory, life);
   }
 
-  private constructor(options: RouteOptions, progress: Progress, memory: Memory, life: Life) {
+  private constructor(options: RouteOptions, sink: Sink, progress: Progress, memory: Memory, life: Life) {
     this.name = options.name;
     this.#options = options;
+    this.#sink = sink;
     this.#progress = progress;
     this.#memory = memory;
     this.#pageCap = options.pageSize;
     this.#lane = new Lane({
       name: options.name,
-      sink: options.sink,
+      sink,
       observe: options.observe,
       random: options.random,
       wake: options.wake,
@@ -85,9 +88,14 @@ export class Route {
       setAside: (record, verdict) => this.#setAside(record, verdict, life),
       dirty: () => memory.dirty,
       commit: () => memory.commit(life),
-      sent: () => options.sink.journal !== undefined && memory.touch(),
+      sent: () => sink.journal !== undefined && memory.touch(),
       refusedInRow: () => memory.refusedInRow,
     });
+  }
+
+  /** Closes the sink. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sink[Symbol.asyncDispose]();
   }
 
   get after(): Cursor {
@@ -95,6 +103,10 @@ export class Route {
   }
   get head(): Cursor {
     return this.#progress.head;
+  }
+  /** Whether all that is confirmed is on disk. */
+  get isSaved(): boolean {
+    return !this.#memory.dirty;
   }
   get lane(): Lane {
     return this.#lane;
@@ -226,7 +238,7 @@ export class Route {
       this.#memory.touch();
       this.#options.observe({ event: 'route.filtered', sink: this.name, events: filtered.length });
     }
-    for (const batch of batches(records, this.#options.sink.limits)) {
+    for (const batch of batches(records, this.#sink.limits)) {
       if (life.stop.aborted) return;
       await this.#lane.offer(batch, life);
     }
@@ -234,7 +246,7 @@ export class Route {
 
   /** Batches that an earlier process sent: what the far side says of them settles them, or has them read again. */
   async #learnFates(life: Life): Promise<void> {
-    const fates = (this.#options.sink.recovered ?? []).map(async ({ ranges, confirmed }) => {
+    const fates = (this.#sink.recovered ?? []).map(async ({ ranges, confirmed }) => {
       const ids = ranges.flatMap(([from, to]) => [...idsBetween(from, to)]);
       this.#progress.resume(ids);
       const verdict = await unless(

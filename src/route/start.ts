@@ -9,7 +9,7 @@ export type StartAt =
   /** From this event on, itself included. */
   | { readonly kind: 'id'; readonly id: Cursor }
   /** From the first event created at or after it; milliseconds since the epoch. */
-  | { readonly kind: 'time'; readonly atMs: number };
+  | { readonly kind: 'time'; readonly timeMs: number };
 
 export interface Start {
   readonly after: Cursor;

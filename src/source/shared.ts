@@ -28,6 +28,7 @@ const keyWaitMs = 5 * 60_000;
 /** One reader for all routes: what two want at one cursor is asked for once, and recent pages are kept for a while. */
 export class SharedSource implements Source, AsyncDisposable {
   readonly #options: SharedOptions;
+  readonly #life: Life;
   readonly #running = new Map<Cursor, Promise<Page | undefined>>();
   #kept: Page[] = [];
   #stopped: SourceStop | undefined;
@@ -37,6 +38,8 @@ export class SharedSource implements Source, AsyncDisposable {
 
   constructor(options: SharedOptions) {
     this.#options = options;
+    // Nothing is lost with a read that is broken off: it need not be waited for.
+    this.#life = { stop: options.life.stop, kill: options.life.stop };
   }
 
   get trouble(): string | undefined {
@@ -67,7 +70,8 @@ export class SharedSource implements Source, AsyncDisposable {
   }
 
   async #fetch(after: Cursor): Promise<Page | undefined> {
-    const { api, observe, random, wake, life } = this.#options;
+    const { api, observe, random, wake } = this.#options;
+    const life = this.#life;
     const verdict = await insist<Fetched | Stop | { kind: 'stopped' }>(
       async () => this.#patient((await api.fetch(after, life)) ?? { kind: 'stopped' }),
       {
@@ -83,7 +87,10 @@ export class SharedSource implements Source, AsyncDisposable {
         },
       },
       life,
-    );
+    ).catch((error): { kind: 'stopped' } => {
+      if (life.stop.aborted) return { kind: 'stopped' };
+      throw error;
+    });
     switch (verdict.kind) {
       case 'page':
         this.#recovered();
