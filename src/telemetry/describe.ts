@@ -103,6 +103,8 @@ export function describe(h: Happening): Described {
         level: 'error',
         message: `${h.sink}: given up after ${seconds(h.patienceMs)} without progress, waiting for the ${h.waitingFor}: ${h.detail}`,
       };
+    case 'route.progress':
+      return { level: 'info', message: `${h.sink}: ${h.events} events so far, ${Math.round(h.perSecond)} a second` };
     case 'route.done':
       return { level: 'info', message: `${h.sink}: has everything up to event ${h.after}` };
     case 'checkpoint.saved':
