@@ -29,6 +29,7 @@ export type Happening =
   | { event: 'route.set_aside'; sink: string; id: Cursor; reason: Reason; detail: string }
   | { event: 'route.breaker'; sink: string; refused: number }
   | { event: 'route.gave_up'; sink: string; waitingFor: 'source' | 'sink'; detail: string; patienceMs: number }
+  | { event: 'route.progress'; sink: string; events: number; perSecond: number }
   | { event: 'route.done'; sink: string; after: Cursor }
   | { event: 'checkpoint.saved'; sink: string; after: Cursor }
   | { event: 'checkpoint.retry'; sink: string; detail: string; attempt: number; waitMs: number }

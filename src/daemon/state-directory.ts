@@ -1,0 +1,37 @@
+import { constants } from 'node:fs';
+import { access, chmod, mkdir, stat } from 'node:fs/promises';
+
+/** The state directory can't be used: exit code 73. */
+export class StateProblem extends Error {
+  override readonly name = 'StateProblem';
+}
+
+/** Makes the directory where it is missing, and sees to it that nobody else can write or read there. @throws {StateProblem} */
+export async function prepareState(path: string): Promise<void> {
+  const uid = process.getuid?.() ?? 0;
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    const { mode, uid: owner, gid } = await stat(path);
+    if ((mode & 0o002) !== 0)
+      throw new StateProblem(`${path} can be written by everyone: chmod o-w it, then look whether its files are yours`);
+    const ownGroup =
+      (mode & 0o020) !== 0 && owner === 0 && [process.getgid?.(), ...(process.getgroups?.() ?? [])].includes(gid);
+    // Kubernetes (fsGroup) mounts volumes as root's, writable for a group of ours.
+    if (owner !== uid && !ownGroup)
+      throw new StateProblem(
+        `${path} belongs to user ${owner}, this process runs as ${uid}: chown it, or choose another state.directory`,
+      );
+    if (owner === uid && (mode & 0o020) === 0 && (mode & 0o077) !== 0) await chmod(path, 0o700);
+    await access(path, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    if (error instanceof StateProblem) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why =
+      code === 'EROFS'
+        ? 'is on a read-only file system'
+        : code === 'EACCES'
+          ? 'is not writable for this user'
+          : `can't be used (${message})`;
+    throw new StateProblem(`the state directory ${path} ${why}: set state.directory, or STATE_DIRECTORY`);
+  }
+}

@@ -1,0 +1,100 @@
+import type { AuditEvent, Batch, Encoded } from '../../src/core/event.ts';
+import type { Happening } from '../../src/core/happening.ts';
+import type { SetAside, Verdict } from '../../src/core/verdict.ts';
+import type { Format } from '../../src/format/format.ts';
+import type { Sink, SinkDeps } from '../../src/sink/sink.ts';
+import { type SyslogOptions, syslogOptions } from '../../src/sink/syslog/options.ts';
+
+/** The event's own text: what format json is without an envelope. */
+export const plainJson: Format = { name: 'json', json: true, encode: (event) => event.text };
+
+export const options = (given: Record<string, unknown>): SyslogOptions =>
+  syslogOptions.parse({ type: 'syslog', ...given });
+
+export function sinkDeps(format: Format = plainJson): SinkDeps & { readonly happenings: Happening[] } {
+  const happenings: Happening[] = [];
+  return {
+    name: 'syslog',
+    tenant: 'acme.eu1.qasphere.com',
+    version: '0.1.0',
+    format,
+    observe: (happening) => void happenings.push(happening),
+    now: Date.now,
+    random: Math.random,
+    env: {},
+    happenings,
+  };
+}
+
+export function eventOf(value: Record<string, unknown> & { id: number | bigint }): AuditEvent {
+  const { id, ...rest } = value;
+  const text = JSON.stringify(rest).replace('{', `{"id":${id}${Object.keys(rest).length > 0 ? ',' : ''}`);
+  return eventFromText(BigInt(id), text);
+}
+
+export function eventFromText(id: bigint, text: string): AuditEvent {
+  return { id, text: Buffer.from(text, 'utf8'), value: JSON.parse(text), receivedAtMs: Date.UTC(2026, 10, 23) };
+}
+
+export const encoded = (event: AuditEvent, format: Format = plainJson): Encoded => ({
+  event,
+  shown: event,
+  record: format.encode(event),
+});
+
+export interface Driven {
+  readonly setAside: { readonly id: bigint; readonly verdict: SetAside }[];
+  readonly retries: string[];
+  sent: number;
+}
+
+/**
+ * What a route does, in short: batches of `size` in order; what comes back for a retry is sent again from `taken` on,
+ * oldest first; a refused batch is sent record by record.
+ */
+export async function drive(sink: Sink, records: readonly Encoded[], size = sink.limits.maxEvents, kill = never) {
+  const driven: Driven = { setAside: [], retries: [], sent: 0 };
+  const waiting: Encoded[][] = [];
+  for (let at = 0; at < records.length; at += size) waiting.push(records.slice(at, at + size));
+  const open: { readonly records: Encoded[]; readonly confirmed: Promise<Verdict> }[] = [];
+
+  const judge = async (batch: Encoded[], verdict: Verdict): Promise<void> => {
+    if (verdict.kind === 'accepted') return;
+    const rest = batch.slice(verdict.taken ?? 0);
+    if (verdict.kind === 'stop') throw new Error(verdict.detail);
+    if (verdict.kind === 'retry') {
+      driven.retries.push(verdict.detail);
+      waiting.unshift(rest);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    } else if (rest.length > 1) waiting.unshift(...rest.map((one) => [one]));
+    else for (const one of rest) driven.setAside.push({ id: one.event.id, verdict });
+  };
+  const settleOldest = async () => {
+    const failed: { readonly records: Encoded[]; readonly verdict: Verdict }[] = [];
+    const oldest = open.shift();
+    if (oldest !== undefined) failed.push({ records: oldest.records, verdict: await oldest.confirmed });
+    if (failed[0]?.verdict.kind === 'accepted') return;
+    for (const later of open.splice(0)) failed.push({ records: later.records, verdict: await later.confirmed });
+    for (const { records, verdict } of failed.toReversed()) await judge(records, verdict);
+  };
+
+  while (waiting.length > 0 || open.length > 0) {
+    const next = open.length < sink.window ? waiting.shift() : undefined;
+    if (next === undefined) {
+      if (waiting.length === 0) await sink.finish?.(kill);
+      await settleOldest();
+      continue;
+    }
+    driven.sent += next.length;
+    const answer = await sink.send({ records: next } satisfies Batch, kill);
+    if (answer.kind === 'sent') open.push({ records: next, confirmed: answer.confirmed });
+    else {
+      const later = answer.kind === 'accepted' ? [] : open.splice(0);
+      await judge(next, answer);
+      for (const batch of later.toReversed()) await judge(batch.records, await batch.confirmed);
+    }
+  }
+  return driven;
+}
+
+const never = new AbortController().signal;
