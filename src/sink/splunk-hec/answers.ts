@@ -22,6 +22,8 @@ export interface Reply {
   readonly ackId?: number;
   /** `invalid-event-number` as sent: counted from 0, but from 1 with code 7. */
   readonly invalidEvent?: number;
+  /** Of the acknowledgement endpoint: ackIds as strings, true where indexed. */
+  readonly acks?: Readonly<Record<string, unknown>>;
 }
 
 export interface Judged {
@@ -79,12 +81,13 @@ export function readReply(body: Buffer): Reply {
     return {};
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return {};
-  const { code, text, ackId, 'invalid-event-number': invalidEvent } = value as Record<string, unknown>;
+  const { code, text, ackId, acks, 'invalid-event-number': invalidEvent } = value as Record<string, unknown>;
   return {
     ...(Number.isSafeInteger(code) && { code: code as number }),
     ...(typeof text === 'string' && { text }),
     ...(isCount(ackId) && { ackId }),
     ...(isCount(invalidEvent) && { invalidEvent }),
+    ...(typeof acks === 'object' && acks !== null && !Array.isArray(acks) && { acks: acks as Record<string, unknown> }),
   };
 }
 
