@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import got, { RequestError, TimeoutError } from 'got';
+import got, { RequestError, type Response, TimeoutError } from 'got';
 import { printable } from '../core/printable.ts';
 import type { Secret } from '../core/secret.ts';
 import type { TlsMaterial } from './tls.ts';
@@ -21,6 +21,8 @@ export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
+  /** From the start of the call to when the request was on the wire, milliseconds. */
+  readonly sentMs: number;
   /** From the start of the request to the answer's headers and to its last byte, milliseconds. */
   readonly headersMs: number;
   readonly elapsedMs: number;
@@ -82,6 +84,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       const elapsed = () => performance.now() - started;
       let tooLarge = false;
       let headersMs = 0;
+      let sentMs = 0;
       let early: { status: number; headers: IncomingHttpHeaders } | undefined;
       try {
         const pending = client(request.url, {
@@ -90,8 +93,10 @@ export function httpClient(options: HttpOptions): HttpClient {
           ...(request.body !== undefined && { body: request.body }),
           signal: own.signal,
         });
-        pending.on('response', (response: { statusCode: number; headers: IncomingHttpHeaders }) => {
+        pending.on('response', (response: Response) => {
           headersMs = elapsed();
+          const { upload, response: came } = response.timings ?? {};
+          sentMs = upload === undefined || came === undefined ? headersMs : Math.max(0, headersMs - (came - upload));
           if (request.statusOnly === true || options.largeBody === 'drop')
             early = { status: response.statusCode, headers: response.headers };
           if (request.statusOnly === true) own.abort();
@@ -108,13 +113,14 @@ export function httpClient(options: HttpOptions): HttpClient {
           status: response.statusCode,
           headers: response.headers,
           body,
+          sentMs,
           headersMs,
           elapsedMs: elapsed(),
         };
       } catch (error) {
         signal.throwIfAborted();
         if (early !== undefined && (request.statusOnly === true || tooLarge))
-          return { kind: 'answer', ...early, body: Buffer.alloc(0), headersMs, elapsedMs: elapsed() };
+          return { kind: 'answer', ...early, body: Buffer.alloc(0), sentMs, headersMs, elapsedMs: elapsed() };
         if (tooLarge)
           return {
             kind: 'failure',
