@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import got, { RequestError, TimeoutError } from 'got';
@@ -90,12 +90,15 @@ export function httpClient(options: HttpOptions): HttpClient {
           ...(request.body !== undefined && { body: request.body }),
           signal: own.signal,
         });
-        pending.on('response', (response: { statusCode: number; headers: IncomingHttpHeaders }) => {
-          headersMs = elapsed();
-          if (request.statusOnly === true || options.largeBody === 'drop')
-            early = { status: response.statusCode, headers: response.headers };
-          if (request.statusOnly === true) own.abort();
-        });
+        // got's own `response` comes after the whole body.
+        pending.on('request', (sent: ClientRequest) =>
+          sent.once('response', (response) => {
+            headersMs = elapsed();
+            if (request.statusOnly === true || options.largeBody === 'drop')
+              early = { status: response.statusCode ?? 0, headers: response.headers };
+            if (request.statusOnly === true) own.abort();
+          }),
+        );
         pending.on('downloadProgress', ({ transferred }: { transferred: number }) => {
           if (transferred <= options.maxBodyBytes) return;
           tooLarge = true;
