@@ -151,15 +151,24 @@ function proxyEnvironment(options: HttpOptions): Record<string, string> | undefi
 function describe(error: unknown, timeoutMs: number): Omit<HttpFailure, 'elapsedMs'> {
   if (!(error instanceof RequestError)) throw error;
   const cause = (error.cause ?? {}) as { code?: unknown };
-  const code = String(error.code ?? cause.code ?? 'ERR_UNKNOWN');
+  const given = String(error.code ?? cause.code ?? 'ERR_UNKNOWN');
   if (error instanceof TimeoutError)
     return {
       kind: 'failure',
       reason: 'timeout',
-      code,
+      code: given,
       detail: `no whole answer within ${timeoutMs} ms (${error.event})`,
+    };
+  // Of a failed handshake Node tells EPROTO, and OpenSSL's reason inside a message that also names source files.
+  const tls = given === 'EPROTO' ? /SSL routines:[^:]*:([^:]+)/.exec(error.message)?.[1] : undefined;
+  if (tls !== undefined)
+    return {
+      kind: 'failure',
+      reason: 'network',
+      code: `ERR_SSL_${tls.toUpperCase().replaceAll(' ', '_')}`,
+      detail: printable(`TLS handshake failed: ${tls}`),
     };
   // got appends "Request: GET https://…?query" to some messages; the query stays out.
   const detail = printable(error.message.replace(/\?[^\s"']*/g, ''));
-  return { kind: 'failure', reason: code === 'ERR_PROXY_TUNNEL' ? 'proxy' : 'network', code, detail };
+  return { kind: 'failure', reason: given === 'ERR_PROXY_TUNNEL' ? 'proxy' : 'network', code: given, detail };
 }

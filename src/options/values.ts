@@ -140,6 +140,11 @@ export const tlsBlock = z
   })
   .refine((tls) => (tls.certFile === undefined) === (tls.keyFile === undefined), {
     message: 'certFile and keyFile go together',
+  })
+  // Node asks for a certificate's identity only after its chain was verified.
+  .refine((tls) => tls.fingerprint256 === undefined || !tls.insecureSkipVerify, {
+    path: ['insecureSkipVerify'],
+    message: 'would leave fingerprint256 unchecked: name the server’s own certificate in caFile instead',
   });
 export type TlsOptions = z.infer<typeof tlsBlock>;
 
