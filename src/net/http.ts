@@ -1,7 +1,7 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import got, { RequestError, type Response, TimeoutError } from 'got';
+import got, { RequestError, TimeoutError } from 'got';
 import { printable } from '../core/printable.ts';
 import type { Secret } from '../core/secret.ts';
 import type { TlsMaterial } from './tls.ts';
@@ -93,13 +93,17 @@ export function httpClient(options: HttpOptions): HttpClient {
           ...(request.body !== undefined && { body: request.body }),
           signal: own.signal,
         });
-        pending.on('response', (response: Response) => {
-          headersMs = elapsed();
-          const { upload, response: came } = response.timings ?? {};
-          sentMs = upload === undefined || came === undefined ? headersMs : Math.max(0, headersMs - (came - upload));
-          if (request.statusOnly === true || options.largeBody === 'drop')
-            early = { status: response.statusCode, headers: response.headers };
-          if (request.statusOnly === true) own.abort();
+        // got's own `response` comes after the whole body.
+        pending.on('request', (sent: ClientRequest) => {
+          sent.once('finish', () => {
+            sentMs = elapsed();
+          });
+          sent.once('response', (response) => {
+            headersMs = elapsed();
+            if (request.statusOnly === true || options.largeBody === 'drop')
+              early = { status: response.statusCode ?? 0, headers: response.headers };
+            if (request.statusOnly === true) own.abort();
+          });
         });
         pending.on('downloadProgress', ({ transferred }: { transferred: number }) => {
           if (transferred <= options.maxBodyBytes) return;
@@ -154,15 +158,24 @@ function proxyEnvironment(options: HttpOptions): Record<string, string> | undefi
 function describe(error: unknown, timeoutMs: number): Omit<HttpFailure, 'elapsedMs'> {
   if (!(error instanceof RequestError)) throw error;
   const cause = (error.cause ?? {}) as { code?: unknown };
-  const code = String(error.code ?? cause.code ?? 'ERR_UNKNOWN');
+  const given = String(error.code ?? cause.code ?? 'ERR_UNKNOWN');
   if (error instanceof TimeoutError)
     return {
       kind: 'failure',
       reason: 'timeout',
-      code,
+      code: given,
       detail: `no whole answer within ${timeoutMs} ms (${error.event})`,
+    };
+  // Of a failed handshake Node tells EPROTO, and OpenSSL's reason inside a message that also names source files.
+  const tls = given === 'EPROTO' ? /SSL routines:[^:]*:([^:]+)/.exec(error.message)?.[1] : undefined;
+  if (tls !== undefined)
+    return {
+      kind: 'failure',
+      reason: 'network',
+      code: `ERR_SSL_${tls.toUpperCase().replaceAll(' ', '_')}`,
+      detail: printable(`TLS handshake failed: ${tls}`),
     };
   // got appends "Request: GET https://…?query" to some messages; the query stays out.
   const detail = printable(error.message.replace(/\?[^\s"']*/g, ''));
-  return { kind: 'failure', reason: code === 'ERR_PROXY_TUNNEL' ? 'proxy' : 'network', code, detail };
+  return { kind: 'failure', reason: given === 'ERR_PROXY_TUNNEL' ? 'proxy' : 'network', code: given, detail };
 }

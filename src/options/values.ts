@@ -164,6 +164,13 @@ export const tlsBlock = z
     insecureSkipVerify: z.boolean().default(false).describe('Accept any certificate. Warned about at each start.'),
   })
   .superRefine((tls, context) => {
+    // Node asks for a certificate's identity only after its chain was verified.
+    if (tls.fingerprint256 !== undefined && tls.insecureSkipVerify)
+      context.addIssue({
+        code: 'custom',
+        path: ['insecureSkipVerify'],
+        message: 'would leave fingerprint256 unchecked: name the server’s own certificate in caFile instead',
+      });
     if ((tls.certFile === undefined) === (tls.keyFile === undefined)) return;
     const missing = tls.certFile === undefined ? 'certFile' : 'keyFile';
     context.addIssue({ code: 'custom', path: [missing], message: 'certFile and keyFile go together' });

@@ -1,4 +1,5 @@
 import type { Batch } from '../../core/event.ts';
+import { unless } from '../../core/life.ts';
 import { accepted, type Verdict } from '../../core/verdict.ts';
 import type { Recovered, Sent } from '../sink.ts';
 import { Asking, type Pace } from './asking.ts';
@@ -87,13 +88,15 @@ export class Acknowledgements {
       return this.doubt.struck(ranges, anew);
     }
     const confirmed = this.#wait(channel, ackId, ranges, this.#options.now(), kill);
+    this.doubt.waits(ranges);
     this.#asking.begin();
     return { kind: 'sent', confirmed };
   }
 
-  /** Asks faster until nothing is open or `kill` fires. */
-  finish(kill: AbortSignal): Promise<void> {
-    return this.#asking.hurry(kill);
+  /** Asks faster until nothing that this process sent is open, or `kill` fires. */
+  async finish(kill: AbortSignal): Promise<void> {
+    for (let own = this.#own(); own.length > 0 && !kill.aborted; own = this.#own())
+      await this.#asking.hurry(unless(kill, Promise.allSettled(own.map(({ confirmed }) => confirmed))));
   }
 
   askNow(): void {
@@ -148,6 +151,10 @@ export class Acknowledgements {
     channel.open.delete(open.ackId);
     if (channel.open.size === 0) this.#channels.delete(channel);
     open.settle(verdict);
+  }
+
+  #own(): Open[] {
+    return this.#waiting().flatMap((channel) => waitingOn(channel).filter(({ isOwn }) => isOwn));
   }
 
   #waiting(): Channel[] {
@@ -210,7 +217,11 @@ export class Acknowledgements {
     if (before !== refusal.detail) this.#options.warn(`nothing new is sent until this is put right: ${refusal.detail}`);
     const verdict = this.#options.refused(refusal);
     if (code !== 14) return;
-    for (const channel of this.#waiting()) for (const open of waitingOn(channel)) this.#end(channel, open, verdict);
+    for (const channel of this.#waiting())
+      for (const open of waitingOn(channel)) {
+        this.doubt.cleared(open.ranges); // no acknowledgement at all says nothing about the path of one
+        this.#end(channel, open, verdict);
+      }
   }
 }
 

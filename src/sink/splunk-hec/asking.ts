@@ -53,17 +53,11 @@ export class Asking {
     this.#loop = this.#run();
   }
 
-  /** Asks faster until there is nothing left or `kill` fires. */
-  async hurry(kill: AbortSignal): Promise<void> {
+  /** Asks faster until `until` resolves; it must not reject. */
+  async hurry(until: Promise<unknown>): Promise<void> {
     this.#hurried++;
     this.begin();
-    let done = () => {};
-    const killed = new Promise<void>((resolve) => {
-      done = resolve;
-    });
-    kill.addEventListener('abort', done);
-    while (this.#running && !kill.aborted) await Promise.race([this.#loop, killed]);
-    kill.removeEventListener('abort', done);
+    await until;
     this.#hurried--;
   }
 

@@ -1,35 +1,34 @@
 import type { Batch, Cursor } from '../../core/event.ts';
-import type { Verdict } from '../../core/verdict.ts';
+import type { Retry } from '../../core/verdict.ts';
 
 /** Inclusive id ranges, ascending, without a hole inside a range. */
 export type Ranges = readonly (readonly [Cursor, Cursor])[];
 
 const hourMs = 3_600_000;
-/** How often a batch that has to wait for the suspect asks whether it still must. */
-const askAgainMs = 60_000;
-/** A suspect that was not offered for so long after its time is not coming (the route reads and batches anew). */
-const forsakenMs = 600_000;
+/** How soon a batch that is held back while the suspect is on the wire may ask again. */
+const askAgainMs = 15_000;
 const mostStrikes = 256;
 
 interface Suspect {
   first: Cursor;
-  strikes: number;
-  nextAtMs: number;
-  seenAtMs: number;
-  why: string;
+  readonly strikes: number;
+  readonly why: string;
+  readonly nextAtMs: number;
+  onWire: boolean;
 }
 
 /**
  * Whether the acknowledgement path can be believed.
  *
  * - sound: a batch not acknowledged is sent again, once, at once;
- * - broken, as soon as one goes unacknowledged a second time: only that one, the suspect, is sent, with a wait that
- *   doubles from `ackTimeout` to an hour; everything else is held back, since sending it could only double it;
+ * - broken, as soon as one goes unacknowledged a second time: one batch alone, the suspect, is sent, again and again with
+ *   a wait that doubles from `ackTimeout` to an hour; all else is held back, since sending it could only double it;
  * - sound again with the suspect's acknowledgement.
  */
 export class Doubt {
   readonly #ackTimeoutMs: number;
   readonly #elapsed: () => number;
+  /** How often a batch that begins with this id stayed unacknowledged. */
   readonly #strikes = new Map<Cursor, number>();
   #suspect: Suspect | undefined;
 
@@ -39,8 +38,8 @@ export class Doubt {
     this.#elapsed = elapsed;
   }
 
-  /** What a batch that stayed unacknowledged gets; `why` names the causes, for a person. */
-  struck(ranges: Ranges, why: string): Verdict {
+  /** What a batch gets that stayed unacknowledged for the reason `why`. */
+  struck(ranges: Ranges, why: string): Retry {
     const first = ranges[0]?.[0] ?? 0n;
     let strikes = 1;
     for (const [id, count] of this.#strikes) {
@@ -53,9 +52,8 @@ export class Doubt {
     if (strikes === 1) return { kind: 'retry', reason: 'timeout', detail: `${why}; sent again, so it may come twice` };
     if (this.#suspect !== undefined && !covers(ranges, this.#suspect.first)) return this.#held(this.#suspect);
     const waitMs = Math.min(this.#ackTimeoutMs * 2 ** Math.min(strikes - 2, 30), Math.max(hourMs, this.#ackTimeoutMs));
-    const now = this.#elapsed();
-    this.#suspect = { first, strikes, nextAtMs: now + waitMs, seenAtMs: now, why };
-    return this.#repeated(this.#suspect, waitMs);
+    this.#suspect = { first, strikes, why, nextAtMs: this.#elapsed() + waitMs, onWire: false };
+    return this.#held(this.#suspect);
   }
 
   /** The batch is safe: whatever was held against it is forgotten. */
@@ -64,35 +62,26 @@ export class Doubt {
     if (this.#suspect !== undefined && covers(ranges, this.#suspect.first)) this.#suspect = undefined;
   }
 
-  /** Why this batch may not be sent now, or undefined where it may. */
-  holds(batch: Batch): Verdict | undefined {
+  /** The batch waits for its acknowledgement; where there is a suspect it is this one from now on. */
+  waits(ranges: Ranges): void {
+    if (this.#suspect === undefined) return;
+    this.#suspect.first = ranges[0]?.[0] ?? 0n;
+    this.#suspect.onWire = true;
+  }
+
+  /** Why nothing may be sent now, or undefined where something may. */
+  holds(): Retry | undefined {
     const suspect = this.#suspect;
-    if (suspect === undefined) return undefined;
-    const now = this.#elapsed();
-    if (batch.records.some(({ event }) => event.id === suspect.first)) {
-      suspect.seenAtMs = now;
-      return now >= suspect.nextAtMs ? undefined : this.#repeated(suspect, suspect.nextAtMs - now);
-    }
-    if (now <= Math.max(suspect.nextAtMs, suspect.seenAtMs + this.#ackTimeoutMs) + forsakenMs)
-      return this.#held(suspect);
-    suspect.first = batch.records[0]?.event.id ?? 0n;
-    suspect.seenAtMs = now;
-    return undefined;
+    if (suspect === undefined || (!suspect.onWire && this.#elapsed() >= suspect.nextAtMs)) return undefined;
+    return this.#held(suspect);
   }
 
-  #repeated({ why, strikes }: Suspect, waitMs: number): Verdict {
-    const again = `nothing new is sent, this batch is repeated in ${inWords(waitMs)}`;
-    return {
-      kind: 'retry',
-      reason: 'timeout',
-      detail: `${why}, ${strikes} times: ${causes}; ${again}`,
-      afterMs: Math.ceil(waitMs),
-    };
-  }
-
-  #held({ first, why }: Suspect): Verdict {
-    const detail = `held back until the batch from id ${first} is acknowledged (${why})`;
-    return { kind: 'retry', reason: 'timeout', detail, afterMs: askAgainMs };
+  #held({ first, strikes, why, nextAtMs, onWire }: Suspect): Retry {
+    const afterMs = onWire ? askAgainMs : Math.max(1, Math.ceil(nextAtMs - this.#elapsed()));
+    const plan = onWire
+      ? `nothing new is sent until the batch from id ${first} is acknowledged`
+      : `nothing new is sent, the batch from id ${first} is repeated in ${inWords(afterMs)}`;
+    return { kind: 'retry', reason: 'timeout', detail: `${why}, ${strikes} times: ${causes}; ${plan}`, afterMs };
   }
 }
 

@@ -54,6 +54,11 @@ export class Open {
     else kill?.addEventListener('abort', this.#killed);
   }
 
+  /** Sent by this process. */
+  get isOwn(): boolean {
+    return this.#kill !== undefined;
+  }
+
   get due(): boolean {
     return this.#due;
   }

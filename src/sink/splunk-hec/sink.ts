@@ -103,12 +103,12 @@ class SplunkHec implements Sink {
   }
 
   async send(batch: Batch, kill: AbortSignal): Promise<Verdict | Sent> {
-    await sleep(this.#restMs, kill);
+    if (this.#restMs > 0) await sleep(this.#restMs, kill);
     kill.throwIfAborted();
-    const held = this.#proof.known === 'answer' ? undefined : this.#acks.doubt.holds(batch);
-    if (held !== undefined) return held;
     const proof = await this.#proof.settle(kill);
     if (typeof proof !== 'string') return proof;
+    const held = proof === 'answer' ? undefined : this.#acks.doubt.holds();
+    if (held !== undefined) return held;
     const { bytes, untimed } = await this.#bodies.pack(batch);
     if (untimed > 0) this.#sayUntimed(untimed);
     const about = { events: batch.records.length, gzip: this.#options.compression === 'gzip' };
