@@ -36,7 +36,7 @@ export async function tcpServer(
     if (!options.pauseOnConnect)
       socket.on('data', (chunk: Buffer) => {
         pieces.push(chunk);
-        look();
+        setImmediate(look);
       });
     onConnection(socket, sockets.length - 1);
     look();
