@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import got, { RequestError, TimeoutError } from 'got';
+import got, { RequestError, type Response, TimeoutError } from 'got';
 import { printable } from '../core/printable.ts';
 import type { Secret } from '../core/secret.ts';
 import type { TlsMaterial } from './tls.ts';
@@ -21,6 +21,8 @@ export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
+  /** From the start of the call to when the request was on the wire, milliseconds. */
+  readonly sentMs: number;
   /** From the start of the request to the answer's headers and to its last byte, milliseconds. */
   readonly headersMs: number;
   readonly elapsedMs: number;
@@ -82,6 +84,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       const elapsed = () => performance.now() - started;
       let tooLarge = false;
       let headersMs = 0;
+      let sentMs = 0;
       let early: { status: number; headers: IncomingHttpHeaders } | undefined;
       try {
         const pending = client(request.url, {
@@ -91,9 +94,11 @@ export function httpClient(options: HttpOptions): HttpClient {
           signal: own.signal,
         });
         // got's own `response` comes after the whole body.
-        pending.on('request', (sent: ClientRequest) =>
+        pending.on('request', (sent: ClientRequest & { timings?: Response['timings'] }) =>
           sent.once('response', (response) => {
             headersMs = elapsed();
+            const { upload, response: came } = sent.timings ?? {};
+            sentMs = upload === undefined || came === undefined ? headersMs : Math.max(0, headersMs - (came - upload));
             if (request.statusOnly === true || options.largeBody === 'drop')
               early = { status: response.statusCode ?? 0, headers: response.headers };
             if (request.statusOnly === true) own.abort();
@@ -111,13 +116,14 @@ export function httpClient(options: HttpOptions): HttpClient {
           status: response.statusCode,
           headers: response.headers,
           body,
+          sentMs,
           headersMs,
           elapsedMs: elapsed(),
         };
       } catch (error) {
         signal.throwIfAborted();
         if (early !== undefined && (request.statusOnly === true || tooLarge))
-          return { kind: 'answer', ...early, body: Buffer.alloc(0), headersMs, elapsedMs: elapsed() };
+          return { kind: 'answer', ...early, body: Buffer.alloc(0), sentMs, headersMs, elapsedMs: elapsed() };
         if (tooLarge)
           return {
             kind: 'failure',

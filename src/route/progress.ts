@@ -76,6 +76,10 @@ export class Progress {
   get inFlight(): number {
     return this.#inFlight.size;
   }
+  /** Pages whose word still waits for an event to be done. */
+  get pagesInMind(): number {
+    return this.#evidence.length;
+  }
   /** The time by which the oldest id that held `after` back will have settled; undefined where nothing is known. */
   get settledAt(): Moment | undefined {
     return this.#blockedUntil;

@@ -84,7 +84,10 @@ export class AuditApi {
         },
         life.kill,
       )
-      .finally(answered);
+      .then((outcome) => {
+        answered(outcome.kind === 'answer' ? startedMs + outcome.sentMs : undefined);
+        return outcome;
+      });
     observe({
       event: 'source.request',
       status: outcome.kind === 'answer' ? outcome.status : outcome.reason === 'proxy' ? 'network' : outcome.reason,

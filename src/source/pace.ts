@@ -2,12 +2,13 @@ import { type Life, sleep } from '../core/life.ts';
 
 interface Taken {
   readonly startedMs: number;
-  endedMs: number | undefined;
+  /** When it was on the wire; unknown while it is not answered. */
+  sentMs: number | undefined;
 }
 
 /**
- * Keeps to `perSecond` requests in any one-second window, as the server sees them: a request may reach it at any moment
- * between its start and its answer, so it counts until a second after the answer.
+ * Keeps to `perSecond` requests in any one-second window, as the server sees them. A request counts from when it was on
+ * the wire (a new connection takes its time before that), one that is not answered yet as if it were sent now.
  */
 export class Pace {
   readonly #limit: number;
@@ -20,8 +21,8 @@ export class Pace {
   /** @param now monotonic milliseconds */
   constructor(perSecond: number, now: () => number) {
     this.#limit = Math.max(1, Math.floor(perSecond));
-    // Below one a second the window grows instead. The margin covers timers that fire early and a coarse server clock.
-    this.#windowMs = (1000 * this.#limit) / perSecond + 15;
+    // Below one a second the window grows instead. The margin covers jitter on the way and a coarse server clock.
+    this.#windowMs = Math.max(1000, 1000 / perSecond) + 15;
     this.#now = now;
   }
 
@@ -30,8 +31,11 @@ export class Pace {
     this.#heldUntilMs = Math.max(this.#heldUntilMs, this.#now() + ms);
   }
 
-  /** Waits for a turn, first come first served; undefined where `life.stop` fires first. Call the result at the answer. */
-  async turn(life: Life): Promise<(() => void) | undefined> {
+  /**
+   * Waits for a turn, first come first served; undefined where `life.stop` fires first. Call the result at the answer,
+   * with when the request was on the wire.
+   */
+  async turn(life: Life): Promise<((sentMs?: number) => void) | undefined> {
     const before = this.#turn;
     let next: () => void = () => {};
     this.#turn = new Promise((resolve) => {
@@ -48,24 +52,22 @@ export class Pace {
     } finally {
       next();
     }
-    const taken: Taken = { startedMs: this.#now(), endedMs: undefined };
+    const taken: Taken = { startedMs: this.#now(), sentMs: undefined };
     this.#taken.push(taken);
-    return () => {
-      taken.endedMs ??= this.#now();
+    return (sentMs) => {
+      taken.sentMs ??= sentMs ?? this.#now();
     };
   }
 
   #waitMs(): number {
     const now = this.#now();
     // One that hangs for two windows has long arrived, or never will.
-    const counts = (t: Taken) =>
-      (t.endedMs ?? Math.max(now, t.startedMs) - (now > t.startedMs + 2 * this.#windowMs ? this.#windowMs : 0)) >
-      now - this.#windowMs;
-    this.#taken = this.#taken.filter(counts);
+    const countsFrom = ({ startedMs, sentMs }: Taken) =>
+      sentMs ?? (now - startedMs > 2 * this.#windowMs ? startedMs : now);
+    this.#taken = this.#taken.filter((taken) => countsFrom(taken) > now - this.#windowMs);
     const held = this.#heldUntilMs - now;
     if (this.#taken.length < this.#limit) return held;
-    const ends = this.#taken.map((t) => t.endedMs).filter((ms) => ms !== undefined);
-    const soonest = ends.length === 0 ? 20 : Math.min(...ends) + this.#windowMs - now;
-    return Math.max(held, Math.min(soonest, 20 + this.#windowMs), 1);
+    const sent = this.#taken.map(({ sentMs }) => sentMs).filter((ms) => ms !== undefined);
+    return Math.max(held, sent.length === 0 ? 20 : Math.min(...sent) + this.#windowMs - now, 1);
   }
 }

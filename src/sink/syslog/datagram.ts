@@ -61,13 +61,14 @@ export class DatagramDelivery {
   }
 
   /** Looks the name up and opens a socket towards it; sends nothing. */
-  async probe(): Promise<Fault | undefined> {
+  async probe(kill: AbortSignal): Promise<Fault | undefined> {
     try {
       this.#socket ??= await this.#open();
-      return undefined;
     } catch (error) {
       return faultOf(error, this.#options.where);
     }
+    kill.throwIfAborted();
+    return undefined;
   }
 
   dispose(): void {
@@ -80,18 +81,27 @@ export class DatagramDelivery {
     return faultOf(error, this.#options.where).verdict;
   }
 
-  /** A connected socket: only that hears of a closed port. */
+  /** A socket connected to the first address that has a route: only a connected one hears of a closed port. */
   async #open(): Promise<Socket> {
     const { host, port } = this.#options;
-    const { address, family } = await lookup(host);
-    const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
-    socket.on('error', (error) => {
-      this.#refused = error;
-    });
-    socket.connect(port, address);
-    await once(socket, 'connect');
-    this.#openedAtMs = this.#now();
-    return socket;
+    let failure: unknown;
+    for (const { address, family } of await lookup(host, { all: true })) {
+      const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
+      try {
+        socket.connect(port, address);
+        await once(socket, 'connect');
+      } catch (error) {
+        failure = error;
+        socket.close();
+        continue;
+      }
+      socket.on('error', (error) => {
+        this.#refused = error;
+      });
+      this.#openedAtMs = this.#now();
+      return socket;
+    }
+    throw failure;
   }
 }
 

@@ -1,16 +1,18 @@
 import type { Verdict } from '../../core/verdict.ts';
-import { accepted } from '../../core/verdict.ts';
-import { tlsMaterial } from '../../net/tls.ts';
 import { unixDatagramSocket } from '../../net/unix-datagram.ts';
 import type { BatchLimits, Sent, SinkDeps } from '../sink.ts';
 import type { Target } from './address.ts';
+import { ExpiryWatch } from './certificate.ts';
+import { credentials } from './credentials.ts';
 import { DatagramDelivery } from './datagram.ts';
 import type { Fault } from './faults.ts';
 import { type Framing, framed } from './framing.ts';
+import { openWire, type WireOptions } from './open-wire.ts';
 import type { SyslogOptions } from './options.ts';
+import { RelpDelivery } from './relp-delivery.ts';
 import { StreamDelivery, streamDefaults } from './stream.ts';
 import { noDatagrams, UnixDelivery, type UnixOptions } from './unix.ts';
-import { openWire, Wire, type WireOptions } from './wire.ts';
+import { Wire } from './wire.ts';
 
 /** How messages get to one kind of address. */
 export interface Delivery {
@@ -19,45 +21,125 @@ export interface Delivery {
   /** @throws the reason of `kill` */
   send(messages: readonly Buffer[], kill: AbortSignal): Promise<Verdict | Sent>;
   finish(kill: AbortSignal): Promise<void>;
-  probe(kill: AbortSignal): Promise<Verdict>;
+  /** Connects and delivers nothing. @throws the reason of `kill` */
+  probe(kill: AbortSignal): Promise<Fault | undefined>;
   dispose(): Promise<void>;
 }
 
+const streamWindow = 64;
 const streamLimits: BatchLimits = { maxEvents: 500, maxBytes: 256 * 1024 };
 /** Small enough for a receiver's default socket buffer (212,992 bytes on Linux). */
 const datagramLimits: BatchLimits = { maxEvents: 100, maxBytes: 64 * 1024 };
 
+/** The way to `target`. @throws the file system's or OpenSSL's error where a file of `tls` can't be read */
 export function deliveryTo(target: Target, options: SyslogOptions, deps: SinkDeps): Delivery {
   const where = options.address;
+  const { timeout: timeoutMs } = options;
   switch (target.transport) {
     case 'udp':
       return overUdp(new DatagramDelivery({ host: target.host, port: target.port, where }, deps.now));
-    case 'tcp':
-    case 'tls': {
-      const tls =
-        target.transport === 'tls' ? (tlsMaterial(options.tls)?.secure ?? { minVersion: 'TLSv1.2' }) : undefined;
-      const to = { host: target.host, port: target.port };
-      return overStream({ to, where, timeoutMs: options.timeout, tls }, options.framing);
-    }
     case 'unix':
-      return overUnix({ path: target.path, where, timeoutMs: options.timeout });
+      return overUnix({ path: target.path, where, timeoutMs });
+    case 'tcp':
+      return overStream({ to: target, where, timeoutMs }, options.framing);
     case 'relp':
-    case 'relp+tls':
-      throw new Error(`${target.transport}:// is not supported yet`);
+      return overRelp({ to: target, where, timeoutMs }, deps);
+    case 'tls': {
+      const { wire, watch } = secure(target, options, deps);
+      return watched(overStream(wire, options.framing), watch);
+    }
+    case 'relp+tls': {
+      const { wire, watch } = secure(target, options, deps);
+      return watched(overRelp(wire, deps), watch);
+    }
   }
 }
 
+function secure(to: { readonly host: string; readonly port: number }, options: SyslogOptions, deps: SinkDeps) {
+  const where = options.address;
+  const watch = new ExpiryWatch(deps, where);
+  const tls = credentials(options.tls, (detail) =>
+    deps.observe({ event: 'sink.warning', sink: deps.name, topic: 'tls', detail }),
+  );
+  const wire: WireOptions = {
+    to,
+    where,
+    timeoutMs: options.timeout,
+    tls,
+    onCertificate: (certificate) => {
+      watch.note('collector’s', Date.parse(certificate.valid_to));
+      watch.note('client', tls.clientCertificateExpiresMs);
+    },
+  };
+  return { wire, watch };
+}
+
+/** Looks at the ends of certificates with every batch: a connection may last for months. */
+const watched = (delivery: Delivery, watch: ExpiryWatch): Delivery => ({
+  ...delivery,
+  send(messages, kill) {
+    watch.check();
+    return delivery.send(messages, kill);
+  },
+});
+
 function overStream(wire: WireOptions, framing: Framing): Delivery {
-  const stream = new StreamDelivery({ ...streamDefaults, open: (kill) => openWire(wire, kill) });
+  const stream = streamOver(wire);
   return {
-    window: 64,
+    window: streamWindow,
     limits: streamLimits,
     send: (messages, kill) => stream.send(framed(messages, framing), kill),
     finish: (kill) => stream.finish(kill),
-    probe: async (kill) => (await probeStream(wire, kill))?.verdict ?? accepted,
-    async dispose() {
-      stream.dispose();
+    probe: (kill) => probeStream(wire, kill),
+    dispose: async () => stream.dispose(),
+  };
+}
+
+function streamOver(wire: WireOptions): StreamDelivery {
+  const { where, timeoutMs } = wire;
+  return new StreamDelivery({ ...streamDefaults, where, timeoutMs, open: (kill) => openWire(wire, kill) });
+}
+
+function overRelp(wire: WireOptions, deps: SinkDeps): Delivery {
+  const software = `qasphere-siem-forwarder,${deps.version},https://qasphere.com`;
+  const { where, timeoutMs } = wire;
+  const relp = new RelpDelivery({ where, timeoutMs, software, open: (kill) => openWire(wire, kill) });
+  return {
+    window: 1,
+    limits: streamLimits,
+    send: (messages, kill) => relp.send(messages, kill),
+    finish: async () => {},
+    probe: (kill) => relp.probe(kill),
+    dispose: () => relp.dispose(),
+  };
+}
+
+function overUnix(options: UnixOptions): Delivery {
+  const wire: WireOptions = { to: { path: options.path }, where: options.where, timeoutMs: options.timeoutMs };
+  const unix = new UnixDelivery(options, streamOver(wire));
+  return {
+    window: streamWindow,
+    limits: streamLimits,
+    send: (messages, kill) => unix.send(messages, kill),
+    finish: (kill) => unix.finish(kill),
+    async probe(kill) {
+      const fault = await probeStream(wire, kill);
+      if (fault?.code !== 'EPROTOTYPE') return fault;
+      using datagrams = await unixDatagramSocket();
+      return datagrams === undefined ? noDatagrams(options.where) : undefined;
     },
+    dispose: async () => unix.dispose(),
+  };
+}
+
+function overUdp(udp: DatagramDelivery): Delivery {
+  return {
+    window: 1,
+    limits: datagramLimits,
+    send: (messages, kill) => udp.send(messages, kill),
+    finish: async () => {},
+    probe: (kill) => udp.probe(kill),
+    dispose: async () => udp.dispose(),
   };
 }
 
@@ -77,44 +159,4 @@ async function probeStream(options: WireOptions, kill: AbortSignal): Promise<Fau
   wire.destroy();
   kill.throwIfAborted();
   return fault;
-}
-
-function overUnix(options: UnixOptions): Delivery {
-  const wire: WireOptions = { to: { path: options.path }, where: options.where, timeoutMs: options.timeoutMs };
-  const unix = new UnixDelivery(
-    options,
-    new StreamDelivery({ ...streamDefaults, open: (kill) => openWire(wire, kill) }),
-  );
-  return {
-    window: 64,
-    limits: streamLimits,
-    send: (messages, kill) => unix.send(messages, kill),
-    finish: (kill) => unix.finish(kill),
-    async probe(kill) {
-      const fault = await probeStream(wire, kill);
-      if (fault?.code !== 'EPROTOTYPE') return fault?.verdict ?? accepted;
-      using datagrams = await unixDatagramSocket();
-      return datagrams === undefined ? noDatagrams(options.where).verdict : accepted;
-    },
-    async dispose() {
-      unix.dispose();
-    },
-  };
-}
-
-function overUdp(udp: DatagramDelivery): Delivery {
-  return {
-    window: 1,
-    limits: datagramLimits,
-    send: (messages, kill) => udp.send(messages, kill),
-    async finish() {},
-    async probe(kill) {
-      const fault = await udp.probe();
-      kill.throwIfAborted();
-      return fault?.verdict ?? accepted;
-    },
-    async dispose() {
-      udp.dispose();
-    },
-  };
 }

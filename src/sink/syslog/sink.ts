@@ -1,5 +1,5 @@
 import type { AuditEvent, Batch, Encoded } from '../../core/event.ts';
-import type { SetAside, Verdict } from '../../core/verdict.ts';
+import { accepted, type SetAside, type Verdict } from '../../core/verdict.ts';
 import type { Sent, Sink, SinkDeps } from '../sink.ts';
 import { targetOf } from './address.ts';
 import { type Delivery, deliveryTo } from './delivery.ts';
@@ -56,8 +56,8 @@ class SyslogSink implements Sink {
   async finish(kill: AbortSignal): Promise<void> {
     await this.#delivery.finish(kill);
   }
-  probe(kill: AbortSignal): Promise<Verdict> {
-    return this.#delivery.probe(kill);
+  async probe(kill: AbortSignal): Promise<Verdict> {
+    return (await this.#delivery.probe(kill))?.verdict ?? accepted;
   }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#delivery.dispose();

@@ -1,33 +1,42 @@
 import { unless } from '../../core/life.ts';
 import { accepted, type Verdict } from '../../core/verdict.ts';
 import type { Sent } from '../sink.ts';
-import type { Fault } from './faults.ts';
+import { type Fault, retryFault } from './faults.ts';
 import { Wire } from './wire.ts';
 
 export interface StreamRules {
   readonly open: (kill: AbortSignal) => Promise<Wire | Fault>;
+  readonly where: string;
   /** One of ten steps towards confirmation, milliseconds: written and no close for ten of them is accepted. */
   readonly stepMs: number;
   /** How long a half-closed peer may take for its own close, milliseconds. */
   readonly closeWaitMs: number;
   /** Most bytes written and not confirmed. */
   readonly maxUnconfirmedBytes: number;
+  /** How long the other side's TCP may acknowledge nothing of what it owes, milliseconds. */
+  readonly timeoutMs: number;
 }
 
 export const streamDefaults = { stepMs: 1_000, closeWaitMs: 3_000, maxUnconfirmedBytes: 8 * 1024 ** 2 } as const;
+/** Steps are counted, not read from a clock: a process that was halted for a while has seen nothing meanwhile. */
 const steps = 10;
+/** So many half-closes in a row without a clean end: then never again. */
+const mostFailedHalfCloses = 2;
 
 interface Unconfirmed {
   readonly bytes: number;
   readonly writtenAtStep: number;
+  /** Where it ends in the bytes of its connection. */
+  readonly end: number;
   settle(verdict: Verdict): void;
   readonly settled: Promise<void>;
 }
 
 /**
- * Delivery without acknowledgement: what was written counts as accepted after ten steps without a close, or when a
- * half-close is answered by the peer's. A close nobody asked for hands every unconfirmed batch back for a retry. When
- * the unconfirmed bytes reach their bound the connection is rotated: half-closed, which confirms them all, and replaced.
+ * Delivery without acknowledgement: what was written counts as accepted after ten steps without a close (and, where the
+ * kernel tells, acknowledged by the peer's TCP), or when a half-close is answered by the peer's. A close nobody asked
+ * for hands every unconfirmed batch back for a retry. When the unconfirmed bytes reach their bound the connection is
+ * rotated: half-closed, which confirms them all, and replaced.
  */
 export class StreamDelivery {
   readonly #rules: StreamRules;
@@ -36,7 +45,12 @@ export class StreamDelivery {
   #bytes = 0;
   #step = 0;
   #ticker: NodeJS.Timeout | undefined;
-  #peerAnswersHalfClose = true;
+  #ticking = false;
+  #acknowledged = 0;
+  #stalledSteps = 0;
+  /** Not with a peer that left the last one without an answer, or in doubt, until time has confirmed something. */
+  #mayHalfClose = true;
+  #failedHalfCloses = 0;
   /** Why the last connection could not be made; '' where it could. */
   openFault = '';
 
@@ -56,7 +70,8 @@ export class StreamDelivery {
       if (!(wire instanceof Wire)) return wire.verdict;
       const fault = await wire.write(frames);
       kill.throwIfAborted();
-      return fault === undefined ? { kind: 'sent', confirmed: this.#await(frames.length, kill) } : fault.verdict;
+      if (fault !== undefined) return fault.verdict;
+      return { kind: 'sent', confirmed: this.#confirmed(frames.length, wire, kill) };
     } finally {
       kill.removeEventListener('abort', drop);
     }
@@ -64,9 +79,7 @@ export class StreamDelivery {
 
   /** Half-closes and waits until everything is confirmed or handed back. @throws the reason of `kill` */
   async finish(kill: AbortSignal): Promise<void> {
-    if (this.#unconfirmed.length === 0) return;
-    await this.#wire?.halfClose(this.#rules.closeWaitMs);
-    await this.#settled(0, kill);
+    if (this.#unconfirmed.length > 0) await this.#rotate(kill);
   }
 
   dispose(): void {
@@ -79,6 +92,8 @@ export class StreamDelivery {
     this.openFault = opened instanceof Wire ? '' : opened.code;
     if (opened instanceof Wire) {
       this.#wire = opened;
+      this.#acknowledged = 0;
+      this.#stalledSteps = 0;
       opened.whenOver(() => this.#over(opened));
     }
     return opened;
@@ -86,15 +101,14 @@ export class StreamDelivery {
 
   #over(wire: Wire): void {
     this.#wire = undefined;
-    clearInterval(this.#ticker);
-    this.#ticker = undefined;
+    this.#stopTicking();
     const outstanding = this.#unconfirmed;
     this.#unconfirmed = [];
     this.#bytes = 0;
     for (const batch of outstanding) batch.settle(wire.fault?.verdict ?? accepted);
   }
 
-  #await(bytes: number, kill: AbortSignal): Promise<Verdict> {
+  #confirmed(bytes: number, wire: Wire, kill: AbortSignal): Promise<Verdict> {
     const { promise, resolve, reject } = Promise.withResolvers<Verdict>();
     const killed = () => {
       reject(kill.reason);
@@ -105,51 +119,77 @@ export class StreamDelivery {
       kill.removeEventListener('abort', killed);
       resolve(verdict);
     };
-    const settled = promise.then(
-      () => {},
-      () => {},
-    );
-    this.#unconfirmed.push({ bytes, writtenAtStep: this.#step, settle, settled });
+    const seen = () => {};
+    const settled = promise.then(seen, seen);
+    this.#unconfirmed.push({ bytes, writtenAtStep: this.#step, end: wire.bytesWritten, settle, settled });
     this.#bytes += bytes;
-    this.#ticker ??= setInterval(() => {
-      // A close that has already arrived is seen before the step counts: timers run before the sockets are polled.
-      setImmediate(() => this.#tick());
-    }, this.#rules.stepMs);
+    // Timers run before the sockets are polled: a close that has already arrived is to be seen before the step counts.
+    this.#ticker ??= setInterval(() => setImmediate(() => void this.#tick()), this.#rules.stepMs);
     return promise;
   }
 
-  #tick(): void {
+  async #tick(): Promise<void> {
+    const wire = this.#wire;
+    if (wire === undefined || this.#ticking) return;
     this.#step++;
-    let oldest = this.#unconfirmed[0];
-    while (oldest !== undefined && this.#step - oldest.writtenAtStep > steps) {
+    if (this.#step - (this.#unconfirmed[0]?.writtenAtStep ?? this.#step) <= steps) return;
+    this.#ticking = true;
+    const acknowledged = (await wire.acknowledgedBytes()) ?? Number.POSITIVE_INFINITY;
+    this.#ticking = false;
+    if (wire.isOver) return;
+    for (let oldest = this.#unconfirmed[0]; oldest !== undefined; oldest = this.#unconfirmed[0]) {
+      if (this.#step - oldest.writtenAtStep <= steps || oldest.end > acknowledged) break;
       this.#unconfirmed.shift();
       this.#bytes -= oldest.bytes;
       oldest.settle(accepted);
-      oldest = this.#unconfirmed[0];
+      this.#mayHalfClose ||= this.#failedHalfCloses < mostFailedHalfCloses;
     }
-    if (oldest !== undefined) return;
+    this.#watch(wire, acknowledged);
+  }
+
+  /** A peer that is gone without a word acknowledges nothing; one that is slow still moves. */
+  #watch(wire: Wire, acknowledged: number): void {
+    const oldest = this.#unconfirmed[0];
+    if (oldest === undefined) {
+      this.#stopTicking();
+      if (wire.isHalfClosed) wire.destroy();
+      return;
+    }
+    const stalled = acknowledged < oldest.end && acknowledged <= this.#acknowledged;
+    this.#acknowledged = acknowledged;
+    this.#stalledSteps = stalled ? this.#stalledSteps + 1 : 0;
+    const { stepMs, timeoutMs, where } = this.#rules;
+    if (this.#stalledSteps * stepMs > timeoutMs)
+      wire.destroy(retryFault('timeout', `${where}: acknowledged nothing for ${timeoutMs} ms`));
+  }
+
+  #stopTicking(): void {
     clearInterval(this.#ticker);
     this.#ticker = undefined;
-    if (this.#wire?.isHalfClosed) this.#wire.destroy();
   }
 
   /** Waits until `bytes` more fit. */
   async #makeRoom(bytes: number, kill: AbortSignal): Promise<void> {
+    if (this.#mayHalfClose) await this.#rotate(kill);
+    else await this.#settled(Math.max(1, this.#rules.maxUnconfirmedBytes - bytes), kill);
+  }
+
+  /** Gets everything confirmed: at once by a half-close, or with time. */
+  async #rotate(kill: AbortSignal): Promise<void> {
     const wire = this.#wire;
-    if (this.#peerAnswersHalfClose && wire !== undefined) {
-      await wire.halfClose(this.#rules.closeWaitMs);
-      await this.#settled(0, kill);
-      // One that never closes makes us wait for ten steps: next time on the open connection, that can go on meanwhile.
-      this.#peerAnswersHalfClose = wire.fault === undefined;
-    } else await this.#settled(Math.max(0, this.#rules.maxUnconfirmedBytes - bytes), kill);
+    const halfClosing = this.#mayHalfClose;
+    if (halfClosing) await wire?.halfClose(this.#rules.closeWaitMs);
+    await this.#settled(0, kill);
+    if (!halfClosing) return;
+    this.#mayHalfClose = wire?.fault === undefined;
+    this.#failedHalfCloses = this.#mayHalfClose ? 0 : this.#failedHalfCloses + 1;
   }
 
   /** Waits until at most `bytes` are unconfirmed. @throws the reason of `kill` */
   async #settled(bytes: number, kill: AbortSignal): Promise<void> {
-    let oldest = this.#unconfirmed[0];
-    while (oldest !== undefined && this.#bytes > bytes && !kill.aborted) {
+    for (let oldest = this.#unconfirmed[0]; oldest !== undefined; oldest = this.#unconfirmed[0]) {
+      if ((bytes > 0 && this.#bytes <= bytes) || kill.aborted) break;
       await unless(kill, oldest.settled);
-      oldest = this.#unconfirmed[0];
     }
     kill.throwIfAborted();
   }

@@ -1,51 +1,59 @@
-import { connect, isIP, type Socket } from 'node:net';
-import { type TLSSocket, connect as tlsConnect } from 'node:tls';
-import type { TlsMaterial } from '../../net/tls.ts';
+import type { Socket } from 'node:net';
 import { type Fault, faultOf, retryFault } from './faults.ts';
+import { type TcpLookup, tcpLookup } from './tcp-table.ts';
 
-export interface WireOptions {
-  readonly to: { readonly host: string; readonly port: number } | { readonly path: string };
+export interface WireRules {
   /** The address as a log line shows it. */
   readonly where: string;
-  /** Present: TLS from the first byte. */
-  readonly tls?: TlsMaterial['secure'] | undefined;
-  /** Longest wait for the connection with its handshake, and for one write to be taken, milliseconds. */
+  /** Longest wait for one write to be taken, milliseconds. */
   readonly timeoutMs: number;
+  /** What a close soon after the start may mean. */
+  readonly earlyCloseHint?: string | undefined;
 }
 
-/** After the first of several addresses got no answer for so long the next is tried beside it, milliseconds. */
-const nextAddressMs = 1_000;
-const keepAliveMs = 30_000;
+/** A close within this time of the start is early, milliseconds. */
+const earlyMs = 2_000;
+/** The kernel's last word on a connection is waited for so many times and so long, milliseconds. */
+const lookups = 25;
+const lookupEveryMs = 20;
 
 /** One stream connection. Modes: open → half-closed (by `halfClose`) → over; or open → over with a fault. */
 export class Wire {
-  readonly socket: Socket;
-  readonly #options: WireOptions;
+  readonly #socket: Socket;
+  readonly #raw: Socket;
+  readonly #rules: WireRules;
+  readonly #lookup: TcpLookup;
+  readonly #openedAtMs = performance.now();
   #fault: Fault | undefined;
   #halfClosed = false;
   #peerEnded = false;
+  /** Whether the kernel lists this connection: only then does its absence mean something. */
+  #listed = false;
   readonly #over: Promise<void>;
   #onOver: (() => void)[] = [];
 
-  constructor(socket: Socket, options: WireOptions) {
-    this.socket = socket;
-    this.#options = options;
+  /** `socket` is connected (and secured); `raw` is what it goes over, itself where that is plain. */
+  constructor(socket: Socket, raw: Socket, rules: WireRules) {
+    this.#socket = socket;
+    this.#raw = raw;
+    this.#rules = rules;
+    this.#lookup = tcpLookup(raw);
     this.#over = new Promise((resolve) => this.#onOver.push(resolve));
     socket.on('end', () => {
       this.#peerEnded = true;
-      if (!this.#halfClosed) this.#end(retryFault('network', `${options.where}: the collector closed the connection`));
+      if (!this.#halfClosed) this.#end(this.#closedByPeer());
     });
-    socket.on('error', (error) => this.#end(faultOf(error, options.where)));
+    socket.on('error', (error) => this.#end(this.#failed(error)));
     socket.on('close', () => {
-      const clean = this.#halfClosed && this.#peerEnded;
-      this.#end(clean ? undefined : retryFault('network', `${options.where}: the connection was closed`));
+      if (this.#halfClosed && this.#peerEnded) void this.#endInOrder();
+      else this.#end(this.#closedByPeer());
     });
     // Without a reader the peer's close goes unseen once it has sent a byte.
     socket.resume();
-    if (socket.destroyed) this.#end(faultOf(socket.errored ?? new Error('the connection was closed'), options.where));
+    if (socket.destroyed) this.#end(socket.errored === null ? this.#closedByPeer() : this.#failed(socket.errored));
   }
 
-  /** Why the connection is over, unless it ended by a half-close that the peer answered with its own. */
+  /** Why the connection is over; undefined where a half-close was answered by the peer's own and nothing was in doubt. */
   get fault(): Fault | undefined {
     return this.#fault;
   }
@@ -55,24 +63,41 @@ export class Wire {
   get isHalfClosed(): boolean {
     return this.#halfClosed;
   }
+  /** Bytes handed to the kernel so far, as they went (under TLS: encrypted). */
+  get bytesWritten(): number {
+    return this.#raw.bytesWritten;
+  }
   /** Calls `listener` once, when the connection is over; at once if it is already. */
   whenOver(listener: () => void): void {
     if (this.isOver) listener();
     else this.#onOver.push(listener);
   }
+  onData(listener: (chunk: Buffer) => void): void {
+    this.#socket.on('data', listener);
+  }
+
+  /** How many of the written bytes the other side's TCP has; undefined where the kernel does not tell. Never rejects. */
+  async acknowledgedBytes(): Promise<number | undefined> {
+    const written = this.bytesWritten;
+    const found = await this.#lookup();
+    if (found === undefined) return undefined;
+    if (found.state !== 'gone') this.#listed = true;
+    else return this.#listed ? 0 : undefined;
+    return written - found.unacknowledgedBytes;
+  }
 
   /** Hands `bytes` to the kernel, all of them; a fault where they are not taken within the timeout. Never rejects. */
   async write(bytes: Buffer): Promise<Fault | undefined> {
-    if (this.isOver || this.#halfClosed || !this.socket.writable || this.socket.readableEnded)
-      return this.#fault ?? retryFault('network', `${this.#options.where}: the connection was closed`);
-    const { timeoutMs, where } = this.#options;
+    if (this.isOver || this.#halfClosed || !this.#socket.writable || this.#socket.readableEnded)
+      return this.#fault ?? this.#closedByPeer();
+    const { timeoutMs, where } = this.#rules;
     const timer = setTimeout(
       () => this.#end(retryFault('timeout', `${where}: took nothing for ${timeoutMs} ms`)),
       timeoutMs,
     );
     const written = new Promise<void>((resolve) =>
-      this.socket.write(bytes, (error) => {
-        if (error != null) this.#end(faultOf(error, where));
+      this.#socket.write(bytes, (error) => {
+        if (error != null) this.#end(this.#failed(error));
         resolve();
       }),
     );
@@ -81,11 +106,23 @@ export class Wire {
     return this.#fault;
   }
 
+  /** Writes without waiting; what goes wrong ends the wire. What is pushed in one turn goes out together. */
+  push(bytes: Buffer): void {
+    if (this.isOver) return;
+    if (this.#socket.writableCorked === 0) {
+      this.#socket.cork();
+      process.nextTick(() => this.#socket.uncork());
+    }
+    this.#socket.write(bytes);
+  }
+
   /** Sends our FIN after all that was written; the peer's, if it comes within `waitMs`, ends the wire without a fault. */
   async halfClose(waitMs: number): Promise<void> {
+    if (this.isOver || this.#halfClosed) return;
+    if ((await this.#lookup())?.state === 'established') this.#listed = true;
     if (this.isOver) return;
     this.#halfClosed = true;
-    this.socket.end();
+    this.#socket.end();
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, waitMs);
@@ -94,9 +131,35 @@ export class Wire {
     clearTimeout(timer);
   }
 
-  /** Lets go of the connection; what the kernel holds is still sent. */
-  destroy(): void {
-    this.#end(retryFault('network', `${this.#options.where}: we closed the connection`));
+  /** Ends the wire with `fault`; what the kernel holds is still sent. */
+  destroy(fault = retryFault('network', `${this.#rules.where}: we closed the connection`)): void {
+    this.#end(fault);
+  }
+
+  /**
+   * Both sides have closed. Had the peer closed by itself while our last bytes were under way, they would be lost and it
+   * would look the same from here: the kernel knows which it was.
+   */
+  async #endInOrder(): Promise<void> {
+    let found = await this.#lookup();
+    for (let tries = 1; found?.state === 'closing' && tries < lookups && !this.isOver; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, lookupEveryMs));
+      found = await this.#lookup();
+    }
+    const proven = found === undefined || found.state === 'time-wait' || (found.state === 'gone' && !this.#listed);
+    this.#end(proven ? undefined : this.#closedByPeer());
+  }
+
+  #closedByPeer(): Fault {
+    return this.#failed(Object.assign(new Error('the collector closed the connection'), { code: 'ECONNRESET' }));
+  }
+
+  #failed(error: Error): Fault {
+    const { where, earlyCloseHint } = this.#rules;
+    const fault = faultOf(error, where);
+    const early = performance.now() - this.#openedAtMs < earlyMs;
+    if (earlyCloseHint === undefined || !early || fault.verdict.kind === 'stop') return fault;
+    return { ...fault, verdict: { ...fault.verdict, detail: `${fault.verdict.detail}: ${earlyCloseHint}` } };
   }
 
   #end(fault: Fault | undefined): void {
@@ -104,59 +167,8 @@ export class Wire {
     this.#fault = fault;
     const listeners = this.#onOver;
     this.#onOver = [];
-    this.socket.destroy();
+    this.#socket.destroy();
+    this.#raw.destroy();
     for (const listener of listeners) listener();
   }
-}
-
-/** Connects, trying every address the name has now. @throws the reason of `kill` */
-export async function openWire(options: WireOptions, kill: AbortSignal): Promise<Wire | Fault> {
-  kill.throwIfAborted();
-  const { to, tls, where, timeoutMs } = options;
-  let socket = connect({
-    ...to,
-    ...('host' in to && { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: nextAddressMs, noDelay: true }),
-    keepAlive: true,
-    keepAliveInitialDelay: keepAliveMs,
-  }).on('error', () => {});
-  const killed = () => socket.destroy();
-  let late: Fault | undefined;
-  const timer = setTimeout(() => {
-    const what = tls !== undefined && !socket.connecting ? 'no TLS handshake' : 'no connection';
-    late = retryFault('timeout', `${where}: ${what} within ${timeoutMs} ms`, 'ETIMEDOUT');
-    socket.destroy();
-  }, timeoutMs);
-  kill.addEventListener('abort', killed);
-  try {
-    await ready(socket, 'connect');
-    if (tls !== undefined) {
-      socket = secured(socket, to, tls).on('error', () => {});
-      await ready(socket, 'secureConnect');
-    }
-    return new Wire(socket, options);
-  } catch (error) {
-    socket.destroy();
-    kill.throwIfAborted();
-    return late ?? faultOf(error, where);
-  } finally {
-    clearTimeout(timer);
-    kill.removeEventListener('abort', killed);
-  }
-}
-
-/** Resolves with the event; rejects with the socket's error, also for a close before it. */
-function ready(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once(event, () => resolve());
-    socket.once('error', reject);
-    socket.once('close', () =>
-      reject(Object.assign(new Error('the collector closed the connection'), { code: 'ECONNRESET' })),
-    );
-  });
-}
-
-function secured(raw: Socket, to: WireOptions['to'], tls: TlsMaterial['secure']): TLSSocket {
-  const host = 'host' in to ? to.host : '';
-  const servername = tls.servername ?? (isIP(host) === 0 ? host : '');
-  return tlsConnect({ ...tls, socket: raw, host, servername });
 }

@@ -10,7 +10,7 @@ const html = '<!doctype html><html><head><title>Bad</title></head><body><h1>Bad\
 
 function answer(status: number, body: string | object, headers: Record<string, string> = {}): HttpAnswer {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
-  return { kind: 'answer', status, headers, body: Buffer.from(text), headersMs: 1, elapsedMs: 1 };
+  return { kind: 'answer', status, headers, body: Buffer.from(text), sentMs: 0, headersMs: 1, elapsedMs: 1 };
 }
 
 function verdictOf(status: number, body: string | object, more: Partial<Asked> = {}): Verdict {

@@ -9,7 +9,7 @@ const outcome = (status: number | undefined, cookiesChanged = false): Outcome =>
   answer:
     status === undefined
       ? undefined
-      : { kind: 'answer', status, headers: {}, body: Buffer.alloc(0), headersMs: 0, elapsedMs: 0 },
+      : { kind: 'answer', status, headers: {}, body: Buffer.alloc(0), sentMs: 0, headersMs: 0, elapsedMs: 0 },
 });
 
 describe('a channel', () => {

@@ -1,0 +1,77 @@
+import { connect, isIP, type Socket } from 'node:net';
+import { type PeerCertificate, type TLSSocket, connect as tlsConnect } from 'node:tls';
+import type { Credentials } from './credentials.ts';
+import { type Fault, faultOf, retryFault } from './faults.ts';
+import { Wire } from './wire.ts';
+
+export interface WireOptions {
+  readonly to: { readonly host: string; readonly port: number } | { readonly path: string };
+  /** The address as a log line shows it. */
+  readonly where: string;
+  /** Present: TLS from the first byte. */
+  readonly tls?: Credentials | undefined;
+  readonly onCertificate?: (certificate: PeerCertificate) => void;
+  /** Longest wait for the connection with its handshake, and for one write to be taken, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** When the first of several addresses has not answered for so long the next is tried, milliseconds. */
+const nextAddressMs = 1_000;
+const keepAliveMs = 30_000;
+
+/** Connects, trying every address the name has now. @throws the reason of `kill` */
+export async function openWire(options: WireOptions, kill: AbortSignal): Promise<Wire | Fault> {
+  kill.throwIfAborted();
+  const { to, tls, where, timeoutMs } = options;
+  const raw = connect({
+    ...to,
+    ...('host' in to && { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: nextAddressMs, noDelay: true }),
+    keepAlive: true,
+    keepAliveInitialDelay: keepAliveMs,
+  }).on('error', () => {});
+  let socket = raw;
+  const killed = () => socket.destroy();
+  let late: Fault | undefined;
+  const timer = setTimeout(() => {
+    const what = socket === raw ? 'no connection' : 'no TLS handshake (does it speak TLS there?)';
+    late = retryFault('timeout', `${where}: ${what} within ${timeoutMs} ms`, 'ETIMEDOUT');
+    socket.destroy();
+  }, timeoutMs);
+  kill.addEventListener('abort', killed);
+  try {
+    await ready(raw, 'connect');
+    if (tls === undefined) return new Wire(raw, raw, { where, timeoutMs });
+    const secure = secured(raw, to, tls);
+    socket = secure.on('error', () => {});
+    await ready(secure, 'secureConnect');
+    options.onCertificate?.(secure.getPeerCertificate());
+    const earlyCloseHint = tls.hasClientCertificate ? undefined : 'does it ask for a client certificate?';
+    return new Wire(secure, raw, { where, timeoutMs, earlyCloseHint });
+  } catch (error) {
+    socket.destroy();
+    raw.destroy();
+    kill.throwIfAborted();
+    return late ?? faultOf(error, where);
+  } finally {
+    clearTimeout(timer);
+    kill.removeEventListener('abort', killed);
+  }
+}
+
+/** Resolves with the event; rejects with the socket's error, also for a close before it. */
+function ready(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once(event, () => resolve());
+    socket.once('error', reject);
+    socket.once('close', () =>
+      reject(Object.assign(new Error('the collector closed the connection'), { code: 'ECONNRESET' })),
+    );
+  });
+}
+
+/** The name is checked against the address as configured, or `tls.servername`; an IP address is never asked for by SNI. */
+function secured(raw: Socket, to: WireOptions['to'], tls: Credentials): TLSSocket {
+  const host = 'host' in to ? to.host : '';
+  const given = tls.current();
+  return tlsConnect({ ...given, socket: raw, host, servername: given.servername ?? (isIP(host) === 0 ? host : '') });
+}
