@@ -13,6 +13,7 @@ export type Happening =
   | { event: 'source.recovered'; attempts: number; outageMs: number }
   | { event: 'source.refused'; status: number; detail: string; causes: readonly string[] }
   | { event: 'source.accepted' }
+  | { event: 'source.stopped'; reason: Reason; detail: string }
   | { event: 'source.unreadable'; after: Cursor; detail: string }
   | { event: 'source.cursor_mismatch'; after: Cursor; answered: string; greatest: Cursor }
   | { event: 'source.count'; count: number; why: string }

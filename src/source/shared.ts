@@ -116,7 +116,7 @@ export class SharedSource implements Source, AsyncDisposable {
     if (isRefused(verdict)) {
       const { status, detail, causes } = verdict;
       this.#options.observe({ event: 'source.refused', status, detail, causes });
-    }
+    } else this.#options.observe({ event: 'source.stopped', reason: verdict.reason, detail: verdict.detail });
     return new SourceStop(verdict.reason === 'auth' ? 77 : verdict.reason === 'address' ? 78 : 70, verdict.detail);
   }
 

@@ -38,6 +38,8 @@ export function describe(h: Happening): Described {
       };
     case 'source.accepted':
       return { level: 'info', message: 'QA Sphere accepts the API key', ends: ['source.refused'] };
+    case 'source.stopped':
+      return { level: 'fatal', message: `QA Sphere can't be read: ${h.detail}` };
     case 'source.unreadable':
       return {
         level: 'error',
