@@ -45,7 +45,7 @@ export function cefFormat(context: FormatContext, actions: Actions): Format {
         ['destinationServiceName', product, textLimit],
         ['outcome', meaning.outcome === 'unknown' ? undefined : meaning.outcome, 63],
         ['reason', subject.reason(), textLimit],
-        ['msg', summaryOf(meaning.title, fields), textLimit],
+        ['msg', summaryOf(meaning.title, fields, account), textLimit],
         ...custom('cs1', 'userDisplayName', fields.user?.name),
         ...custom('cs5', 'createdAt', createdAtDetail(fields)),
         ...(fields.timeIsReceipt ? custom('flexString1', 'timeSource', 'receipt') : []),
