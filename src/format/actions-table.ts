@@ -11,7 +11,7 @@ import type { OcsfClass, Outcome, Severity } from './vocabulary.ts';
 // biome-ignore format: a table
 const rows: readonly (readonly [string, 'derived' | 'guessed', string, Outcome, Severity, string, string, string, 'self'?])[] = [
   // Signing in and out
-  ['*login*.failure *authenticate*.failure *mfa*.failure *password.failure *sso*.failure *saml*.failure', 'guessed', 'authentication logon', 'failure', 'medium', 'authentication 1', 'authentication start', 'Authentication failure'],
+  ['*login*.failure *login*.reject *login*.deny *authenticate*.failure *mfa*.failure *password.failure *sso*.failure *saml*.failure', 'guessed', 'authentication logon', 'failure', 'medium', 'authentication 1', 'authentication start', 'Authentication failure'],
   ['*logout* session.delete session.revoke session.expire session.end', 'guessed', 'authentication logoff', 'unknown', 'informational', 'authentication 2', 'authentication end', 'Change logoff'],
   ['*impersonate*', 'guessed', 'authentication switch', 'unknown', 'high', 'authentication 7', 'authentication info', 'Authentication'],
   ['*login*.success *authenticate*.success session.create.success', 'guessed', 'authentication logon', 'success', 'informational', 'authentication 1', 'authentication start', 'Authentication success'],

@@ -31,7 +31,7 @@ const irregular: Readonly<Record<string, string>> = {
 
 /** Words that say how it ended. */
 const outcomes: Readonly<Record<string, string>> = {
-  'fail failed fails failure unsuccessful invalid denied rejected': 'failure',
+  'fail failed fails failure unsuccessful invalid': 'failure',
   'succeed succeeded success successful successfully': 'success',
 };
 
