@@ -23,21 +23,24 @@ export function visible(text: string): string {
 const mark = '…';
 
 /**
- * `text` where its written form is no longer than `limit` UTF-16 units; else its beginning and a `…` that fit, cut at a
- * code point and never inside what `write` makes of one.
+ * `text` written, where that is no longer than `limit` UTF-16 units; else as much of its beginning as fits with a `…`
+ * behind it, cut at a code point and never inside what `write` makes of one. `write` works character by character and
+ * makes nothing shorter.
  */
 export function fitted(text: string, limit: number, write: (text: string) => string): string {
-  // No way of writing makes a text shorter: what is far over the limit need not be written out whole.
-  const head = text.length > limit + 1 ? text.slice(0, limit + 1) : text;
-  const whole = write(head);
-  if (head === text && whole.length <= limit) return whole;
-  let result = '';
-  for (const character of head) {
-    const written = write(character);
-    if (result.length + written.length + mark.length > limit) break;
-    result += written;
+  if (text.length <= limit) {
+    const whole = write(text);
+    if (whole.length <= limit) return whole;
   }
-  return result + mark;
+  const room = limit - mark.length;
+  let [fits, tooMany] = [0, room + 1];
+  while (tooMany - fits > 1) {
+    const middle = (fits + tooMany) >> 1;
+    if (write(text.slice(0, middle)).length <= room) fits = middle;
+    else tooMany = middle;
+  }
+  const splits = /[\ud800-\udbff]/.test(text.charAt(fits - 1)) && /[\udc00-\udfff]/.test(text.charAt(fits));
+  return write(text.slice(0, splits ? fits - 1 : fits)) + mark;
 }
 
 /** Without spaces at either end, which not every parser keeps. Linear, where a pattern for trailing spaces is not. */

@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import got, { RequestError, type Response, TimeoutError } from 'got';
+import got, { RequestError, TimeoutError } from 'got';
 import { printable } from '../core/printable.ts';
 import type { Secret } from '../core/secret.ts';
 import type { TlsMaterial } from './tls.ts';
@@ -94,16 +94,17 @@ export function httpClient(options: HttpOptions): HttpClient {
           signal: own.signal,
         });
         // got's own `response` comes after the whole body.
-        pending.on('request', (sent: ClientRequest & { timings?: Response['timings'] }) =>
+        pending.on('request', (sent: ClientRequest) => {
+          sent.once('finish', () => {
+            sentMs = elapsed();
+          });
           sent.once('response', (response) => {
             headersMs = elapsed();
-            const { upload, response: came } = sent.timings ?? {};
-            sentMs = upload === undefined || came === undefined ? headersMs : Math.max(0, headersMs - (came - upload));
             if (request.statusOnly === true || options.largeBody === 'drop')
               early = { status: response.statusCode ?? 0, headers: response.headers };
             if (request.statusOnly === true) own.abort();
-          }),
-        );
+          });
+        });
         pending.on('downloadProgress', ({ transferred }: { transferred: number }) => {
           if (transferred <= options.maxBodyBytes) return;
           tooLarge = true;

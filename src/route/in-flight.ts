@@ -7,9 +7,10 @@ export interface Entry {
   state: 'waiting' | 'sent';
   /** Was sent at least once: it counts for the window until it is done. */
   open: boolean;
-  /** Not to be tried before, and sent last, monotonic milliseconds. */
+  /** Not to be tried before, monotonic milliseconds. */
   notBeforeMs: number;
-  sentMs: number;
+  /** Number of its last sending, over all batches. */
+  send: number;
   readonly offeredMs: number;
   /** A single record that was refused after it was sent: still to be set aside. */
   refused: SetAside | undefined;
@@ -36,7 +37,7 @@ export class InFlight {
   }
 
   push(records: readonly Encoded[], nowMs: number): void {
-    const fresh = { state: 'waiting', open: false, notBeforeMs: 0, sentMs: 0, refused: undefined } as const;
+    const fresh = { state: 'waiting', open: false, notBeforeMs: 0, send: 0, refused: undefined } as const;
     this.#entries.push({ records, ...fresh, offeredMs: nowMs });
   }
 

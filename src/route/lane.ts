@@ -50,7 +50,8 @@ export class Lane {
   #trouble: string | undefined;
   #lastAcceptedMs = performance.now();
   /** Losses after sending, in a row; batches lost together are one. */
-  #setbacks = { count: 0, atMs: 0, waitMs: 0 };
+  #setbacks = { count: 0, lastSend: 0, waitMs: 0 };
+  #sends = 0;
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -154,7 +155,7 @@ export class Lane {
     switch (verdict.kind) {
       case 'sent':
         entry.state = 'sent';
-        entry.sentMs = performance.now();
+        entry.send = ++this.#sends;
         this.#options.sent();
         void this.#confirm(entry, verdict.confirmed, life);
         break;
@@ -205,11 +206,11 @@ export class Lane {
 
   #setback(entry: Entry, { reason, detail, afterMs }: Retry): void {
     const { name, observe, random } = this.#options;
-    if (entry.sentMs > this.#setbacks.atMs) {
+    if (entry.send > this.#setbacks.lastSend) {
       const count = this.#setbacks.count + 1;
       // The first loss is made good at once: the far side may only have restarted.
       const waitMs = count === 1 ? 0 : backoffMs(backoff, count - 1, random);
-      this.#setbacks = { count, atMs: performance.now(), waitMs };
+      this.#setbacks = { count, lastSend: this.#sends, waitMs };
       observe({
         event: 'route.retry',
         sink: name,
@@ -258,7 +259,7 @@ export class Lane {
 
   #accepted(records: readonly Encoded[]): void {
     this.#lastAcceptedMs = performance.now();
-    this.#setbacks = { count: 0, atMs: this.#setbacks.atMs, waitMs: 0 };
+    this.#setbacks = { ...this.#setbacks, count: 0, waitMs: 0 };
     this.#options.delivered(records);
   }
 

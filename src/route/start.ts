@@ -22,7 +22,7 @@ export async function findStart(startAt: StartAt, source: Source, life: Life): P
     case 'beginning':
       return { after: 0n, from: 'beginning' };
     case 'id':
-      return { after: startAt.id - 1n, from: 'id' };
+      return { after: startAt.id > 0n ? startAt.id - 1n : 0n, from: 'id' };
     default:
       void source;
       void life;

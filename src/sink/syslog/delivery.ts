@@ -7,7 +7,7 @@ import { credentials } from './credentials.ts';
 import { DatagramDelivery } from './datagram.ts';
 import type { Fault } from './faults.ts';
 import { type Framing, framed } from './framing.ts';
-import { openWire, type WireOptions } from './open-wire.ts';
+import { openWatched, openWire, type WireOptions } from './open-wire.ts';
 import type { SyslogOptions } from './options.ts';
 import { RelpDelivery } from './relp-delivery.ts';
 import { StreamDelivery, streamDefaults } from './stream.ts';
@@ -97,7 +97,12 @@ function overStream(wire: WireOptions, framing: Framing): Delivery {
 
 function streamOver(wire: WireOptions): StreamDelivery {
   const { where, timeoutMs } = wire;
-  return new StreamDelivery({ ...streamDefaults, where, timeoutMs, open: (kill) => openWire(wire, kill) });
+  return new StreamDelivery({
+    ...streamDefaults,
+    where,
+    timeoutMs,
+    open: (kill, doubtful) => (doubtful && wire.tls !== undefined ? openWatched(wire, kill) : openWire(wire, kill)),
+  });
 }
 
 function overRelp(wire: WireOptions, deps: SinkDeps): Delivery {
@@ -143,20 +148,9 @@ function overUdp(udp: DatagramDelivery): Delivery {
   };
 }
 
-/** How long a new connection is watched: a refused client certificate shows only after the handshake (TLS 1.3). */
-const watchMs = 500;
-
-async function probeStream(options: WireOptions, kill: AbortSignal): Promise<Fault | undefined> {
-  const wire = await openWire(options, kill);
-  if (!(wire instanceof Wire)) return wire;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, watchMs);
-  kill.addEventListener('abort', () => resolve(), { once: true });
-  wire.whenOver(resolve);
-  await promise;
-  clearTimeout(timer);
-  const { fault } = wire;
-  wire.destroy();
-  kill.throwIfAborted();
-  return fault;
+async function probeStream(wire: WireOptions, kill: AbortSignal): Promise<Fault | undefined> {
+  const opened = await openWatched(wire, kill);
+  if (!(opened instanceof Wire)) return opened;
+  opened.destroy();
+  return undefined;
 }

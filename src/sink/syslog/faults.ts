@@ -13,6 +13,12 @@ export const retryFault = (reason: Retry['reason'], detail: string, code = ''): 
   code,
 });
 
+/** A fault that may have a reason nobody told, with a question that leads to it. */
+export function hinted(fault: Fault, question: string): Fault {
+  if (fault.verdict.kind === 'stop' || !/closed|ECONNRESET|EPIPE|disconnected/.test(fault.verdict.detail)) return fault;
+  return { ...fault, verdict: { ...fault.verdict, detail: `${fault.verdict.detail}: ${question}` } };
+}
+
 const stopFault = (reason: Stop['reason'], detail: string, code: string): Fault => ({
   verdict: { kind: 'stop', reason, detail },
   code,
@@ -23,6 +29,7 @@ const notTrusted =
   /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|CRL_|INVALID_CA$|INVALID_PURPOSE$|PATH_LENGTH_EXCEEDED$|HOSTNAME_MISMATCH$|ERR_TLS_CERT_|ERR_TLS_FINGERPRINT$|ERROR_IN_CERT_)/;
 const clientRefused =
   /ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|CERTIFICATE_(UNKNOWN|EXPIRED|REVOKED)|UNSUPPORTED_CERTIFICATE|UNKNOWN_CA|NO_CERTIFICATE|ACCESS_DENIED|DECRYPT_ERROR)/;
+const handshakeRefused = /ALERT_HANDSHAKE_FAILURE|ALERT_INSUFFICIENT_SECURITY/;
 const wrongVersion = /ALERT_PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE/;
 const noTls = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/;
 
@@ -31,13 +38,19 @@ export function faultOf(error: unknown, where: string): Fault {
   const { code: given, message } = error as NodeJS.ErrnoException;
   const each = error instanceof AggregateError ? (error.errors as NodeJS.ErrnoException[]) : [];
   const code = String(given ?? each[0]?.code ?? 'ERR_UNKNOWN');
-  const said = printable(each.length > 0 ? each.map((one) => one.message).join('; ') : (message ?? code));
+  const said = printable(each.length > 0 ? each.map((one) => one.message).join('; ') : sayingOf(message ?? code));
   if (notTrusted.test(code))
     return stopFault('auth', `${where}: the certificate is not trusted (${said}): ${remedyFor(code)}`, code);
   if (clientRefused.test(code))
     return stopFault(
       'auth',
       `${where}: the collector refused our client certificate (${said}): set tls.certFile and tls.keyFile to one it trusts`,
+      code,
+    );
+  if (handshakeRefused.test(code))
+    return stopFault(
+      'auth',
+      `${where}: the collector refused the handshake (${said}): it may ask for a client certificate (tls.certFile and tls.keyFile), or share no cipher`,
       code,
     );
   if (wrongVersion.test(code))
@@ -47,6 +60,11 @@ export function faultOf(error: unknown, where: string): Fault {
   if (code === 'EACCES' || code === 'EPERM')
     return stopFault('auth', `${where}: ${said}: give this user the right to write to it`, code);
   return retryFault(code === 'ETIMEDOUT' ? 'timeout' : 'network', `${where}: ${said}`, code);
+}
+
+/** OpenSSL's messages hold file names and line numbers: the reason alone is for people. */
+function sayingOf(message: string): string {
+  return /:error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(message)?.[1] ?? message;
 }
 
 function remedyFor(code: string): string {

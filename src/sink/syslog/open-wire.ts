@@ -1,7 +1,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { type PeerCertificate, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { Credentials } from './credentials.ts';
-import { type Fault, faultOf, retryFault } from './faults.ts';
+import { type Fault, faultOf, hinted, retryFault } from './faults.ts';
 import { Wire } from './wire.ts';
 
 export interface WireOptions {
@@ -45,17 +45,39 @@ export async function openWire(options: WireOptions, kill: AbortSignal): Promise
     socket = secure.on('error', () => {});
     await ready(secure, 'secureConnect');
     options.onCertificate?.(secure.getPeerCertificate());
-    const earlyCloseHint = tls.hasClientCertificate ? undefined : 'does it ask for a client certificate?';
-    return new Wire(secure, raw, { where, timeoutMs, earlyCloseHint });
+    return new Wire(secure, raw, { where, timeoutMs, earlyCloseHint: hintOf(tls) });
   } catch (error) {
     socket.destroy();
     raw.destroy();
     kill.throwIfAborted();
-    return late ?? faultOf(error, where);
+    const fault = late ?? faultOf(error, where);
+    return socket === raw || tls === undefined ? fault : hinted(fault, hintOf(tls));
   } finally {
     clearTimeout(timer);
     kill.removeEventListener('abort', killed);
   }
+}
+
+const hintOf = (tls: Credentials) =>
+  `does it ${tls.hasClientCertificate ? 'trust our' : 'ask for a'} client certificate?`;
+
+/** How long a new connection may be watched: under TLS 1.3 a refused client certificate shows after the handshake. */
+const watchMs = 500;
+
+/** `openWire`, and a look whether the connection lasts for a moment. @throws the reason of `kill` */
+export async function openWatched(options: WireOptions, kill: AbortSignal): Promise<Wire | Fault> {
+  const wire = await openWire(options, kill);
+  if (!(wire instanceof Wire)) return wire;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, watchMs);
+  const killed = () => wire.destroy();
+  kill.addEventListener('abort', killed);
+  wire.whenOver(resolve);
+  await promise;
+  clearTimeout(timer);
+  kill.removeEventListener('abort', killed);
+  kill.throwIfAborted();
+  return wire.fault ?? wire;
 }
 
 /** Resolves with the event; rejects with the socket's error, also for a close before it. */

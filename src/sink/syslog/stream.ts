@@ -5,7 +5,8 @@ import { type Fault, retryFault } from './faults.ts';
 import { Wire } from './wire.ts';
 
 export interface StreamRules {
-  readonly open: (kill: AbortSignal) => Promise<Wire | Fault>;
+  /** `doubtful`: the first connection, or the one before did not end well. @throws the reason of `kill` */
+  readonly open: (kill: AbortSignal, doubtful: boolean) => Promise<Wire | Fault>;
   readonly where: string;
   /** One of ten steps towards confirmation, milliseconds: written and no close for ten of them is accepted. */
   readonly stepMs: number;
@@ -51,6 +52,7 @@ export class StreamDelivery {
   /** Not with a peer that left the last one without an answer, or in doubt, until time has confirmed something. */
   #mayHalfClose = true;
   #failedHalfCloses = 0;
+  #endedWell = false;
   /** Why the last connection could not be made; '' where it could. */
   openFault = '';
 
@@ -88,7 +90,7 @@ export class StreamDelivery {
 
   async #open(kill: AbortSignal): Promise<Wire | Fault> {
     if (this.#wire !== undefined) return this.#wire;
-    const opened = await this.#rules.open(kill);
+    const opened = await this.#rules.open(kill, !this.#endedWell);
     this.openFault = opened instanceof Wire ? '' : opened.code;
     if (opened instanceof Wire) {
       this.#wire = opened;
@@ -100,6 +102,7 @@ export class StreamDelivery {
   }
 
   #over(wire: Wire): void {
+    this.#endedWell = wire.fault === undefined;
     this.#wire = undefined;
     this.#stopTicking();
     const outstanding = this.#unconfirmed;
@@ -178,7 +181,7 @@ export class StreamDelivery {
   async #rotate(kill: AbortSignal): Promise<void> {
     const wire = this.#wire;
     const halfClosing = this.#mayHalfClose;
-    if (halfClosing) await wire?.halfClose(this.#rules.closeWaitMs);
+    if (halfClosing && wire !== undefined) await unless(kill, wire.halfClose(this.#rules.closeWaitMs));
     await this.#settled(0, kill);
     if (!halfClosing) return;
     this.#mayHalfClose = wire?.fault === undefined;

@@ -4,7 +4,7 @@ import { endianness } from 'node:os';
 
 /** What the kernel knows of a TCP connection; `gone` where it lists none such. */
 export interface TcpState {
-  readonly state: 'established' | 'time-wait' | 'closing' | 'gone';
+  readonly state: 'established' | 'closing' | 'gone';
   /** Sent and not acknowledged by the other side's TCP, or not yet sent. */
   readonly unacknowledgedBytes: number;
 }
@@ -12,16 +12,12 @@ export interface TcpState {
 /** Looks one connection up; undefined where the kernel has no such table, or too long a one. Never rejects. */
 export type TcpLookup = () => Promise<TcpState | undefined>;
 
-/** States of the Linux kernel (include/net/tcp_states.h): the others are on the way to their end. */
-const states: Readonly<Record<string, TcpState['state']>> = { '01': 'established', '06': 'time-wait' };
+/** TCP_ESTABLISHED of the Linux kernel (include/net/tcp_states.h); the others we meet are on the way to their end. */
+const established = '01';
 /** A table of some 25,000 connections: more would cost more than it tells. */
 const longestTable = 4 * 1024 ** 2;
 
-/**
- * Node tells nothing of what the other side's TCP acknowledged; Linux does, in /proc/net/tcp and tcp6 (proc(5)). A
- * connection that we closed first and whose every byte was acknowledged ends in TIME_WAIT; one that the other side closed
- * first, or reset, does not.
- */
+/** Node tells nothing of what the other side's TCP acknowledged; Linux does, in /proc/net/tcp and tcp6 (proc(5)). */
 export function tcpLookup(socket: Socket): TcpLookup {
   const { localAddress, localPort, remoteAddress, remotePort } = socket;
   if (process.platform !== 'linux' || !localAddress || !localPort || !remoteAddress || !remotePort)
@@ -34,7 +30,8 @@ export function tcpLookup(socket: Socket): TcpLookup {
     const at = table.indexOf(wanted);
     if (at < 0) return { state: 'gone', unacknowledgedBytes: 0 };
     const [state = '', queues = ''] = table.slice(at + wanted.length, at + wanted.length + 20).split(' ');
-    return { state: states[state] ?? 'closing', unacknowledgedBytes: Number.parseInt(queues.slice(0, 8), 16) };
+    const unacknowledgedBytes = Number.parseInt(queues.slice(0, 8), 16);
+    return { state: state === established ? 'established' : 'closing', unacknowledgedBytes };
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { type Fault, faultOf, retryFault } from './faults.ts';
+import { type Fault, faultOf, hinted, retryFault } from './faults.ts';
 import { type TcpLookup, tcpLookup } from './tcp-table.ts';
 
 export interface WireRules {
@@ -13,9 +13,8 @@ export interface WireRules {
 
 /** A close within this time of the start is early, milliseconds. */
 const earlyMs = 2_000;
-/** The kernel's last word on a connection is waited for so many times and so long, milliseconds. */
-const lookups = 25;
-const lookupEveryMs = 20;
+/** The kernel is asked again after 5 ms, 10 ms and so on up to this. */
+const longestLookupWaitMs = 200;
 
 /** One stream connection. Modes: open → half-closed (by `halfClose`) → over; or open → over with a fault. */
 export class Wire {
@@ -28,7 +27,7 @@ export class Wire {
   #halfClosed = false;
   #peerEnded = false;
   /** Whether the kernel lists this connection: only then does its absence mean something. */
-  #listed = false;
+  readonly #listed: Promise<boolean>;
   readonly #over: Promise<void>;
   #onOver: (() => void)[] = [];
 
@@ -38,6 +37,7 @@ export class Wire {
     this.#raw = raw;
     this.#rules = rules;
     this.#lookup = tcpLookup(raw);
+    this.#listed = this.#lookup().then((found) => found !== undefined && found.state !== 'gone');
     this.#over = new Promise((resolve) => this.#onOver.push(resolve));
     socket.on('end', () => {
       this.#peerEnded = true;
@@ -45,8 +45,7 @@ export class Wire {
     });
     socket.on('error', (error) => this.#end(this.#failed(error)));
     socket.on('close', () => {
-      if (this.#halfClosed && this.#peerEnded) void this.#endInOrder();
-      else this.#end(this.#closedByPeer());
+      this.#end(this.#halfClosed && this.#peerEnded ? undefined : this.#closedByPeer());
     });
     // Without a reader the peer's close goes unseen once it has sent a byte.
     socket.resume();
@@ -81,8 +80,7 @@ export class Wire {
     const written = this.bytesWritten;
     const found = await this.#lookup();
     if (found === undefined) return undefined;
-    if (found.state !== 'gone') this.#listed = true;
-    else return this.#listed ? 0 : undefined;
+    if (found.state === 'gone') return (await this.#listed) ? 0 : undefined;
     return written - found.unacknowledgedBytes;
   }
 
@@ -116,11 +114,13 @@ export class Wire {
     this.#socket.write(bytes);
   }
 
-  /** Sends our FIN after all that was written; the peer's, if it comes within `waitMs`, ends the wire without a fault. */
+  /**
+   * Sends our FIN once the peer's TCP has all that was written; the peer's, if it comes within `waitMs`, ends the wire
+   * without a fault.
+   */
   async halfClose(waitMs: number): Promise<void> {
+    await this.#drained();
     if (this.isOver || this.#halfClosed) return;
-    if ((await this.#lookup())?.state === 'established') this.#listed = true;
-    if (this.isOver) return;
     this.#halfClosed = true;
     this.#socket.end();
     let timer: NodeJS.Timeout | undefined;
@@ -137,17 +137,25 @@ export class Wire {
   }
 
   /**
-   * Both sides have closed. Had the peer closed by itself while our last bytes were under way, they would be lost and it
-   * would look the same from here: the kernel knows which it was.
+   * Waits until every byte is acknowledged, where the kernel tells. Of bytes still under way one could not know: a peer
+   * that closes by itself meanwhile sends the same FIN as one that answers ours. One that closes without having read what
+   * it acknowledged sends a reset instead.
    */
-  async #endInOrder(): Promise<void> {
-    let found = await this.#lookup();
-    for (let tries = 1; found?.state === 'closing' && tries < lookups && !this.isOver; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, lookupEveryMs));
-      found = await this.#lookup();
+  async #drained(): Promise<void> {
+    const { timeoutMs, where } = this.#rules;
+    let least = Number.POSITIVE_INFINITY;
+    let movedAtMs = performance.now();
+    for (let waitMs = 5; !this.isOver; waitMs = Math.min(waitMs * 2, longestLookupWaitMs)) {
+      const found = await this.#lookup();
+      if (found === undefined || (found.state === 'gone' && !(await this.#listed))) return;
+      if (found.state === 'closing' || found.state === 'gone') this.#end(this.#closedByPeer());
+      if (found.unacknowledgedBytes === 0) return;
+      if (found.unacknowledgedBytes < least) movedAtMs = performance.now();
+      least = Math.min(least, found.unacknowledgedBytes);
+      if (performance.now() - movedAtMs > timeoutMs)
+        this.#end(retryFault('timeout', `${where}: acknowledged nothing for ${timeoutMs} ms`));
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
-    const proven = found === undefined || found.state === 'time-wait' || (found.state === 'gone' && !this.#listed);
-    this.#end(proven ? undefined : this.#closedByPeer());
   }
 
   #closedByPeer(): Fault {
@@ -158,8 +166,7 @@ export class Wire {
     const { where, earlyCloseHint } = this.#rules;
     const fault = faultOf(error, where);
     const early = performance.now() - this.#openedAtMs < earlyMs;
-    if (earlyCloseHint === undefined || !early || fault.verdict.kind === 'stop') return fault;
-    return { ...fault, verdict: { ...fault.verdict, detail: `${fault.verdict.detail}: ${earlyCloseHint}` } };
+    return earlyCloseHint !== undefined && early ? hinted(fault, earlyCloseHint) : fault;
   }
 
   #end(fault: Fault | undefined): void {

@@ -1,0 +1,53 @@
+import type { AuditEvent, Encoded } from '../../core/event.ts';
+import { printable } from '../../core/printable.ts';
+import type { SetAside } from '../../core/verdict.ts';
+import type { Format } from '../../format/format.ts';
+import type { SinkDeps } from '../sink.ts';
+import { type Target, targetOf } from './address.ts';
+import { type MessageRules, syslogMessage } from './message.ts';
+import { facilities, type SyslogOptions } from './options.ts';
+import { severityByAction } from './severity.ts';
+import { shortened } from './shorten.ts';
+
+/** How the messages of one sink are written. */
+export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 'format'>): MessageRules {
+  return {
+    rfc: options.rfc ?? (options.address === 'unix:///dev/log' ? 3164 : 5424),
+    local: targetOf(options.address).transport === 'unix',
+    facility: typeof options.facility === 'number' ? options.facility : facilities.indexOf(options.facility),
+    severityOf: severityByAction(options.severity),
+    appName: options.appName,
+    sdId: options.sdId,
+    tenant: deps.tenant,
+    json: deps.format.json,
+  };
+}
+
+/**
+ * Longest message that the usual receiver takes whole, bytes: rsyslog splits at some 8,097 even with octet counting and
+ * reads the rest as a message of its own; on UDP what RFC 5426 section 3.2 has every IPv6 receiver take.
+ */
+export const defaultMaxBytes = (transport: Target['transport']) => (transport === 'udp' ? 1180 : 8000);
+
+/** The message of one record, shortened by rule where it is longer than `maxBytes`. */
+export function messageWithin(
+  encoded: Encoded,
+  maxBytes: number,
+  rules: MessageRules,
+  format: Format,
+): Buffer | SetAside {
+  if (encoded.record.length <= maxBytes) {
+    const whole = syslogMessage(rules, encoded.shown, encoded.record);
+    if (whole.length <= maxBytes) return whole;
+  }
+  const compose = (event: AuditEvent) => syslogMessage(rules, event, format.encode(event), true);
+  try {
+    const message = shortened(encoded.shown, maxBytes, compose);
+    if (message !== undefined) return message;
+  } catch (error) {
+    const why = printable(String(error));
+    return { kind: 'set-aside', reason: 'malformed', detail: `shortened, it could not be encoded: ${why}` };
+  }
+  const detail = `longer than maxMessageBytes (${maxBytes}) even with its values shortened`;
+  return { kind: 'set-aside', reason: 'too_large', detail };
+}
