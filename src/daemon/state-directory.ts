@@ -9,7 +9,7 @@ export class StateProblem extends Error {
 
 /** Makes the directory where it is missing, and sees to it that nobody else can write or read there. @throws {StateProblem} */
 export async function prepareState(path: string): Promise<void> {
-  await told(path, async () => {
+  await usingState(path, async () => {
     await mkdir(path, { recursive: true, mode: 0o700 });
     const { own, mode } = await judge(path);
     if (own && (mode & 0o020) === 0 && (mode & 0o077) !== 0) await chmod(path, 0o700);
@@ -22,7 +22,7 @@ export async function prepareState(path: string): Promise<void> {
  * directory it would be made in. @throws {StateProblem}
  */
 export async function examineState(path: string): Promise<{ readonly inside: string } | undefined> {
-  return await told(path, async () => {
+  return await usingState(path, async () => {
     const there = await nearest(resolve(path));
     if (there === resolve(path)) await judge(path);
     await access(there, constants.W_OK | constants.X_OK);
@@ -56,7 +56,8 @@ async function judge(path: string): Promise<{ readonly own: boolean; readonly mo
   return { own: owner === uid, mode };
 }
 
-async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Does `work` in the state directory; what the file system says against it becomes a StateProblem. */
+export async function usingState<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
