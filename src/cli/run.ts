@@ -37,6 +37,7 @@ export async function runDaemon(
   await prepareState(first.state.directory);
   await using _ = await lockState(first.state.directory, world.now);
   let config = first;
+  let generations = 0;
   for (;;) {
     around.setShutdownTimeout(config.shutdownTimeout);
     world.observe({ event: 'daemon.start', version: world.version, sinks: config.sinks.map(({ name }) => name) });
@@ -51,7 +52,7 @@ export async function runDaemon(
     })();
     let ended: Awaited<ReturnType<typeof run>>;
     try {
-      ended = await run(config, world, generation);
+      ended = await run(config, generations++ === 0 ? world : { ...world, restrictionKnown: true }, generation);
     } finally {
       generation.end();
       await listening;

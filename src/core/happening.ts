@@ -13,11 +13,15 @@ export type Happening =
   | { event: 'source.recovered'; attempts: number; outageMs: number }
   | { event: 'source.refused'; status: number; detail: string; causes: readonly string[] }
   | { event: 'source.accepted' }
+  | { event: 'source.stopped'; reason: Reason; detail: string }
+  | { event: 'source.restriction'; breadth: 'restricted' | 'unknown'; detail: string }
   | { event: 'source.unreadable'; after: Cursor; detail: string }
   | { event: 'source.cursor_mismatch'; after: Cursor; answered: string; greatest: Cursor }
   | { event: 'source.count'; count: number; why: string }
   // route
   | { event: 'route.start'; sink: string; after: Cursor; from: 'checkpoint' | 'beginning' | 'now' | 'id' | 'time' }
+  /** The newest delivered event has another text now, or is gone while older ones are there. */
+  | { event: 'route.newest'; sink: string; id: Cursor; fate: 'there' | 'rewritten' | 'gone' }
   | { event: 'route.poll'; sink: string; fresh: number }
   | { event: 'route.delivered'; sink: string; records: number; last: Cursor; elapsedMs: number; lastAtMs?: number }
   | { event: 'route.filtered'; sink: string; events: number }

@@ -7,6 +7,7 @@ import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
 import type { RouteOptions } from '../route/route.ts';
 import { Pace } from '../source/pace.ts';
+import { Restriction } from '../source/restriction.ts';
 import { SharedSource } from '../source/shared.ts';
 import { openApi, openHttp, openSinkOf, shapeOf } from './parts.ts';
 import type { World } from './world.ts';
@@ -33,11 +34,14 @@ export async function compose(config: Config, world: World, life: Life): Promise
   const readBefore = await lookAtCheckpoints(config, store, observe);
 
   const http = openHttp(config, world);
-  const { pageSize, requestsPerSecond, onKeyRejected, settle, startAt } = config.source;
+  const { apiKey, authScheme, pageSize, requestsPerSecond, onKeyRejected, settle, startAt, restrictedKey } =
+    config.source;
   const pace = new Pace(requestsPerSecond, () => performance.now());
   const api = openApi(config, world, { http, pace, observe, readBefore });
+  const policy = world.restrictionKnown ? 'off' : restrictedKey;
+  const restriction = new Restriction({ origin, apiKey, authScheme, http, pace, observe, policy });
   const keepPages = config.sinks.length > 1 ? pagesKept : 0;
-  const source = new SharedSource({ api, onKeyRejected, observe, random, wake, keepPages, life });
+  const source = new SharedSource({ api, onKeyRejected, observe, random, wake, restriction, keepPages, life });
 
   const routes = config.sinks.map((sink): RouteOptions => {
     const { name } = sink;
@@ -51,6 +55,7 @@ export async function compose(config: Config, world: World, life: Life): Promise
       pageSize,
       startAt,
       observe,
+      now,
       random,
       wake,
       ...shape,

@@ -10,6 +10,8 @@ export interface World {
   readonly now: () => number;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
+  /** The key was looked at in this start already (before a reload). */
+  readonly restrictionKnown?: boolean;
   /** A SIGHUP: whoever waits tries now. */
   readonly wake: Notifier;
 }
