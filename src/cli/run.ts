@@ -6,6 +6,7 @@ import type { World } from '../daemon/compose.ts';
 import { lockState } from '../daemon/lock.ts';
 import { run } from '../daemon/run.ts';
 import { prepareState } from '../daemon/state-directory.ts';
+import { longestIntervalMs } from '../daemon/ticks.ts';
 import { type Command, configFlag, type Surroundings } from './command.ts';
 import { codeOfEndings, exitCode } from './exit-code.ts';
 import { readConfig, realWorld } from './set-up.ts';
@@ -37,9 +38,11 @@ export async function runDaemon(
   await prepareState(first.state.directory);
   await using _ = await lockState(first.state.directory, world.now);
   let config = first;
-  for (;;) {
+  for (let reload = false; ; reload = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
-    world.observe({ event: 'daemon.start', version: world.version, sinks: config.sinks.map(({ name }) => name) });
+    const sinks = config.sinks.map(({ name }) => name);
+    const pollEveryMs = longestIntervalMs(config.source.schedule);
+    world.observe({ event: 'daemon.start', version: world.version, sinks, pollEveryMs, reload });
     const generation = within(life);
     let following: Config | undefined;
     const listening = (async () => {

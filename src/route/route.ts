@@ -67,7 +67,8 @@ export class Route implements AsyncDisposable {
       memory.touch();
       await memory.commit(life);
     }
-    observe({ event: 'route.start', sink: name, after: progress.head, from: found?.from ?? 'checkpoint' });
+    const { head, after } = progress;
+    observe({ event: 'route.start', sink: name, after: head, cursor: after, from: found?.from ?? 'checkpoint' });
     return new Route(options, sink, progress, memory, life);
   }
 

@@ -33,6 +33,7 @@ export class SharedSource implements Source, AsyncDisposable {
   #kept: Page[] = [];
   #stopped: SourceStop | undefined;
   readonly #troubles = new Map<Cursor, string>();
+  #key: 'unknown' | 'accepted' | 'refused' = 'unknown';
   /** Since when nothing came, monotonic; and how often it was asked for. */
   #outage: { sinceMs: number; attempts: number } | undefined;
 
@@ -93,6 +94,7 @@ export class SharedSource implements Source, AsyncDisposable {
     });
     switch (verdict.kind) {
       case 'page':
+        this.#accepted();
         this.#recovered();
         this.#keep(verdict.page);
         return verdict.page;
@@ -108,6 +110,7 @@ export class SharedSource implements Source, AsyncDisposable {
   #patient<A>(verdict: A | Retry | Stop | Refused): A | Retry | Stop {
     if (!isRefused(verdict) || this.#options.onKeyRejected === 'exit') return verdict as A | Retry | Stop;
     const { status, detail, causes, reason } = verdict;
+    this.#key = 'refused';
     this.#options.observe({ event: 'source.refused', status, detail, causes });
     return { kind: 'retry', reason, detail: `the API refuses the key: ${detail}`, afterMs: keyWaitMs };
   }
@@ -118,6 +121,12 @@ export class SharedSource implements Source, AsyncDisposable {
       this.#options.observe({ event: 'source.refused', status, detail, causes });
     }
     return new SourceStop(verdict.reason === 'auth' ? 77 : verdict.reason === 'address' ? 78 : 70, verdict.detail);
+  }
+
+  #accepted(): void {
+    if (this.#key === 'accepted') return;
+    this.#key = 'accepted';
+    this.#options.observe({ event: 'source.accepted' });
   }
 
   #recovered(): void {
