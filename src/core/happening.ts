@@ -50,6 +50,11 @@ export type Happening =
   /** Events delivered without a time of their own; counted, a warning says it once. */
   | { event: 'sink.untimed'; sink: string; events: number }
   | { event: 'sink.info'; sink: string; topic: string; detail: string }
+  // telemetry
+  | { event: 'telemetry.listening'; address: string }
+  | { event: 'telemetry.failed'; detail: string }
+  | { event: 'telemetry.export_failed'; signal: 'metrics' | 'traces'; detail: string }
+  | { event: 'telemetry.export_recovered'; signal: 'metrics' | 'traces' }
   // daemon
   /** At the start and, with `reload`, at each change of configuration. `pollEveryMs`: the schedule's longest interval. */
   | { event: 'daemon.start'; version: string; sinks: readonly string[]; pollEveryMs: number; reload: boolean }

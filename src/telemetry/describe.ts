@@ -140,6 +140,22 @@ export function describe(h: Happening): Described {
       return { level: 'info', message: `${h.sink}: ${h.detail}` };
     case 'sink.untimed':
       return { level: 'debug', message: `${h.sink}: ${h.events} events without a readable time` };
+    case 'telemetry.listening':
+      return { level: 'info', message: `tells how it fares at http://${h.address}` };
+    case 'telemetry.failed':
+      return { level: 'error', message: `telemetry is not to be had, all else goes on: ${h.detail}` };
+    case 'telemetry.export_failed':
+      return {
+        level: 'warn',
+        message: `the ${h.signal} were not sent: ${h.detail}`,
+        lasts: `telemetry.export_failed ${h.signal}`,
+      };
+    case 'telemetry.export_recovered':
+      return {
+        level: 'info',
+        message: `the ${h.signal} are sent again`,
+        ends: [`telemetry.export_failed ${h.signal}`],
+      };
     case 'daemon.start':
       return {
         level: 'info',
