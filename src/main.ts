@@ -36,7 +36,7 @@ async function main(): Promise<number> {
         shutdownTimeoutMs = ms;
       },
       print: (text) => new Promise((resolve) => process.stdout.write(text, () => resolve())),
-      complain,
+      complain: (line) => process.stderr.write(`${line}\n`),
       stderrIsTerminal: process.stderr.isTTY === true,
     });
   } catch (error) {

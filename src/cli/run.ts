@@ -38,11 +38,11 @@ export async function runDaemon(
   await prepareState(first.state.directory);
   await using _ = await lockState(first.state.directory, world.now);
   let config = first;
-  for (let reload = false; ; reload = true) {
+  for (let again = false; ; again = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
     const sinks = config.sinks.map(({ name }) => name);
     const pollEveryMs = longestIntervalMs(config.source.schedule);
-    world.observe({ event: 'daemon.start', version: world.version, sinks, pollEveryMs, reload });
+    world.observe({ event: 'daemon.start', version: world.version, sinks, pollEveryMs, reload: again });
     const generation = within(life);
     let following: Config | undefined;
     const listening = (async () => {
@@ -54,7 +54,7 @@ export async function runDaemon(
     })();
     let ended: Awaited<ReturnType<typeof run>>;
     try {
-      ended = await run(config, world, generation);
+      ended = await run(config, again ? { ...world, restrictionKnown: true } : world, generation);
     } finally {
       generation.end();
       await listening;

@@ -18,12 +18,16 @@ export type Happening =
   | { event: 'source.recovered'; attempts: number; outageMs: number }
   | { event: 'source.refused'; status: number; detail: string; causes: readonly string[] }
   | { event: 'source.accepted' }
+  | { event: 'source.stopped'; reason: Reason; detail: string }
+  | { event: 'source.restriction'; breadth: 'restricted' | 'unknown'; detail: string }
   | { event: 'source.unreadable'; after: Cursor; detail: string }
   | { event: 'source.cursor_mismatch'; after: Cursor; answered: string; greatest: Cursor }
   | { event: 'source.count'; count: number; why: string }
   // route
   /** `after`: the greatest id it has; `cursor`: the checkpoint's `after`. */
   | { event: 'route.start'; sink: string; after: Cursor; cursor: Cursor; from: Start }
+  /** The newest delivered event has another text now, or is gone while older ones are there. */
+  | { event: 'route.newest'; sink: string; id: Cursor; fate: 'there' | 'rewritten' | 'gone' }
   | { event: 'route.poll'; sink: string; fresh: number }
   /** `oldestAtMs`: when the oldest event seen and not confirmed was created, epoch; undefined where there is none. */
   | { event: 'route.waiting'; sink: string; oldestAtMs: number | undefined }

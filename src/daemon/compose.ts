@@ -16,6 +16,7 @@ import { openSink } from '../sink/registry.ts';
 import { AuditApi } from '../source/audit-api.ts';
 import { Pace } from '../source/pace.ts';
 import { largestBodyBytes } from '../source/page-size.ts';
+import { Restriction } from '../source/restriction.ts';
 import { SharedSource } from '../source/shared.ts';
 
 /** What the parts get from the world around them. */
@@ -27,6 +28,8 @@ export interface World {
   readonly now: () => number;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
+  /** The key was looked at in this start already (before a reload). */
+  readonly restrictionKnown?: boolean;
   /** A SIGHUP: whoever waits tries now. */
   readonly wake: Notifier;
 }
@@ -59,11 +62,14 @@ export async function compose(config: Config, world: World, life: Life): Promise
     proxy: config.source.proxy,
     env,
   });
-  const { apiKey, authScheme, pageSize, requestsPerSecond, onKeyRejected, settle, startAt } = config.source;
+  const { apiKey, authScheme, pageSize, requestsPerSecond, onKeyRejected, settle, startAt, restrictedKey } =
+    config.source;
   const pace = new Pace(requestsPerSecond, () => performance.now());
   const api = new AuditApi({ origin, apiKey, authScheme, pageSize, http, pace, observe, now, readBefore });
+  const policy = world.restrictionKnown ? 'off' : restrictedKey;
+  const restriction = new Restriction({ origin, apiKey, authScheme, http, pace, observe, policy });
   const keepPages = config.sinks.length > 1 ? pagesKept : 0;
-  const source = new SharedSource({ api, onKeyRejected, observe, random, wake, keepPages, life });
+  const source = new SharedSource({ api, onKeyRejected, observe, random, wake, restriction, keepPages, life });
 
   const routes = config.sinks.map((sink): RouteOptions => {
     const { name, envelope, filter, redact } = sink;
@@ -77,6 +83,7 @@ export async function compose(config: Config, world: World, life: Life): Promise
       pageSize,
       startAt,
       observe,
+      now,
       random,
       wake,
       format,

@@ -50,14 +50,14 @@ export class AuditApi {
   }
 
   /**
-   * One request; another where a 401 finds a new key in its file, or with half the count where the page is too large.
+   * One request, for `most` events where that is given; another where a 401 finds a new key in its file, or with half the count where the page is too large.
    * Undefined where `life.stop` fires before it is this request's turn.
    * @throws the reason of `life.kill`
    */
-  async fetch(after: Cursor, life: Life): Promise<Fetched | Retry | Stop | Refused | undefined> {
+  async fetch(after: Cursor, life: Life, most?: number): Promise<Fetched | Retry | Stop | Refused | undefined> {
     let refreshed = false;
     for (;;) {
-      const count = this.#size.next;
+      const count = most ?? this.#size.next;
       const verdict = await this.#once(after, life, count);
       if (verdict?.kind === 'retry' && verdict.reason === 'too_large' && count > 1) continue;
       if (verdict?.kind !== 'stop' || verdict.reason !== 'auth' || refreshed) return verdict;

@@ -43,6 +43,10 @@ export function describe(h: Happening): Described {
       };
     case 'source.accepted':
       return { level: 'info', message: 'QA Sphere accepts the API key', ends: ['source.refused'] };
+    case 'source.stopped':
+      return { level: 'fatal', message: `QA Sphere can't be read: ${h.detail}` };
+    case 'source.restriction':
+      return { level: h.breadth === 'restricted' ? 'debug' : 'info', message: h.detail };
     case 'source.unreadable':
       return {
         level: 'error',
@@ -58,6 +62,8 @@ export function describe(h: Happening): Described {
       return { level: 'debug', message: `asking for ${h.count} events a page: ${h.why}` };
     case 'route.start':
       return { level: 'info', message: `${h.sink} goes on after event ${h.after} (${h.from})` };
+    case 'route.newest':
+      return describeNewest(h);
     case 'route.poll':
       return { level: 'debug', message: `${h.sink}: poll brought ${h.fresh} new events` };
     case 'route.waiting':
@@ -175,6 +181,24 @@ export function describe(h: Happening): Described {
             message: `stopped before all was confirmed; it comes again at the next start: ${h.behind.join(', ')}`,
           };
   }
+}
+
+function describeNewest({ sink, id, fate }: Extract<Happening, { event: 'route.newest' }>): Described {
+  const lasts = `route.newest ${sink}`;
+  if (fate === 'there')
+    return { level: 'trace', message: `${sink}: event ${id} is as it was delivered`, ends: [lasts] };
+  const remedy = `if the tenant was restored from a backup, ids are given out again: compare the SIEM with QA Sphere and set the cursor with "cursor set ${sink} ID"`;
+  if (fate === 'gone')
+    return {
+      level: 'warn',
+      message: `${sink}: event ${id}, the newest delivered, is gone while older ones are there: ${remedy}`,
+      lasts,
+    };
+  return {
+    level: 'error',
+    message: `${sink}: event ${id} has another text than was delivered, nothing is skipped: ${remedy}`,
+    lasts,
+  };
 }
 
 function seconds(ms: number): string {

@@ -47,6 +47,8 @@ export interface SinkHealth {
   trouble: Trouble<'failing' | 'parked' | 'gone'> | undefined;
   /** The checkpoint or the dead letter can't be written. */
   stateTrouble: Trouble<'state'> | undefined;
+  /** The newest delivered event has another text now: since when, and its id. */
+  rewritten: { readonly since: Instant; readonly id: Cursor } | undefined;
   /** When the oldest event seen and not confirmed was created, epoch by the server's clock. */
   oldestAtMs: number | undefined;
   delivered: number;
@@ -157,6 +159,10 @@ export class Health {
         sink.cursor = h.cursor;
         sink.head ??= h.after;
         break;
+      case 'route.newest':
+        if (h.fate === 'rewritten') sink.rewritten ??= { since: this.#clock(), id: h.id };
+        else sink.rewritten = undefined;
+        break;
       case 'route.waiting':
         sink.oldestAtMs = h.oldestAtMs;
         break;
@@ -214,6 +220,7 @@ function unknownSink(): SinkHealth {
     lastSuccess: undefined,
     trouble: undefined,
     stateTrouble: undefined,
+    rewritten: undefined,
     oldestAtMs: undefined,
     delivered: 0,
     setAside: 0,

@@ -104,10 +104,13 @@ export function createInstruments(meter: Meter, health: Health): Observe {
       case 'source.recovered':
       case 'source.refused':
       case 'source.accepted':
+      case 'source.stopped':
+      case 'source.restriction':
       case 'source.unreadable':
       case 'source.cursor_mismatch':
       case 'source.count':
       case 'route.start':
+      case 'route.newest':
       case 'route.poll':
       case 'route.waiting':
       case 'route.recovered':

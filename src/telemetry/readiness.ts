@@ -17,6 +17,7 @@ export interface Unready {
     | 'sink_failing'
     | 'sink_parked'
     | 'sink_gone'
+    | 'log_rewritten'
     | 'state_not_writable';
   readonly sink?: string;
   /** ISO 8601. */
@@ -66,9 +67,16 @@ function* sourceReasons(health: Health): Generator<Unready> {
 
 function* sinkReasons(health: Health): Generator<Unready> {
   const now = health.now().monotonicMs;
-  for (const [sink, { trouble, stateTrouble }] of health.sinks) {
+  for (const [sink, { trouble, stateTrouble, rewritten }] of health.sinks) {
     if (stateTrouble !== undefined)
       yield { code: 'state_not_writable', sink, since: iso(stateTrouble.since), detail: 'state can’t be written' };
+    if (rewritten !== undefined)
+      yield {
+        code: 'log_rewritten',
+        sink,
+        since: iso(rewritten.since),
+        detail: `event ${rewritten.id} is another one than was delivered: was the tenant restored from a backup?`,
+      };
     if (trouble === undefined || now - trouble.since.monotonicMs <= sinkGraceMs) continue;
     const reason = trouble.reason === undefined ? '' : `: ${trouble.reason}`;
     yield { code: `sink_${trouble.kind}`, sink, since: iso(trouble.since), detail: `${words[trouble.kind]}${reason}` };

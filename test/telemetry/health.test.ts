@@ -138,6 +138,16 @@ describe('readiness', () => {
     expect(codes()).toEqual([]);
   });
 
+  it('ends while the newest delivered event has another text, not where it is only gone', () => {
+    const newest = { event: 'route.newest', sink: 'splunk', id: 9n } as const;
+    tell(page, { ...newest, fate: 'gone' });
+    expect(codes()).toEqual([]);
+    tell({ ...newest, fate: 'rewritten' });
+    expect(codes()).toEqual(['log_rewritten']);
+    tell({ ...newest, fate: 'there' });
+    expect(codes()).toEqual([]);
+  });
+
   it('forgets with a reload what only the old routes waited for', () => {
     tell(page, { event: 'source.unreadable', after: 41n, detail: 'x' });
     tell({ event: 'route.waiting', sink: 'splunk', oldestAtMs: clock.epochMs - 5_000 }, start());
