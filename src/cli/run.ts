@@ -8,6 +8,7 @@ import { Notify } from '../daemon/notify.ts';
 import { run } from '../daemon/run.ts';
 import { Standing } from '../daemon/standing.ts';
 import { prepareState } from '../daemon/state-directory.ts';
+import { longestIntervalMs } from '../daemon/ticks.ts';
 import { type Command, configFlag, type Surroundings } from './command.ts';
 import { codeOfEndings, exitCode } from './exit-code.ts';
 import { readConfig, realWorld } from './set-up.ts';
@@ -47,10 +48,11 @@ export async function runDaemon(
   await prepareState(first.state.directory);
   await using _ = await lockState(first.state.directory, world.now);
   let config = first;
-  let generations = 0;
-  for (;;) {
+  for (let again = false; ; again = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
-    world.observe({ event: 'daemon.start', version: world.version, sinks: config.sinks.map(({ name }) => name) });
+    const sinks = config.sinks.map(({ name }) => name);
+    const pollEveryMs = longestIntervalMs(config.source.schedule);
+    world.observe({ event: 'daemon.start', version: world.version, sinks, pollEveryMs, reload: again });
     const generation = within(life);
     let following: Config | undefined;
     const listening = (async () => {
@@ -62,7 +64,7 @@ export async function runDaemon(
     })();
     let ended: Awaited<ReturnType<typeof run>>;
     try {
-      ended = await run(config, generations++ === 0 ? world : { ...world, restrictionKnown: true }, generation);
+      ended = await run(config, again ? { ...world, restrictionKnown: true } : world, generation);
     } finally {
       generation.end();
       await listening;

@@ -108,6 +108,7 @@ export class Memory {
     const { after, delivered } = progress;
     this.#dirty = false;
     const kept = journal?.();
+    const startedMs = performance.now();
     try {
       await store.save({
         sink,
@@ -124,6 +125,6 @@ export class Memory {
     }
     this.#savedAfter = after;
     this.#trouble = undefined;
-    observe({ event: 'checkpoint.saved', sink, after });
+    observe({ event: 'checkpoint.saved', sink, after, elapsedMs: performance.now() - startedMs });
   }
 }

@@ -72,7 +72,8 @@ export class Route implements AsyncDisposable {
       memory.touch();
       await memory.commit(life);
     }
-    observe({ event: 'route.start', sink: name, after: progress.head, from: found.from });
+    const { head, after } = progress;
+    observe({ event: 'route.start', sink: name, after: head, cursor: after, from: found.from });
     return new Route(options, sink, progress, memory, life);
   }
 

@@ -36,6 +36,7 @@ export class SharedSource implements Source, AsyncDisposable {
   #kept: Page[] = [];
   #stopped: SourceStop | undefined;
   readonly #troubles = new Map<string, string>();
+  #key: 'unknown' | 'accepted' | 'refused' = 'unknown';
   #peeks = 0;
   /** Since when nothing came, monotonic; and how often it was asked for. */
   #outage: { sinceMs: number; attempts: number } | undefined;
@@ -108,6 +109,7 @@ export class SharedSource implements Source, AsyncDisposable {
     });
     switch (verdict.kind) {
       case 'page':
+        this.#accepted();
         this.#recovered();
         if (most === undefined) this.#keep(verdict.page);
         await this.#lookAtKey(life);
@@ -123,6 +125,7 @@ export class SharedSource implements Source, AsyncDisposable {
   #patient<A>(verdict: A | Retry | Stop | Refused): A | Retry | Stop {
     if (!isRefused(verdict) || this.#options.onKeyRejected === 'exit') return verdict as A | Retry | Stop;
     const { status, detail, causes, reason } = verdict;
+    this.#key = 'refused';
     this.#options.observe({ event: 'source.refused', status, detail, causes });
     return { kind: 'retry', reason, detail: `the API refuses the key: ${detail}`, afterMs: keyWaitMs };
   }
@@ -143,6 +146,12 @@ export class SharedSource implements Source, AsyncDisposable {
     } else this.#options.observe({ event: 'source.stopped', reason, detail });
     this.#stopped = new SourceStop(reason === 'auth' ? 77 : reason === 'address' ? 78 : 70, detail);
     return this.#stopped;
+  }
+
+  #accepted(): void {
+    if (this.#key === 'accepted') return;
+    this.#key = 'accepted';
+    this.#options.observe({ event: 'source.accepted' });
   }
 
   #recovered(): void {

@@ -12,13 +12,18 @@ export interface Described {
 /** The words for a happening, and how loud they are. */
 export function describe(h: Happening): Described {
   switch (h.event) {
+    case 'source.asking':
+      return { level: 'trace', message: `asks the API for what comes after ${h.after}` };
     case 'source.request':
-      return { level: 'trace', message: `asked the API: ${h.status}` };
+      return { level: 'trace', message: `the API answered: ${h.status}` };
     case 'source.page':
       return { level: 'debug', message: `page of ${h.events} events after ${h.after}` };
+    case 'source.visible':
+      return { level: 'trace', message: `${h.delaysMs.length} events were seen for the first time` };
     case 'source.retry':
       return {
-        level: 'warn',
+        // A wrong address does not pass by itself, whatever is tried.
+        level: h.reason === 'address' ? 'error' : 'warn',
         message: `the source is not to be had, trying again: ${h.detail}`,
         lasts: `source.retry ${h.reason}`,
       };
@@ -61,6 +66,11 @@ export function describe(h: Happening): Described {
       return describeNewest(h);
     case 'route.poll':
       return { level: 'debug', message: `${h.sink}: poll brought ${h.fresh} new events` };
+    case 'route.waiting':
+      return {
+        level: 'trace',
+        message: `${h.sink}: ${h.oldestAtMs === undefined ? 'all that was read is confirmed' : 'waits for confirmations'}`,
+      };
     case 'route.delivered':
       return { level: 'debug', message: `${h.sink}: delivered ${h.records} records up to ${h.last}` };
     case 'route.filtered':
@@ -93,9 +103,11 @@ export function describe(h: Happening): Described {
     case 'route.unparked':
       return {
         level: 'info',
-        message: `${h.sink}: accepted again`,
+        message: `${h.sink}: accepted again after ${seconds(h.outageMs)}`,
         ends: [`route.parked ${h.sink}`, `route.breaker ${h.sink}`],
       };
+    case 'route.gone':
+      return { level: 'info', message: `${h.sink}: ended, ${h.detail}` };
     case 'route.set_aside':
       return { level: 'error', message: `${h.sink}: event ${h.id} set aside in the dead letter: ${h.detail}` };
     case 'route.breaker':
@@ -134,8 +146,29 @@ export function describe(h: Happening): Described {
       return { level: 'info', message: `${h.sink}: ${h.detail}` };
     case 'sink.untimed':
       return { level: 'debug', message: `${h.sink}: ${h.events} events without a readable time` };
+    case 'telemetry.listening':
+      return { level: 'info', message: `tells how it fares at http://${h.address}` };
+    case 'telemetry.failed':
+      return { level: 'error', message: `telemetry is not to be had, all else goes on: ${h.detail}` };
+    case 'telemetry.export_failed':
+      return {
+        level: 'warn',
+        message: `the ${h.signal} were not sent: ${h.detail}`,
+        lasts: `telemetry.export_failed ${h.signal}`,
+      };
+    case 'telemetry.export_recovered':
+      return {
+        level: 'info',
+        message: `the ${h.signal} are sent again`,
+        ends: [`telemetry.export_failed ${h.signal}`],
+      };
     case 'daemon.start':
-      return { level: 'info', message: `qasphere-siem-forwarder ${h.version} with ${h.sinks.join(', ')}` };
+      return {
+        level: 'info',
+        message: h.reload
+          ? `goes on with the new configuration: ${h.sinks.join(', ')}`
+          : `qasphere-siem-forwarder ${h.version} with ${h.sinks.join(', ')}`,
+      };
     case 'daemon.warning':
       return { level: 'warn', message: h.detail };
     case 'daemon.stopping':
