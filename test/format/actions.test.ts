@@ -91,6 +91,8 @@ describe('the table of actions', () => {
     expect(meaning('user.role.updated')).toBe('true permission assign unknown medium');
     expect(meaning('apiKeyCreated')).toBe('true credential create unknown medium');
     expect(meaning('ip_allowlist.updated')).toBe('true configuration security unknown high');
+    expect(meaning('sso.update')).toBe('true configuration security unknown high');
+    expect(meaning('sso.sync')).toBe('true account sync unknown informational');
     expect(meaning('test_case.deleted')).toBe('true content delete unknown low');
   });
 

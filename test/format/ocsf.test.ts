@@ -127,6 +127,11 @@ describe('the OCSF format', () => {
     expect(event('user.role.updated', '{"userId":8,"roles":["a",{"name":"b"}]}')).toMatchObject({
       privileges: ['a', 'b'],
     });
+    expect(event('user.role_update', '{"target":{"id":8},"before":"user","after":"admin"}')).toMatchObject({
+      class_uid: 3005,
+      user: { uid: '8' },
+      privileges: ['admin'],
+    });
     expect(event('user.role.updated', '{"userId":8}')).toMatchObject({ class_uid: 6003 });
     expect(event('group.member.added', '{"group":{"id":3,"name":"G"},"userId":8}')).toMatchObject({
       class_uid: 3006,
