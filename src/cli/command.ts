@@ -22,7 +22,7 @@ export interface Surroundings {
   /** Writes to stdout; resolves when it is out. */
   print(text: string): Promise<void>;
   /** Writes a line to stderr. */
-  complain(line: string): void;
+  complain(line: string): unknown;
   readonly stderrIsTerminal: boolean;
 }
 

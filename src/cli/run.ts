@@ -4,8 +4,11 @@ import type { Config } from '../config/schema.ts';
 import { within } from '../core/life.ts';
 import type { World } from '../daemon/compose.ts';
 import { lockState } from '../daemon/lock.ts';
+import { Notify } from '../daemon/notify.ts';
 import { run } from '../daemon/run.ts';
+import { Standing } from '../daemon/standing.ts';
 import { prepareState } from '../daemon/state-directory.ts';
+import { longestIntervalMs } from '../daemon/ticks.ts';
 import { type Command, configFlag, type Surroundings } from './command.ts';
 import { codeOfEndings, exitCode } from './exit-code.ts';
 import { readConfig, realWorld } from './set-up.ts';
@@ -18,10 +21,18 @@ export const runCommand: Command = {
   async run({ config: file }, _, around) {
     const loaded = readConfig(file as string | undefined, around);
     if (loaded === undefined) return exitCode.config;
-    const world = realWorld(loaded.config, around);
+    const standing = new Standing(() => performance.now());
+    const vitals = { isAlive: () => true, status: () => standing.status() };
+    using supervisor = await Notify.open({ env: around.env, pid: process.pid, stop: around.life.stop, vitals });
+    const world = realWorld(loaded.config, around, (happening) => {
+      standing.observe(happening);
+      supervisor.observe(happening);
+    });
     for (const detail of loaded.warnings) world.observe({ event: 'daemon.warning', topic: 'configuration', detail });
-    return runDaemon(loaded.config, world, around, () =>
-      reload(file as string | undefined, loaded.config, world, around),
+    if (supervisor.problem !== undefined)
+      world.observe({ event: 'daemon.warning', topic: 'systemd', detail: supervisor.problem });
+    return await runDaemon(loaded.config, world, around, () =>
+      supervisor.reload(() => reload(file as string | undefined, loaded.config, world, around)),
     );
   },
 };
@@ -37,9 +48,11 @@ export async function runDaemon(
   await prepareState(first.state.directory);
   await using _ = await lockState(first.state.directory, world.now);
   let config = first;
-  for (;;) {
+  for (let again = false; ; again = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
-    world.observe({ event: 'daemon.start', version: world.version, sinks: config.sinks.map(({ name }) => name) });
+    const sinks = config.sinks.map(({ name }) => name);
+    const pollEveryMs = longestIntervalMs(config.source.schedule);
+    world.observe({ event: 'daemon.start', version: world.version, sinks, pollEveryMs, reload: again });
     const generation = within(life);
     let following: Config | undefined;
     const listening = (async () => {
@@ -51,7 +64,7 @@ export async function runDaemon(
     })();
     let ended: Awaited<ReturnType<typeof run>>;
     try {
-      ended = await run(config, world, generation);
+      ended = await run(config, again ? { ...world, restrictionKnown: true } : world, generation);
     } finally {
       generation.end();
       await listening;

@@ -30,6 +30,7 @@ const source: Source = {
     const moment = { monotonicMs: performance.now(), serverMs: undefined };
     return { after, events: texts.map(eventOf), asked: moment, answered: moment };
   },
+  peek: async () => undefined,
   trouble: undefined,
 };
 
@@ -116,6 +117,7 @@ async function storm(acknowledgement: boolean, restartsAt: readonly number[], se
       pageSize: 1000,
       startAt: { kind: 'beginning' },
       observe: deps.observe,
+      now: Date.now,
       random: () => random() / 20, // short waits
       wake: new Notifier(),
       format: deps.format,
