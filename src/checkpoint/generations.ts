@@ -1,4 +1,4 @@
-import { link, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { link, lstat, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { printable } from '../core/printable.ts';
 import { ignore, readText, syncDirectory } from './durable.ts';
@@ -55,8 +55,14 @@ export async function removeGenerations(directory: string, sink: string): Promis
   await syncDirectory(directory);
 }
 
+/** Whether both names lead to one file: what `moveFile` leaves when it is cut off. @throws the file system's error */
+export async function isSameFile(a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([lstat(a).catch(ignore('ENOENT')), lstat(b).catch(ignore('ENOENT'))]);
+  return one !== undefined && other !== undefined && one.ino === other.ino && one.dev === other.dev;
+}
+
 /**
- * Gives `from` the name `to`, which must not be there: never overwrites. Gives false where `from` is missing.
+ * Gives `from` the name `to`, which must not be another file's: never overwrites. Gives false where `from` is missing.
  * @throws the file system's error, EEXIST where `to` is there
  */
 export async function moveFile(from: string, to: string): Promise<boolean> {
@@ -65,9 +71,13 @@ export async function moveFile(from: string, to: string): Promise<boolean> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return false;
+    if (code === 'EEXIST' && (await isSameFile(from, to))) {
+      await unlink(from);
+      return true;
+    }
     if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EMLINK' && code !== 'ENOSYS') throw error;
     // No hard links here: look first.
-    if ((await stat(to).catch(ignore('ENOENT'))) !== undefined)
+    if ((await lstat(to).catch(ignore('ENOENT'))) !== undefined)
       throw Object.assign(new Error(`${to} is there already`), { code: 'EEXIST' });
     await rename(from, to);
     return true;

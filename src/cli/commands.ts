@@ -10,6 +10,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'catch up with the newest event, then exit',
     load: async () => (await import('./once.ts')).onceCommand,
   },
+  cursor: {
+    summary: 'list the cursors of the sinks, or move them',
+    load: async () => (await import('./cursor.ts')).cursorCommand,
+  },
   simulate: {
     summary: 'a QA Sphere audit-log API on loopback',
     load: async () => (await import('./simulate.ts')).simulateCommand,

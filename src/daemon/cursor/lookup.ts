@@ -2,7 +2,9 @@ import type { Config } from '../../config/schema.ts';
 import { type AuditEvent, actionOf, type Cursor } from '../../core/event.ts';
 import { printable } from '../../core/printable.ts';
 import type { HttpClient } from '../../net/http.ts';
+import { findTime, type StartAt, serverTime } from '../../route/start.ts';
 import { Pace } from '../../source/pace.ts';
+import type { Page, Source } from '../../source/source.ts';
 import { openApi, openHttp } from '../parts.ts';
 import type { World } from '../world.ts';
 
@@ -41,7 +43,7 @@ export class Lookup implements Disposable {
     this.#config = config;
     this.#world = world;
     this.#stop = stop;
-    this.#pace = new Pace(Math.min(5, config.source.requestsPerSecond), () => performance.now());
+    this.#pace = new Pace(config.source.requestsPerSecond, () => performance.now());
   }
 
   /** Why the API could not be asked, one printable line. */
@@ -74,21 +76,37 @@ export class Lookup implements Disposable {
       : { events: ids, exact: false };
   }
 
+  /** The cursor that a first start would begin behind, were it now; undefined where the API can't be asked. */
+  async start(startAt: StartAt): Promise<Cursor | undefined> {
+    if (startAt.kind === 'beginning') return 0n;
+    if (startAt.kind === 'id') return startAt.id > 0n ? startAt.id - 1n : 0n;
+    const life = { stop: this.#stop, kill: this.#stop };
+    const source: Source = {
+      trouble: undefined,
+      peek: (after) => this.#ask(after, 1),
+      page: (after) => this.#ask(after, this.#config.source.pageSize),
+    };
+    const timeMs = startAt.kind === 'time' ? startAt.timeMs : await serverTime(source, life, this.#world.now);
+    return timeMs === undefined ? undefined : findTime(source, timeMs, this.#config.source.settle, life);
+  }
+
   async #isEmpty(after: Cursor, until: Cursor): Promise<boolean> {
     const next = await this.#page(after, 1);
     return next !== undefined && (next[0]?.id ?? until + 1n) > until;
   }
 
   async #page(after: Cursor, pageSize: number): Promise<readonly AuditEvent[] | undefined> {
+    return (await this.#ask(after, pageSize))?.events;
+  }
+
+  async #ask(after: Cursor, pageSize: number): Promise<Page | undefined> {
     if (this.#trouble !== undefined) return undefined;
     try {
       this.#http ??= openHttp(this.#config, this.#world, Math.min(patienceMs, this.#config.source.timeout));
       const parts = { http: this.#http, pace: this.#pace, observe: () => {}, pageSize, readBefore: false };
-      const answer = await openApi(this.#config, this.#world, parts).fetch(after, {
-        stop: this.#stop,
-        kill: this.#stop,
-      });
-      if (answer?.kind === 'page') return answer.page.events;
+      const life = { stop: this.#stop, kill: this.#stop };
+      const answer = await openApi(this.#config, this.#world, parts).fetch(after, life);
+      if (answer?.kind === 'page') return answer.page;
       this.#trouble = answer?.detail ?? 'interrupted';
     } catch (error) {
       // The reason of the stop, or a file of the tls block that can't be read.

@@ -31,13 +31,17 @@ export const checkpointsOf = ({ state }: Config) => join(state.directory, 'check
 /** The greatest id that is delivered. */
 export const headOf = ({ after, delivered }: Checkpoint): Cursor => delivered.at(-1)?.[1] ?? after;
 
+/** Names of the sinks that are configured or have a checkpoint. @throws the file system's error */
+export async function knownSinks(config: Config): Promise<string[]> {
+  return [...new Set([...config.sinks.map(({ name }) => name), ...(await sinksIn(checkpointsOf(config)))])];
+}
+
 /** Every sink that is configured or has a checkpoint. Reads alone. @throws {StateProblem} */
 export async function lookAtCursors(config: Config): Promise<CursorRow[]> {
   const { directory } = config.state;
   return usingState(directory, async () => {
     const configured = config.sinks.map(({ name }) => name);
-    const names = new Set([...configured, ...(await sinksIn(checkpointsOf(config)))]);
-    const rows = [...names].map(async (sink): Promise<CursorRow> => {
+    const rows = (await knownSinks(config)).map(async (sink): Promise<CursorRow> => {
       const generations = await readGenerations(checkpointsOf(config), sink);
       return { sink, configured: configured.includes(sink), ...judge(generations, sink, config) };
     });
@@ -67,6 +71,12 @@ function judge(generations: Generations, sink: string, config: Config): Omit<Cur
   if (checkpoint.sink !== sink)
     return { state: 'damaged', detail: `it belongs to sink ${checkpoint.sink}`, ...numbers };
   if (source !== config.source.url) return { state: 'other tenant', detail: `it belongs to ${source}`, ...numbers };
+  if (good === newest && checkpoint.startMs !== undefined)
+    return {
+      state: 'good',
+      detail: `its first start, at ${new Date(checkpoint.startMs).toISOString()}, is not done`,
+      ...numbers,
+    };
   if (good === newest) return { state: 'good', ...numbers };
   const why = newest.kind === 'damaged' ? `damaged (${newest.detail})` : 'missing';
   return { state: 'fallback', detail: `the newest file is ${why}, this is the generation before`, ...numbers };
