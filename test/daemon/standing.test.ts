@@ -5,7 +5,7 @@ describe('the status line', () => {
   const page = { event: 'source.page', after: 0n, events: 0, bytes: 2 } as const;
   const start = (sink: string) => ({ event: 'route.start', sink, after: 10n, from: 'checkpoint' }) as const;
 
-  function after(seconds: number) {
+  function whole(seconds: number) {
     let nowMs = 0;
     const standing = new Standing(() => nowMs);
     standing.observe(page);
@@ -16,7 +16,7 @@ describe('the status line', () => {
   }
 
   it('names each cursor, and no lag where everything is delivered', () => {
-    const standing = after(60);
+    const standing = whole(60);
     standing.observe({ event: 'route.poll', sink: 'splunk', fresh: 3 });
     standing.observe({ event: 'route.filtered', sink: 'splunk', events: 1 });
     standing.observe({ event: 'route.set_aside', sink: 'splunk', id: 12n, reason: 'malformed', detail: 'x' });
@@ -26,7 +26,7 @@ describe('the status line', () => {
   });
 
   it('counts the seconds since a sink had everything, and says what is wrong', () => {
-    const standing = after(60);
+    const standing = whole(60);
     standing.observe({ event: 'route.poll', sink: 'splunk', fresh: 3 });
     standing.observe({ event: 'route.parked', sink: 'siem', reason: 'auth', detail: 'bad certificate' });
     expect(standing.status()).toBe('splunk at 10, lag 60 s; siem at 10, lag 60 s: bad certificate');
@@ -35,7 +35,7 @@ describe('the status line', () => {
   });
 
   it('says that polls fail, for every sink', () => {
-    const standing = after(30);
+    const standing = whole(30);
     standing.observe({ event: 'source.refused', status: 403, detail: 'answered 403.', causes: [] });
     expect(standing.status()).toBe('no polls: answered 403.; splunk at 10, lag 30 s; siem at 10, lag 30 s');
     standing.observe(page);
