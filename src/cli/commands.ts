@@ -10,6 +10,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'catch up with the newest event, then exit',
     load: async () => (await import('./once.ts')).onceCommand,
   },
+  status: {
+    summary: 'cursors, lag and last error of each sink',
+    load: async () => (await import('./status.ts')).statusCommand,
+  },
   simulate: {
     summary: 'a QA Sphere audit-log API on loopback',
     load: async () => (await import('./simulate.ts')).simulateCommand,
