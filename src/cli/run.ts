@@ -4,7 +4,9 @@ import type { Config } from '../config/schema.ts';
 import { within } from '../core/life.ts';
 import type { World } from '../daemon/compose.ts';
 import { lockState } from '../daemon/lock.ts';
+import { Notify } from '../daemon/notify.ts';
 import { run } from '../daemon/run.ts';
+import { Standing } from '../daemon/standing.ts';
 import { prepareState } from '../daemon/state-directory.ts';
 import { openTelemetry, wantedTelemetry } from '../daemon/telemetry.ts';
 import { longestIntervalMs } from '../daemon/ticks.ts';
@@ -20,10 +22,18 @@ export const runCommand: Command = {
   async run({ config: file }, _, around) {
     const loaded = readConfig(file as string | undefined, around);
     if (loaded === undefined) return exitCode.config;
-    const world = realWorld(loaded.config, around);
+    const standing = new Standing(() => performance.now());
+    const vitals = { isAlive: () => true, status: () => standing.status() };
+    using supervisor = await Notify.open({ env: around.env, pid: process.pid, stop: around.life.stop, vitals });
+    const world = realWorld(loaded.config, around, (happening) => {
+      standing.observe(happening);
+      supervisor.observe(happening);
+    });
     for (const detail of loaded.warnings) world.observe({ event: 'daemon.warning', topic: 'configuration', detail });
-    return runDaemon(loaded.config, world, around, () =>
-      reload(file as string | undefined, loaded.config, world, around),
+    if (supervisor.problem !== undefined)
+      world.observe({ event: 'daemon.warning', topic: 'systemd', detail: supervisor.problem });
+    return await runDaemon(loaded.config, world, around, () =>
+      supervisor.reload(() => reload(file as string | undefined, loaded.config, world, around)),
     );
   },
 };

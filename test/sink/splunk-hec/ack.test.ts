@@ -467,6 +467,28 @@ describe('finishing', () => {
   });
 });
 
+describe('questions about acknowledgements', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it('wait as long as the collector asks them to', async () => {
+    const busy: Fault = { status: 503, body: { text: 'Server is busy', code: 9 }, headers: { 'retry-after': '30' } };
+    await using at = await acknowledging({ server: onAcks((n) => (n === 0 ? busy : undefined)) });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const { confirmed } = await sent(at.sink, batchOf(1));
+    const asked = () => at.hec.requests.filter(({ kind }) => kind === 'ack').length - 1;
+    for (const [ms, questions] of [
+      [10, 1],
+      [29_000, 1],
+      [1_100, 2],
+    ] as const) {
+      await vi.advanceTimersByTimeAsync(ms);
+      await settleDown();
+      expect(asked()).toBe(questions);
+    }
+    expect(await confirmed).toEqual({ kind: 'accepted' });
+  });
+});
+
 describe('an acknowledgement channel near capacity', () => {
   it('narrows the window, which widens again', async () => {
     await using at = await acknowledging({ server: onData((n) => (n < 2 ? 'ack-warning' : undefined)) });
