@@ -147,9 +147,13 @@ export function describe(h: Happening): Described {
     case 'sink.untimed':
       return { level: 'debug', message: `${h.sink}: ${h.events} events without a readable time` };
     case 'telemetry.listening':
-      return { level: 'info', message: `tells how it fares at http://${h.address}` };
+      return { level: 'info', message: `tells how it fares at http://${h.address}`, ends: ['telemetry.failed'] };
     case 'telemetry.failed':
-      return { level: 'error', message: `telemetry is not to be had, all else goes on: ${h.detail}` };
+      return {
+        level: 'error',
+        message: `telemetry is not to be had, all else goes on: ${h.detail}`,
+        lasts: 'telemetry.failed',
+      };
     case 'telemetry.export_failed':
       return {
         level: 'warn',
