@@ -285,6 +285,7 @@ export class Route implements AsyncDisposable {
 
   async #setAside(record: Encoded, { reason, detail }: SetAside, life: Life): Promise<void> {
     const { deadLetter, observe, random } = this.#options;
+    let sinceMs: number | undefined;
     const verdict = await insist<Retry | { kind: 'kept' }>(
       async () => {
         try {
@@ -302,12 +303,20 @@ export class Route implements AsyncDisposable {
         firstMs: 500,
         longestMs: 10_000,
         random,
-        onRetry: (retry, attempt, waitMs) =>
-          observe({ event: 'checkpoint.retry', sink: this.name, detail: retry.detail, attempt, waitMs }),
+        onRetry: (retry, attempt, waitMs) => {
+          sinceMs ??= performance.now();
+          observe({ event: 'checkpoint.retry', sink: this.name, detail: retry.detail, attempt, waitMs });
+        },
       },
       life,
     );
     if (verdict.kind !== 'kept') return;
+    if (sinceMs !== undefined)
+      observe({
+        event: 'checkpoint.recovered',
+        sink: this.name,
+        outageMs: Math.round(performance.now() - sinceMs),
+      });
     this.#memory.setAside(record);
     observe({ event: 'route.set_aside', sink: this.name, id: record.event.id, reason, detail });
   }
