@@ -3,6 +3,7 @@ import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { within } from '../core/life.ts';
 import type { World } from '../daemon/compose.ts';
+import { announceConfiguration, announceStart, heartbeatsOf } from '../daemon/feeds.ts';
 import { lockState } from '../daemon/lock.ts';
 import { Notify } from '../daemon/notify.ts';
 import { run } from '../daemon/run.ts';
@@ -57,15 +58,21 @@ export async function runDaemon(
     },
   };
   await telemetry.serve(first.state.directory);
+  telemetry.feeds.apply(heartbeatsOf(first));
+  await using _started = await announceStart(telemetry.feeds, first.state.directory, outside);
   let config = first;
   for (let again = false; ; again = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
     await telemetry.apply(wantedTelemetry(config, outside.env));
+    telemetry.feeds.apply(heartbeatsOf(config));
+    announceConfiguration(telemetry.feeds, config);
     const sinks = config.sinks.map(({ name }) => name);
     const pollEveryMs = longestIntervalMs(config.source.schedule);
     world.observe({ event: 'daemon.start', version: world.version, sinks, pollEveryMs, reload: again });
     const generation = within(life);
     let following: Config | undefined;
+    const leaving = () => following === undefined || life.stop.aborted;
+    const part: World = { ...world, feeds: telemetry.feeds, leaving, restrictionKnown: again };
     const listening = (async () => {
       while (!generation.stop.aborted && following === undefined) {
         await hangup.wait(generation.stop);
@@ -75,7 +82,7 @@ export async function runDaemon(
     })();
     let ended: Awaited<ReturnType<typeof run>>;
     try {
-      ended = await run(config, again ? { ...world, restrictionKnown: true } : world, generation);
+      ended = await run(config, part, generation);
     } finally {
       generation.end();
       await listening;
@@ -86,6 +93,7 @@ export async function runDaemon(
       config = following;
       continue;
     }
+    telemetry.feeds.journal({ event: 'forwarder.stopped', exit_code: code });
     world.observe({ event: 'daemon.stopped', behind });
     return code;
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { duration } from '../options/values.ts';
 
 export const sinkName = z
   .string()
@@ -18,6 +19,9 @@ export const entry = <const T extends string>(type: T) =>
       })
       .optional()
       .describe('Which actions this sink gets. What is filtered still moves the checkpoint.'),
+    heartbeat: duration(1_000)
+      .optional()
+      .describe('Send records of the forwarder’s own too, one at least as often as this; off when absent.'),
     redact: z.array(z.string().min(1)).optional().describe('Paths whose values become "[redacted]".'),
   });
 

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { Batch } from '../core/event.ts';
+import { noteText } from '../core/note.ts';
 import { accepted, type Verdict } from '../core/verdict.ts';
 import { entry } from './entry.ts';
 import type { Sink } from './sink.ts';
@@ -27,6 +28,11 @@ export function openStdout(out: Writable = process.stdout): Sink {
       if (failed?.code === 'EPIPE') return judge(failed);
       const error = await write(out, lines(batch, torn), kill);
       torn = error !== undefined;
+      return error === undefined ? accepted : judge(error);
+    },
+    async tell(note, kill) {
+      if (failed?.code === 'EPIPE') return judge(failed);
+      const error = await write(out, Buffer.from(`${noteText(note)}\n`), kill);
       return error === undefined ? accepted : judge(error);
     },
     probe: async () => (failed === undefined ? accepted : judge(failed)),
