@@ -194,8 +194,9 @@ export class StreamDelivery {
     const halfClosing = this.#mayHalfClose;
     if (halfClosing && wire !== undefined) await unless(kill, wire.halfClose(this.#rules.closeWaitMs));
     await this.#settled(() => false, kill);
-    if (!halfClosing) return;
-    this.#mayHalfClose = wire?.fault === undefined;
+    // One lost before our FIN went out says nothing of how its peer answers that.
+    if (!halfClosing || !wire?.isHalfClosed) return;
+    this.#mayHalfClose = wire.fault === undefined;
     this.#failedHalfCloses = this.#mayHalfClose ? 0 : this.#failedHalfCloses + 1;
   }
 
