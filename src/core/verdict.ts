@@ -19,6 +19,8 @@ export interface Stop {
   readonly reason: Reason;
   readonly detail: string;
   readonly taken?: number;
+  /** The destination is gone for good (a closed pipe): the route ends instead of parking. */
+  readonly final?: true;
 }
 
 /** Refused for its content: this will never pass as it is. */

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import got, { RequestError, TimeoutError } from 'got';
@@ -21,6 +21,8 @@ export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
+  /** From the start of the call to when the request was on the wire, milliseconds. */
+  readonly sentMs: number;
   /** From the start of the request to the answer's headers and to its last byte, milliseconds. */
   readonly headersMs: number;
   readonly elapsedMs: number;
@@ -47,6 +49,8 @@ export interface HttpOptions {
   readonly timeoutMs: number;
   /** Longest body to take, bytes as they come. */
   readonly maxBodyBytes: number;
+  /** A longer one fails the request, or is dropped: the answer then comes with an empty body. Default `fail`. */
+  readonly largeBody?: 'fail' | 'drop';
   readonly userAgent: string;
   readonly tls?: TlsMaterial | undefined;
   /** The configured proxy; wins over the environment's. */
@@ -80,6 +84,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       const elapsed = () => performance.now() - started;
       let tooLarge = false;
       let headersMs = 0;
+      let sentMs = 0;
       let early: { status: number; headers: IncomingHttpHeaders } | undefined;
       try {
         const pending = client(request.url, {
@@ -88,12 +93,17 @@ export function httpClient(options: HttpOptions): HttpClient {
           ...(request.body !== undefined && { body: request.body }),
           signal: own.signal,
         });
-        pending.on('response', (response: { statusCode: number; headers: IncomingHttpHeaders }) => {
-          headersMs = elapsed();
-          if (request.statusOnly === true) {
-            early = { status: response.statusCode, headers: response.headers };
-            own.abort();
-          }
+        // got's own `response` comes after the whole body.
+        pending.on('request', (sent: ClientRequest) => {
+          sent.once('finish', () => {
+            sentMs = elapsed();
+          });
+          sent.once('response', (response) => {
+            headersMs = elapsed();
+            if (request.statusOnly === true || options.largeBody === 'drop')
+              early = { status: response.statusCode ?? 0, headers: response.headers };
+            if (request.statusOnly === true) own.abort();
+          });
         });
         pending.on('downloadProgress', ({ transferred }: { transferred: number }) => {
           if (transferred <= options.maxBodyBytes) return;
@@ -107,13 +117,14 @@ export function httpClient(options: HttpOptions): HttpClient {
           status: response.statusCode,
           headers: response.headers,
           body,
+          sentMs,
           headersMs,
           elapsedMs: elapsed(),
         };
       } catch (error) {
         signal.throwIfAborted();
-        if (early !== undefined)
-          return { kind: 'answer', ...early, body: Buffer.alloc(0), headersMs, elapsedMs: elapsed() };
+        if (early !== undefined && (request.statusOnly === true || tooLarge))
+          return { kind: 'answer', ...early, body: Buffer.alloc(0), sentMs, headersMs, elapsedMs: elapsed() };
         if (tooLarge)
           return {
             kind: 'failure',
@@ -147,15 +158,24 @@ function proxyEnvironment(options: HttpOptions): Record<string, string> | undefi
 function describe(error: unknown, timeoutMs: number): Omit<HttpFailure, 'elapsedMs'> {
   if (!(error instanceof RequestError)) throw error;
   const cause = (error.cause ?? {}) as { code?: unknown };
-  const code = String(error.code ?? cause.code ?? 'ERR_UNKNOWN');
+  const given = String(error.code ?? cause.code ?? 'ERR_UNKNOWN');
   if (error instanceof TimeoutError)
     return {
       kind: 'failure',
       reason: 'timeout',
-      code,
+      code: given,
       detail: `no whole answer within ${timeoutMs} ms (${error.event})`,
+    };
+  // Of a failed handshake Node tells EPROTO, and OpenSSL's reason inside a message that also names source files.
+  const tls = given === 'EPROTO' ? /SSL routines:[^:]*:([^:]+)/.exec(error.message)?.[1] : undefined;
+  if (tls !== undefined)
+    return {
+      kind: 'failure',
+      reason: 'network',
+      code: `ERR_SSL_${tls.toUpperCase().replaceAll(' ', '_')}`,
+      detail: printable(`TLS handshake failed: ${tls}`),
     };
   // got appends "Request: GET https://…?query" to some messages; the query stays out.
   const detail = printable(error.message.replace(/\?[^\s"']*/g, ''));
-  return { kind: 'failure', reason: code === 'ERR_PROXY_TUNNEL' ? 'proxy' : 'network', code, detail };
+  return { kind: 'failure', reason: given === 'ERR_PROXY_TUNNEL' ? 'proxy' : 'network', code: given, detail };
 }

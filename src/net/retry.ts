@@ -1,5 +1,6 @@
 import pRetry from 'p-retry';
-import { type Life, sleep } from '../core/life.ts';
+import type { Life } from '../core/life.ts';
+import { Notifier } from '../core/notifier.ts';
 import type { Retry } from '../core/verdict.ts';
 
 export interface Backoff {
@@ -8,8 +9,19 @@ export interface Backoff {
   readonly longestMs: number;
   /** 0 ≤ x < 1: full jitter. */
   readonly random: () => number;
+  /** Ends a wait early: asked for by a person (SIGHUP). */
+  readonly wake?: Notifier;
   /** Called before each wait. */
   readonly onRetry?: (verdict: Retry, attempt: number, waitMs: number) => void;
+}
+
+/** The wait before try `attempt` + 1, milliseconds: doubling up to the longest, with full jitter. */
+export function backoffMs(
+  { firstMs, longestMs }: Pick<Backoff, 'firstMs' | 'longestMs'>,
+  attempt: number,
+  random: () => number,
+): number {
+  return Math.round(random() * Math.min(longestMs, firstMs * 2 ** Math.min(attempt - 1, 30)));
 }
 
 /**
@@ -36,10 +48,9 @@ export async function insist<A extends { kind: string }>(
   const waitBeforeNext = async (attempt: number) => {
     if (last?.kind !== 'retry' || thrown !== undefined) return;
     const verdict = last as Retry;
-    const ceiling = Math.min(backoff.longestMs, backoff.firstMs * 2 ** Math.min(attempt - 1, 30));
-    const waitMs = Math.max(verdict.afterMs ?? 0, Math.round(backoff.random() * ceiling), 1);
+    const waitMs = Math.max(verdict.afterMs ?? 0, backoffMs(backoff, attempt, backoff.random), 1);
     backoff.onRetry?.(verdict, attempt, waitMs);
-    await sleep(waitMs, life.stop);
+    await (backoff.wake ?? new Notifier()).wait(life.stop, waitMs);
   };
   try {
     await pRetry(

@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { Secret, SecretSource } from '../core/secret.ts';
 
@@ -27,19 +27,23 @@ export function parseSize(text: string): number | undefined {
   return Number(match[1]) * (sizes[match[2] ?? ''] ?? Number.NaN);
 }
 
+const durationForm = 'write a duration such as 500ms, 15s, 5m or 1h';
+
 /** A duration; parses to milliseconds. Bounds are in milliseconds. */
 export function duration(minMs = 1, maxMs = 366 * 86_400_000) {
   return z
-    .string()
-    .regex(/^\d{1,9}(\.\d{1,3})?(ms|s|m|h|d)$/, 'write a duration such as 500ms, 15s, 5m or 1h')
+    .string(durationForm)
+    .regex(/^\d{1,9}(\.\d{1,3})?(ms|s|m|h|d)$/, durationForm)
     .transform((text) => parseDuration(text) ?? Number.NaN)
     .refine((ms) => ms >= minMs && ms <= maxMs, `must lie between ${minMs} ms and ${maxMs} ms`);
 }
 
+const sizeForm = 'write a size such as 512KiB or 1MiB';
+
 /** A size; parses to bytes. A bare number is bytes too. */
 export function size(minBytes = 1, maxBytes = 1024 ** 3) {
   return z
-    .union([z.int(), z.string().regex(/^\d{1,12}(B|KiB|MiB|GiB|KB|MB|GB)$/)], 'write a size such as 512KiB or 1MiB')
+    .union([z.int(), z.string().regex(/^\d{1,12}(B|KiB|MiB|GiB|KB|MB|GB)$/, sizeForm)], sizeForm)
     .transform((value) => (typeof value === 'number' ? value : (parseSize(value) ?? Number.NaN)))
     .refine((bytes) => bytes >= minBytes && bytes <= maxBytes, `must lie between ${minBytes} and ${maxBytes} bytes`);
 }
@@ -71,25 +75,29 @@ export function secretValue(description: string) {
     .describe(description);
 }
 
-/** A secret in a file, read again by `refresh`. */
+/** A secret in a file, read again by `refresh`. No message names the path: the secret itself may stand there by mistake. */
 export function secretFile(description: string) {
   return z
     .string()
     .min(1)
-    .superRefine((path, context) => {
-      const problem = readable(path) ?? secretProblem(readFileSync(path, 'utf8'));
-      if (problem !== undefined) context.addIssue({ code: 'custom', message: `the file ${problem}` });
+    .transform((path, context) => {
+      try {
+        return new SecretSource(() => secretIn(path), path);
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: `the file ${fileProblem(error)}` });
+        return z.NEVER;
+      }
     })
-    .transform(
-      (path) =>
-        new SecretSource(() => {
-          const text = readFileSync(path, 'utf8');
-          const problem = secretProblem(text);
-          if (problem !== undefined) throw new Error(`the secret file ${problem}`);
-          return new Secret(secretText(text));
-        }, path),
-    )
     .describe(description);
+}
+
+class SecretProblem extends Error {}
+
+function secretIn(path: string): Secret {
+  const text = readFileSync(path, 'utf8');
+  const problem = secretProblem(text);
+  if (problem !== undefined) throw new SecretProblem(problem);
+  return new Secret(secretText(text));
 }
 
 /** A file that must exist and be readable when the configuration is read. */
@@ -98,23 +106,40 @@ export function existingFile(description: string) {
     .string()
     .min(1)
     .superRefine((path, context) => {
-      const problem = readable(path);
-      if (problem !== undefined) context.addIssue({ code: 'custom', message: `the file ${problem}` });
+      try {
+        readFileSync(path);
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: `the file ${fileProblem(error)}` });
+      }
     })
     .describe(description);
 }
 
-function readable(path: string): string | undefined {
-  try {
-    accessSync(path, constants.R_OK);
-    readFileSync(path);
-    return undefined;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT') return `${path} does not exist`;
-    if (code === 'EACCES') return `${path} is not readable for this user`;
-    return `${path} can't be read (${code})`;
-  }
+function fileProblem(error: unknown): string {
+  if (error instanceof SecretProblem) return error.message;
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'does not exist';
+  if (code === 'EACCES' || code === 'EPERM') return 'is not readable for this user';
+  if (code === 'EISDIR') return 'is a directory';
+  return `can't be read (${code})`;
+}
+
+/**
+ * For a check over several keys: lets it run where single keys are wrong too, so that all problems come at once. Keys
+ * that are wrong then hold what stood in the file, of whatever type.
+ */
+export const together = {
+  when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null,
+};
+
+/** The one of a value and a file that is given; a problem where none is, or both are. */
+export function oneSecret(key: string) {
+  return (options: Readonly<Record<string, unknown>>, context: z.core.$RefinementCtx) => {
+    const given = [key, `${key}File`].filter((name) => options[name] !== undefined);
+    if (given.length === 0) context.addIssue({ code: 'custom', path: [key], message: `needs ${key} or ${key}File` });
+    if (given.length === 2)
+      context.addIssue({ code: 'custom', path: [`${key}File`], message: `give ${key} or ${key}File, not both` });
+  };
 }
 
 /** `localhost`, 127.0.0.0/8 or ::1, as written: no name is looked up. */
@@ -138,9 +163,19 @@ export const tlsBlock = z
       .describe('SHA-256 fingerprint that the server’s certificate must have besides.'),
     insecureSkipVerify: z.boolean().default(false).describe('Accept any certificate. Warned about at each start.'),
   })
-  .refine((tls) => (tls.certFile === undefined) === (tls.keyFile === undefined), {
-    message: 'certFile and keyFile go together',
-  });
+  .superRefine((tls, context) => {
+    // Node asks for a certificate's identity only after its chain was verified.
+    if (tls.fingerprint256 !== undefined && tls.insecureSkipVerify)
+      context.addIssue({
+        code: 'custom',
+        path: ['insecureSkipVerify'],
+        message: 'would leave fingerprint256 unchecked: name the server’s own certificate in caFile instead',
+      });
+    if ((tls.certFile === undefined) === (tls.keyFile === undefined)) return;
+    const missing = tls.certFile === undefined ? 'certFile' : 'keyFile';
+    context.addIssue({ code: 'custom', path: [missing], message: 'certFile and keyFile go together' });
+  }, together)
+  .describe('TLS settings.');
 export type TlsOptions = z.infer<typeof tlsBlock>;
 
 /** A proxy; user and password in it are secret. */

@@ -20,6 +20,8 @@ export interface Recovered {
 export interface BatchLimits {
   readonly maxEvents: number;
   readonly maxBytes: number;
+  /** What travels with each record (an envelope) and counts towards `maxBytes` too; default 0. */
+  readonly overheadBytes?: number;
 }
 
 /** A destination, used by one route. It neither logs failures nor retries: it answers with a verdict. */

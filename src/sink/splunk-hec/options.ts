@@ -1,6 +1,16 @@
 import { z } from 'zod';
 import type { SecretSource } from '../../core/secret.ts';
-import { duration, isLoopback, proxyUrl, secretFile, secretValue, size, tlsBlock } from '../../options/values.ts';
+import {
+  duration,
+  isLoopback,
+  oneSecret,
+  proxyUrl,
+  secretFile,
+  secretValue,
+  size,
+  tlsBlock,
+  together,
+} from '../../options/values.ts';
 import { entry } from '../entry.ts';
 
 const url = z
@@ -55,21 +65,15 @@ export const splunkHecOptions = entry('splunk-hec')
     tls: tlsBlock.optional(),
     proxy: proxyUrl.optional(),
   })
+  .superRefine(oneSecret('token'), together)
   .superRefine((options, context) => {
-    const given = [options.token, options.tokenFile].filter((source) => source !== undefined).length;
-    if (given !== 1)
-      context.addIssue({
-        code: 'custom',
-        path: given === 0 ? [] : ['tokenFile'],
-        message: given === 0 ? 'needs token or tokenFile' : 'give token or tokenFile, not both',
-      });
-    const address = new URL(options.url);
-    if (address.protocol === 'http:' && !isLoopback(address.hostname) && !options.allowPlainHttp)
+    const address = URL.parse(String(options.url));
+    if (address?.protocol === 'http:' && !isLoopback(address.hostname) && options.allowPlainHttp !== true)
       context.addIssue({
         code: 'custom',
         path: ['url'],
         message: 'http:// would send the token in clear: use https://, or set allowPlainHttp: true',
       });
-  })
+  }, together)
   .transform(({ token, tokenFile, ...rest }) => ({ ...rest, token: (token ?? tokenFile) as SecretSource }));
 export type SplunkHecOptions = z.infer<typeof splunkHecOptions>;

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Verdict } from '../../../src/core/verdict.ts';
 import type { Sink } from '../../../src/sink/sink.ts';
 import { openSyslog } from '../../../src/sink/syslog/sink.ts';
-import { Authority, certificatesMissing, type Leaf } from '../../support/certificates.ts';
+import { Authority, certificatesMissing, type Leaf } from '../../support/authority.ts';
 import { drive, encoded, eventOf, options, sinkDeps } from '../../support/syslog.ts';
 import { tcpServer } from '../../support/tcp-server.ts';
 

@@ -1,0 +1,38 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '../config/load.ts';
+import { startSimulator } from '../simulate/server.ts';
+import type { Command } from './command.ts';
+import { runDaemon } from './run.ts';
+import { realWorld } from './set-up.ts';
+
+const key = 'SIEM-LOG-ONLY-demo';
+
+export const demoCommand: Command = {
+  summary: 'simulate and run in one process, records on stdout: no key, no configuration',
+  usage: '',
+  flags: {},
+  notes: 'Ctrl-C stops it. Nothing is kept.',
+  async run(_values, _positionals, around) {
+    await using simulator = await startSimulator({ events: 20, rate: 2, key });
+    const directory = await mkdtemp(join(tmpdir(), 'qasphere-siem-forwarder-demo-'));
+    try {
+      const loaded = loadConfig({
+        env: {
+          QASPHERE_URL: simulator.url,
+          QASPHERE_API_KEY: key,
+          STATE_DIRECTORY: directory,
+          SCHEDULE: '* * * * * *',
+        },
+        readFile: () => {
+          throw Object.assign(new Error('no file'), { code: 'ENOENT' });
+        },
+      });
+      if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join('; '));
+      return await runDaemon(loaded.config, realWorld(loaded.config, around), around, () => undefined);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  },
+};

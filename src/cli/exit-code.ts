@@ -1,0 +1,39 @@
+import { CheckpointProblem } from '../checkpoint/store.ts';
+import { StateHeld } from '../daemon/lock.ts';
+import { NameProblem } from '../daemon/sink-names.ts';
+import { StateProblem } from '../daemon/state-directory.ts';
+import type { Ending } from '../daemon/together.ts';
+import { SourceStop } from '../source/source.ts';
+import { UsageError } from './command.ts';
+
+/** The contract's exit codes (section 2). */
+export const exitCode = {
+  done: 0,
+  usage: 64,
+  unreachable: 69,
+  bug: 70,
+  state: 73,
+  held: 75,
+  key: 77,
+  config: 78,
+  secondSignal: 130,
+} as const;
+
+/** The code for an error that ends the program; 70 where it is none of those we expect. */
+export function codeOf(error: unknown): number {
+  if (error instanceof UsageError || error instanceof NameProblem) return exitCode.usage;
+  if (error instanceof CheckpointProblem) return exitCode.config;
+  if (error instanceof StateHeld) return exitCode.held;
+  if (error instanceof StateProblem) return exitCode.state;
+  if (error instanceof SourceStop) return error.exitCode;
+  return exitCode.bug;
+}
+
+/** The code for how the routes ended; where several apply the highest of 78, 77, 69 wins, and 70 before all. */
+export function codeOfEndings(endings: readonly Ending[]): number {
+  const codes = endings.map((ending) => {
+    if (ending.kind === 'source') return ending.error.exitCode;
+    return ending.kind === 'given-up' ? exitCode.unreachable : exitCode.done;
+  });
+  return codes.includes(exitCode.bug) ? exitCode.bug : Math.max(0, ...codes);
+}

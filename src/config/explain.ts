@@ -1,0 +1,58 @@
+import leven from 'leven';
+import type { z } from 'zod';
+import type { Shape } from './json-schema.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/** What is wrong, in words; never quotes the value. `shapes` is what might stand there. */
+export function explain(issue: Issue, value: unknown, shapes: readonly Shape[]): string {
+  if (issue.message !== '') return issue.message;
+  const closed = shapes.length > 0 && shapes.every((shape) => shape.const !== undefined || shape.enum !== undefined);
+  if (value === undefined) return closed ? `is missing: it must be ${wish(shapes)}` : 'is missing';
+  if (value === '') return 'must not be empty';
+  if (issue.code === 'too_small' && issue.origin === 'array') return `needs at least ${issue.minimum}`;
+  if (issue.code === 'too_big' && issue.origin === 'array') return `holds more than ${issue.maximum}`;
+  if (issue.code === 'invalid_key') return 'has a key that can not be used';
+  const wanted = `must be ${wish(shapes)}`;
+  return value === null ? `has no value: it ${wanted}, or leave the key out` : wanted;
+}
+
+function wish(shapes: readonly Shape[]): string {
+  const words = shapes.flatMap((shape) => {
+    if (shape.const !== undefined) return [String(shape.const)];
+    if (shape.enum !== undefined) return shape.enum.map(String);
+    if (shape.type === 'integer' || shape.type === 'number') return [number(shape)];
+    return kinds[shape.type ?? ''] ?? ['something else'];
+  });
+  const unique = [...new Set(words)];
+  const last = unique.pop();
+  return unique.length === 0 ? String(last) : `${unique.join(', ')} or ${last}`;
+}
+
+const kinds: Readonly<Record<string, readonly string[]>> = {
+  string: ['text'],
+  boolean: ['true', 'false'],
+  object: ['a map of keys'],
+  array: ['a list'],
+};
+
+function number({ type, minimum, maximum, exclusiveMinimum }: Shape): string {
+  const noun = type === 'integer' ? 'a whole number' : 'a number';
+  const low =
+    minimum !== undefined ? `from ${minimum}` : exclusiveMinimum !== undefined ? `above ${exclusiveMinimum}` : '';
+  const high = maximum === undefined ? '' : minimum === undefined ? `up to ${maximum}` : `to ${maximum}`;
+  return [noun, low, high].filter((part) => part !== '').join(' ');
+}
+
+export interface Nearest {
+  readonly name: string;
+  /** So near that nothing else can be meant. */
+  readonly plain: boolean;
+}
+
+/** The one of `known` that is written most like `given`. */
+export function nearest(given: string, known: readonly string[]): Nearest | undefined {
+  const measured = known.map((name) => ({ name, distance: leven(given.toLowerCase(), name.toLowerCase()) }));
+  const [best] = measured.sort((a, b) => a.distance - b.distance);
+  return best && { name: best.name, plain: best.distance <= 3 && best.distance < best.name.length / 2 };
+}

@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import type { Path } from './problem.ts';
+import { configSchema } from './schema.ts';
+
+/** As much of a JSON Schema as this configuration has. */
+export interface Shape {
+  readonly type?: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly Shape[];
+  readonly oneOf?: readonly Shape[];
+  readonly properties?: Readonly<Record<string, Shape>>;
+  readonly additionalProperties?: Shape | false;
+  readonly required?: readonly string[];
+  readonly items?: Shape;
+  readonly pattern?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+}
+
+/** What may stand in the file, `${…}` aside. */
+export function configShape(): Shape {
+  return z.toJSONSchema(configSchema, {
+    io: 'input',
+    override: ({ jsonSchema }) => {
+      // The bounds that zod gives any whole number say nothing.
+      if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+    },
+  }) as Shape;
+}
+
+const environment = {
+  title: 'From the environment',
+  type: 'string',
+  pattern: '^\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\\}$',
+};
+
+/** JSON Schema (draft 2020-12) of the configuration file, for editors; any single value may be a `${NAME}`. */
+export function configJsonSchema(): object {
+  return { ...orEnvironment(configShape()), $defs: { environment } };
+}
+
+function orEnvironment(shape: Shape): Shape {
+  const { anyOf, oneOf, properties, additionalProperties, items } = shape;
+  if (shape.const !== undefined) return shape;
+  const inner: Shape = {
+    ...shape,
+    ...(properties && { properties: mapped(properties) }),
+    ...(additionalProperties && { additionalProperties: orEnvironment(additionalProperties) }),
+    ...(items && { items: orEnvironment(items) }),
+    ...(oneOf && { oneOf: oneOf.map(orEnvironment) }),
+  };
+  const single = properties === undefined && items === undefined && oneOf === undefined && shape.type !== 'object';
+  if (!single || [shape, ...(anyOf ?? [])].some(takesAnyText)) return inner;
+  const { description, default: preset, ...rest } = inner;
+  return {
+    ...(description !== undefined && { description }),
+    ...(preset !== undefined && { default: preset }),
+    anyOf: [...(anyOf ?? [rest]), { $ref: '#/$defs/environment' } as Shape],
+  };
+}
+
+const takesAnyText = ({ type, enum: choice, pattern, ...rest }: Shape) =>
+  type === 'string' && choice === undefined && pattern === undefined && rest.const === undefined;
+
+const mapped = (shapes: Readonly<Record<string, Shape>>): Record<string, Shape> =>
+  Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, orEnvironment(shape)]));
+
+/** The shapes that `value`'s part at `path` may have; a sink's are those of its type. */
+export function shapesAt(root: Shape, value: unknown, path: Path): Shape[] {
+  let shapes = alternatives(root, value);
+  let part = value;
+  for (const step of path) {
+    part = typeof part === 'object' && part !== null ? Reflect.get(part, step) : undefined;
+    shapes = shapes.flatMap((shape) => {
+      const next = typeof step === 'number' ? shape.items : member(shape, step);
+      return next === undefined ? [] : alternatives(next, part);
+    });
+  }
+  return shapes;
+}
+
+function member(shape: Shape, key: string): Shape | undefined {
+  if (shape.properties !== undefined && Object.hasOwn(shape.properties, key)) return shape.properties[key];
+  return shape.additionalProperties === false ? undefined : shape.additionalProperties;
+}
+
+function alternatives(shape: Shape, value: unknown): Shape[] {
+  if (shape.anyOf !== undefined) return [...shape.anyOf];
+  if (shape.oneOf === undefined) return [shape];
+  const type = typeof value === 'object' && value !== null ? Reflect.get(value, 'type') : undefined;
+  const chosen = shape.oneOf.filter((option) => option.properties?.['type']?.const === type);
+  return chosen.length > 0 ? chosen : [...shape.oneOf];
+}

@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { duration, together } from '../options/values.ts';
+import { splunkHecOptions } from '../sink/splunk-hec/options.ts';
+import { stdoutOptions } from '../sink/stdout.ts';
+import { syslogOptions } from '../sink/syslog/options.ts';
+import { sourceOptions } from './source.ts';
+import { telemetryOptions } from './telemetry.ts';
+
+const sink = z.discriminatedUnion('type', [
+  splunkHecOptions.meta({ title: 'Splunk HTTP Event Collector' }),
+  syslogOptions.meta({ title: 'Syslog or RELP receiver' }),
+  stdoutOptions.meta({ title: 'Standard output' }),
+]);
+
+/** Names are unique, and only one sink may write to standard output: records of two would mix. */
+function apart(sinks: unknown, context: z.core.$RefinementCtx): void {
+  if (!Array.isArray(sinks)) return;
+  const named = new Map<unknown, number>();
+  let stdout: number | undefined;
+  for (const [index, entry] of sinks.entries()) {
+    if (typeof entry !== 'object' || entry === null) continue;
+    const { name, type } = entry as { name?: unknown; type?: unknown };
+    const first = named.get(name);
+    if (first !== undefined)
+      context.addIssue({ code: 'custom', path: [index, 'name'], message: `is also the name of sinks[${first}]` });
+    else if (name !== undefined) named.set(name, index);
+    if (type === 'stdout' && stdout !== undefined)
+      context.addIssue({
+        code: 'custom',
+        path: [index, 'type'],
+        message: `sinks[${stdout}] writes to standard output already: records would mix`,
+      });
+    if (type === 'stdout') stdout ??= index;
+  }
+}
+
+/** The whole configuration: what stands in the file on the input side, what the program uses on the output side. */
+export const configSchema = z
+  .strictObject({
+    source: sourceOptions,
+    state: z
+      .strictObject({
+        directory: z
+          .string()
+          .regex(/^[^\0]+$/, 'must be a path')
+          .default('./state')
+          .describe(
+            'Where checkpoints and dead letters live; $STATE_DIRECTORY where that is set. A local file system.',
+          ),
+      })
+      .prefault({})
+      .describe('What must outlive the process.'),
+    sinks: z
+      .array(sink)
+      .min(1)
+      .max(64)
+      .superRefine(apart, together)
+      .describe('Where the records go. Each sink has its own cursor, batch, retry and pace.'),
+    telemetry: telemetryOptions,
+    log: z
+      .strictObject({
+        level: z
+          .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
+          .default('info')
+          .describe('Least severe level to log; LOG_LEVEL overrides it.'),
+      })
+      .prefault({})
+      .describe('The log, on stderr.'),
+    shutdownTimeout: duration(0)
+      .prefault('8s')
+      .describe('How long a stop may take to deliver and checkpoint what is in hand.'),
+  })
+  .meta({ title: 'Configuration of qasphere-siem-forwarder' });
+
+/** A valid configuration: durations in milliseconds, sizes in bytes, secrets that do not print. */
+export type Config = z.infer<typeof configSchema>;

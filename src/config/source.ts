@@ -1,0 +1,79 @@
+import { validateDetailed } from 'node-cron';
+import { z } from 'zod';
+import type { SecretSource } from '../core/secret.ts';
+import { startAt } from '../options/start-at.ts';
+import {
+  duration,
+  isLoopback,
+  oneSecret,
+  proxyUrl,
+  secretFile,
+  secretValue,
+  tlsBlock,
+  together,
+} from '../options/values.ts';
+
+function urlProblem(text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null || !['http:', 'https:'].includes(url.protocol)) return 'write https://COMPANY.REGION.qasphere.com';
+  if (url.username !== '' || url.password !== '') return 'must not hold user or password: use apiKey or apiKeyFile';
+  if (url.search !== '' || text.includes('?')) return 'must not have a query';
+  if (url.pathname !== '/' || text.includes('#')) return 'must not have a path: only scheme, host and port';
+  if (url.protocol === 'http:' && !isLoopback(url.hostname)) return 'http:// would send the key in clear: use https://';
+  return undefined;
+}
+
+/** What is wrong with a schedule, by field, without quoting it. */
+function scheduleProblem(text: string): string | undefined {
+  const { valid, errors } = validateDetailed(text);
+  if (valid) return undefined;
+  const fields = new Set(errors.map(({ field }) => field).filter((field) => field !== 'expression'));
+  return fields.size === 0
+    ? 'write five cron fields, or six with the seconds first'
+    : `is no schedule: look at the field ${[...fields].join(', ')}`;
+}
+
+const text = (problem: (text: string) => string | undefined) =>
+  z.string().superRefine((value, context) => {
+    const message = problem(value);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+
+/** The `source` block. `url` parses to its origin, the two forms of the key to one `apiKey`. */
+export const sourceOptions = z
+  .strictObject({
+    url: text(urlProblem)
+      .transform((value) => new URL(value).origin)
+      .describe('Address of the tenant, for example https://acme.eu1.qasphere.com; http:// only for loopback.'),
+    apiKey: secretValue('API key; write ${QASPHERE_API_KEY}, not the value.').optional(),
+    apiKeyFile: secretFile('File that holds the API key; read again when the key is refused and at SIGHUP.').optional(),
+    authScheme: z.enum(['Bearer', 'ApiKey']).default('Bearer').describe('Scheme of the Authorization header.'),
+    schedule: text(scheduleProblem)
+      .default('*/15 * * * * *')
+      .describe('When to poll: cron, five fields or six with the seconds first. A poll never overlaps the last.'),
+    pageSize: z.int().min(1).max(1000).default(1000).describe('Events to ask for in one request.'),
+    requestsPerSecond: z.number().gt(0).max(20).default(10).describe('Ceiling over all sinks; the API allows 20.'),
+    startAt: startAt
+      .prefault('beginning')
+      .describe('Where a sink without a checkpoint starts: beginning, now, an event id or an ISO timestamp.'),
+    settle: duration(0)
+      .prefault('60s')
+      .describe('How long after its createdAt an event may still become visible; 0s: off.'),
+    onKeyRejected: z
+      .enum(['exit', 'wait'])
+      .default('exit')
+      .describe(
+        'When the API refuses the key: exit with code 77, or stay up, not ready, and ask again every 5 minutes.',
+      ),
+    restrictedKey: z
+      .enum(['warn', 'require', 'off'])
+      .default('warn')
+      .describe('Whether a key that can do more than read the audit log is warned about, refused or not looked at.'),
+    timeout: duration(100).prefault('30s').describe('Longest wait for one whole answer.'),
+    tls: tlsBlock.optional(),
+    proxy: proxyUrl.optional(),
+  })
+  .superRefine(oneSecret('apiKey'), together)
+  .transform(({ apiKey, apiKeyFile, ...rest }) => ({ ...rest, apiKey: (apiKey ?? apiKeyFile) as SecretSource }))
+  .describe('The QA Sphere tenant whose audit log is read.');
+export type SourceOptions = z.infer<typeof sourceOptions>;

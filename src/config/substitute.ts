@@ -1,0 +1,34 @@
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A string with its `${…}` replaced; `whole` where it consisted of one and nothing else. */
+export type Substituted =
+  | { readonly ok: true; readonly text: string; readonly whole: boolean }
+  | { readonly ok: false; readonly message: string };
+
+const reference = /\$\$\{|\$\{([^}]*)(\}?)/g;
+const name = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
+
+/** A name in small letters may be a secret that someone put between the braces. */
+const shown = (variable: string) => (/^[A-Z_][A-Z0-9_]*$/.test(variable) ? `${variable} ` : '');
+
+/**
+ * Replaces `${NAME}` and `${NAME:-default}` once, never in what was inserted; `$${` is a literal `${`. An empty
+ * variable counts as set for `${NAME}` and as unset for `${NAME:-default}`. Messages name variables, never values.
+ */
+export function substitute(text: string, env: Environment): Substituted {
+  let problem: string | undefined;
+  const replaced = text.replace(reference, (_all: string, inner: string | undefined, end: string | undefined) => {
+    if (inner === undefined) return '${';
+    const [, variable, fallback] = name.exec(inner) ?? [];
+    if (variable === undefined || end !== '}' || fallback?.includes('${')) {
+      problem ??= 'holds a ${ that is neither ${NAME} nor ${NAME:-default}; a literal one is written $${';
+      return '';
+    }
+    const value = Object.hasOwn(env, variable) ? env[variable] : undefined;
+    if (fallback !== undefined) return value === undefined || value === '' ? fallback : value;
+    if (value === undefined) problem ??= `the environment variable ${shown(variable)}is not set`;
+    return value ?? '';
+  });
+  if (problem !== undefined) return { ok: false, message: problem };
+  return { ok: true, text: replaced, whole: /^\$\{[^}]*\}$/.test(text) };
+}

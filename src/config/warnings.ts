@@ -1,0 +1,34 @@
+import { statSync } from 'node:fs';
+import { printable } from '../core/printable.ts';
+import { isLoopback } from '../options/values.ts';
+import type { Config } from './schema.ts';
+
+/** What a valid configuration should be warned about at each start, one printable line each. */
+export function warningsOf(config: Config, file: string | undefined): string[] {
+  return [...readableByOthers(config, file), ...weakTransports(config)];
+}
+
+function readableByOthers(config: Config, file: string | undefined): string[] {
+  const tokens = config.sinks.flatMap((sink) => (sink.type === 'splunk-hec' ? [sink.token.path] : []));
+  const keys = [config.source, ...config.sinks].map((block) => ('tls' in block ? block.tls?.keyFile : undefined));
+  const files = [file, config.source.apiKey.path, ...tokens, ...keys].filter((path) => path !== undefined);
+  return [...new Set(files)]
+    .filter((path) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o004) !== 0)
+    .map((path) => `${printable(path)} can be read by every user of this machine: chmod o-r`);
+}
+
+function weakTransports({ source, sinks }: Config): string[] {
+  const blocks = [
+    { label: 'source', tls: source.tls },
+    ...sinks.map((sink) => ({ label: `sink ${sink.name}`, tls: 'tls' in sink ? sink.tls : undefined })),
+  ];
+  const unverified = blocks
+    .filter(({ tls }) => tls?.insecureSkipVerify === true)
+    .map(({ label }) => `${label}: insecureSkipVerify is on, so anyone in between can read and change what is sent`);
+  const plain = sinks
+    .filter(
+      (sink) => sink.type === 'splunk-hec' && sink.url.startsWith('http:') && !isLoopback(new URL(sink.url).hostname),
+    )
+    .map(({ name }) => `sink ${name}: http:// sends the token and every record in clear`);
+  return [...unverified, ...plain];
+}

@@ -1,0 +1,154 @@
+import {
+  type Document,
+  type ErrorCode,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+} from 'yaml';
+import type { Location, Path, Problem } from './problem.ts';
+import { pathText } from './problem.ts';
+import { type Environment, substitute } from './substitute.ts';
+
+/** Plain values out of one YAML document, and where each of them stands. */
+export interface Tree {
+  readonly value: unknown;
+  /** Of a key's name or its value; for what isn't there, of the nearest around it. */
+  locate(path: Path, part?: 'key' | 'value'): Location;
+  /** Strings that consisted of one `${…}`: where no string is wanted they may be read as a number or boolean. */
+  readonly substituted: readonly Path[];
+  readonly problems: readonly Problem[];
+  /** Paths whose value could not be made out: nothing more is to be said about them. */
+  readonly unknown: readonly Path[];
+  /** Puts a message that names keys into the words of whoever wrote no file. */
+  reword?(message: string): string;
+}
+
+const mostAliases = 100;
+const mostNodes = 50_000;
+const deepest = 64;
+
+/**
+ * Reads one YAML 1.2 document and replaces `${…}` in its strings. Merge keys, tags, duplicate keys and more than 100
+ * uses of aliases are problems; after an error of syntax nothing else is said.
+ * @param verbatim keys whose numbers are kept as the text they were written in
+ */
+export function readYaml(text: string, file: string, env: Environment, verbatim: readonly string[]): Tree {
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    version: '1.2',
+    schema: 'core',
+    merge: false,
+    uniqueKeys: false,
+    prettyErrors: false,
+    logLevel: 'error',
+  });
+  const at = (offset: number): Location => {
+    const { line, col } = lines.linePos(offset);
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  const places = new Map<string, { key?: number; value: number }>();
+  const locate = (path: Path, part: 'key' | 'value' = 'value'): Location => {
+    const place = places.get(JSON.stringify(path));
+    if (place !== undefined) return at(part === 'key' ? (place.key ?? place.value) : place.value);
+    return path.length === 0 ? at(0) : locate(path.slice(0, -1), 'key');
+  };
+  const broken = syntaxProblems(document, at);
+  if (broken.length > 0) return { value: undefined, locate, substituted: [], problems: broken, unknown: [[]] };
+
+  const problems: Problem[] = [];
+  const unknown: Path[] = [];
+  const substituted: Path[] = [];
+  let aliases = 0;
+  let nodes = 0;
+
+  const fault = (offset: number, path: Path, message: string) => {
+    problems.push({ ...at(offset), path: pathText(path), message });
+    unknown.push(path);
+  };
+  const walk = (node: Node | null, path: Path, key?: number): unknown => {
+    const offset = node?.range?.[0] ?? key ?? 0;
+    nodes += 1;
+    if (nodes > mostNodes)
+      return nodes === mostNodes + 1 ? fault(offset, [], `more than ${mostNodes} values`) : undefined;
+    const bare = node === null || (isScalar(node) && node.value === null);
+    places.set(JSON.stringify(path), { value: bare ? (key ?? offset) : offset, ...(key !== undefined && { key }) });
+    if (node === null) return null;
+    if (path.length > deepest) return fault(offset, path.slice(0, 1), 'is nested too deeply');
+    if (isAlias(node)) {
+      aliases += 1;
+      if (aliases === mostAliases + 1) fault(offset, [], `more than ${mostAliases} uses of aliases`);
+      if (aliases > mostAliases) return undefined;
+      const target = node.resolve(document);
+      return target === undefined ? fault(offset, path, 'is an alias of nothing above it') : walk(target, path, key);
+    }
+    if (node.tag !== undefined) return fault(offset, path, 'holds a YAML tag, which has no meaning here');
+    if (isMap(node)) return walkMap(node.items as Pairs, path);
+    if (isSeq(node)) return node.items.map((item, index) => walk(item as Node | null, [...path, index]));
+    if (!isScalar(node)) return fault(offset, path, 'is no plain value');
+    if (typeof node.value === 'number' && verbatim.includes(String(path.at(-1)))) return node.source;
+    if (typeof node.value !== 'string') return node.value;
+    const result = substitute(node.value, env);
+    if (!result.ok) return fault(offset, path, result.message);
+    if (result.whole) substituted.push(path);
+    return result.text;
+  };
+  const walkMap = (pairs: Pairs, path: Path) => {
+    const found: Record<string, unknown> = {};
+    for (const pair of pairs) {
+      const offset = pair.key?.range?.[0] ?? 0;
+      const name = isScalar(pair.key) ? String(pair.key.source ?? pair.key.value) : undefined;
+      if (name === undefined || (isScalar(pair.key) && pair.key.tag !== undefined))
+        fault(offset, [...path, '?'], 'a key must be plain text');
+      else if (name === '<<') fault(offset, [...path, name], 'merge keys are not supported');
+      else if (name === '__proto__') fault(offset, [...path, name], 'no setting has this name');
+      else if (Object.hasOwn(found, name)) {
+        const first = locate([...path, name], 'key').line;
+        problems.push({ ...at(offset), path: pathText([...path, name]), message: `stands at line ${first} already` });
+      } else found[name] = walk(pair.value, [...path, name], offset);
+    }
+    return found;
+  };
+  const value = document.contents === null ? {} : walk(document.contents, []);
+  return { value, locate, substituted, problems, unknown };
+}
+
+/** The number or boolean that `text` is as a YAML scalar, or undefined. */
+export function numberOrBoolean(text: string): number | boolean | undefined {
+  const { contents, errors } = parseDocument(text, { version: '1.2', schema: 'core', prettyErrors: false });
+  const value = errors.length === 0 && isScalar(contents) && contents.tag === undefined ? contents.value : undefined;
+  return typeof value === 'number' || typeof value === 'boolean' ? value : undefined;
+}
+
+type Pairs = readonly { readonly key: Node | null; readonly value: Node | null }[];
+
+/** The library's own texts may quote the file, a secret among it: only its codes are used. */
+const explanations: Readonly<Partial<Record<ErrorCode, string>>> = {
+  BAD_INDENT: 'the indentation does not fit the lines above',
+  BAD_SCALAR_START: 'a plain value can not start with this character: quote it',
+  BAD_DQ_ESCAPE: 'no such escape in double quotes: use single quotes, or double the backslash',
+  BLOCK_AS_IMPLICIT_KEY: 'a second key on this line: quote the value if it holds a colon and a space',
+  BLOCK_IN_FLOW: 'a block can not stand inside { } or [ ]',
+  MISSING_CHAR: 'a quote, bracket, comma, colon or space is missing here',
+  MULTILINE_IMPLICIT_KEY: 'a key without a colon and a space after it',
+  MULTIPLE_DOCS: 'only one document: remove what follows ---',
+  RESOURCE_EXHAUSTION: 'is nested too deeply',
+  TAB_AS_INDENT: 'a tab can not indent: use spaces',
+  UNEXPECTED_TOKEN: 'something unexpected: a stray quote, bracket or colon?',
+};
+
+function syntaxProblems(document: Document.Parsed, at: (offset: number) => Location): Problem[] {
+  const { version, explicit } = document.directives.yaml;
+  if (explicit === true && version !== '1.2') return [{ ...at(0), path: '', message: 'only YAML 1.2 is read' }];
+  const byLine = new Map<number | undefined, Problem>();
+  for (const { code, pos } of document.errors) {
+    const place = at(pos[0]);
+    const message = explanations[code] ?? `is not valid YAML here (${code})`;
+    if (!byLine.has(place.line)) byLine.set(place.line, { ...place, path: '', message });
+  }
+  return [...byLine.values()];
+}

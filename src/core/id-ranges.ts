@@ -1,0 +1,100 @@
+import type { Cursor } from './event.ts';
+
+export type IdRange = readonly [from: Cursor, to: Cursor];
+
+/**
+ * A set of ids kept as inclusive ranges over ids that follow one another without a hole, ascending. Adding at the end is
+ * O(1), elsewhere O(log n) to find and O(n) to insert; memory is one pair a range.
+ */
+export class IdRanges {
+  #ranges: [Cursor, Cursor][] = [];
+  #size = 0;
+
+  static of(ranges: Iterable<IdRange>): IdRanges {
+    const set = new IdRanges();
+    for (const [from, to] of ranges) {
+      set.#ranges.push([from, to]);
+      set.#size += Number(to - from) + 1;
+    }
+    return set;
+  }
+
+  /** How many ids are in the set. */
+  get size(): number {
+    return this.#size;
+  }
+
+  get last(): Cursor | undefined {
+    return this.#ranges.at(-1)?.[1];
+  }
+
+  toArray(): readonly IdRange[] {
+    return this.#ranges.map(([from, to]) => [from, to] as const);
+  }
+
+  has(id: Cursor): boolean {
+    const range = this.#ranges[this.#firstEndingAtOrAfter(id)];
+    return range !== undefined && range[0] <= id;
+  }
+
+  add(id: Cursor): void {
+    const ranges = this.#ranges;
+    const last = ranges.at(-1);
+    if (last === undefined || id > last[1] + 1n) {
+      ranges.push([id, id]);
+    } else if (id === last[1] + 1n) {
+      last[1] = id;
+    } else {
+      const at = this.#firstEndingAtOrAfter(id);
+      const next = ranges[at];
+      const before = ranges[at - 1];
+      if (next !== undefined && next[0] <= id) return;
+      const touchesBefore = before !== undefined && before[1] + 1n === id;
+      const touchesNext = next !== undefined && next[0] - 1n === id;
+      if (touchesBefore && touchesNext) {
+        before[1] = next[1];
+        ranges.splice(at, 1);
+      } else if (touchesBefore) before[1] = id;
+      else if (touchesNext) next[0] = id;
+      else ranges.splice(at, 0, [id, id]);
+    }
+    this.#size += 1;
+  }
+
+  /** Forgets every id at or below `id`. */
+  dropUpTo(id: Cursor): void {
+    const keep = this.#firstEndingAtOrAfter(id + 1n);
+    for (const [from, to] of this.#ranges.splice(0, keep)) this.#size -= Number(to - from) + 1;
+    const first = this.#ranges[0];
+    if (first !== undefined && first[0] <= id) {
+      this.#size -= Number(id - first[0]) + 1;
+      first[0] = id + 1n;
+    }
+  }
+
+  delete(id: Cursor): void {
+    const at = this.#firstEndingAtOrAfter(id);
+    const range = this.#ranges[at];
+    if (range === undefined || range[0] > id) return;
+    const [from, to] = range;
+    const rest: [Cursor, Cursor][] = [];
+    if (from < id) rest.push([from, id - 1n]);
+    if (to > id) rest.push([id + 1n, to]);
+    this.#ranges.splice(at, 1, ...rest);
+    this.#size -= 1;
+  }
+
+  #firstEndingAtOrAfter(id: Cursor): number {
+    let low = 0;
+    let high = this.#ranges.length;
+    const last = this.#ranges.at(-1);
+    if (last !== undefined && last[1] < id) return high;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const range = this.#ranges[middle];
+      if (range !== undefined && range[1] < id) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,51 @@
+import { createTask, type Logger } from 'node-cron';
+import { Notifier } from '../core/notifier.ts';
+import type { Ticks } from '../route/ticks.ts';
+
+/** node-cron would write to the console, and so among the records. */
+const quiet: Logger = { info() {}, warn() {}, error() {}, debug() {} };
+
+/**
+ * node-cron's schedule as ticks; the first comes at once. A route that is still busy with an earlier tick gets only the
+ * latest, so polls never overlap. Times of day are UTC.
+ */
+export class CronTicks implements Ticks, AsyncDisposable {
+  readonly #task;
+  readonly #came = new Notifier();
+  #latestMs = performance.now();
+
+  constructor(schedule: string) {
+    this.#task = createTask(schedule, () => this.fire(), {
+      timezone: 'UTC',
+      logger: quiet,
+      suppressMissedWarning: true,
+    });
+    void this.#task.start();
+  }
+
+  /** A tick out of turn. */
+  fire(): void {
+    this.#latestMs = performance.now();
+    this.#came.notify();
+  }
+
+  async next(last: number, stop: AbortSignal): Promise<number | undefined> {
+    while (!stop.aborted) {
+      if (this.#latestMs > last) return this.#latestMs;
+      await this.#came.wait(stop);
+    }
+    return undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#task.destroy();
+  }
+}
+
+/** The longest time between two of the next runs of `schedule`, milliseconds. */
+export function longestIntervalMs(schedule: string): number {
+  const task = createTask(schedule, () => {}, { timezone: 'UTC', logger: quiet, suppressMissedWarning: true });
+  const runs = task.getNextRuns(50).map((run) => run.getTime());
+  void task.destroy();
+  return Math.max(0, ...runs.slice(1).map((run, index) => run - (runs[index] ?? run)));
+}

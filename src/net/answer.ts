@@ -1,0 +1,36 @@
+/** Longest wait another side may ask for, milliseconds. */
+export const longestRetryAfterMs = 300_000;
+
+/**
+ * Milliseconds that a Retry-After header asks to wait (RFC 9110 section 10.2.3: seconds, or an HTTP date), at most five
+ * minutes; undefined where there is none or it is unreadable. A date in the past is 0.
+ */
+export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
+  const text = header?.trim();
+  if (text === undefined || text === '') return undefined;
+  if (/^\d+(\.\d+)?$/.test(text)) return Math.min(Number(text) * 1000, longestRetryAfterMs);
+  // Every form of an HTTP date starts with a day's name; Date.parse alone would take "-5" for a year.
+  if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/i.test(text)) return undefined;
+  const at = Date.parse(/(GMT|UTC)$/i.test(text) ? text : `${text} GMT`);
+  return Number.isNaN(at) ? undefined : Math.min(Math.max(at - nowMs, 0), longestRetryAfterMs);
+}
+
+const remedies: readonly (readonly [RegExp, string])[] = [
+  [/SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|CERT_(UNTRUSTED|REJECTED|SIGNATURE_FAILURE)|INVALID_CA|CERT_CHAIN/, 'name the authority that signed the certificate in tls.caFile'],
+  [/ALTNAME|HOSTNAME_MISMATCH/, 'the certificate is for another name: correct the address, or set tls.servername'],
+  [/CERT_HAS_EXPIRED/, 'the certificate has expired: it must be renewed on the other side'],
+  [/CERT_NOT_YET_VALID/, 'the certificate is not valid yet: compare the clocks'],
+  [/CERT_REVOKED|INVALID_PURPOSE/, 'the certificate must be replaced on the other side'],
+  [/TLS_FINGERPRINT/, 'the certificate is not the one in tls.fingerprint256'],
+  [/ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE|NO_CERTIFICATE|ACCESS_DENIED)|ALERT_HANDSHAKE_FAILURE/, 'the other side does not accept our client certificate: see tls.certFile and tls.keyFile'],
+  [/UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|NO_PROTOCOLS_AVAILABLE/, 'no common TLS version: see tls.minVersion'],
+  [/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/, 'the port does not speak TLS'],
+]; // biome-ignore format: a table
+
+/**
+ * What a person must do about a TLS error that no retry cures (Node's and OpenSSL's codes), or undefined where the code
+ * is none of these.
+ */
+export function tlsRemedy(code: string): string | undefined {
+  return remedies.find(([pattern]) => pattern.test(code))?.[1];
+}

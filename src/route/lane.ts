@@ -1,0 +1,275 @@
+import { createdAtMs, type Encoded } from '../core/event.ts';
+import type { Observe } from '../core/happening.ts';
+import type { Life } from '../core/life.ts';
+import { Notifier } from '../core/notifier.ts';
+import type { Retry, SetAside, Stop, Verdict } from '../core/verdict.ts';
+import { backoffMs, insist } from '../net/retry.ts';
+import type { Sent, Sink } from '../sink/sink.ts';
+import { type Entry, InFlight } from './in-flight.ts';
+import { Trouble } from './trouble.ts';
+
+/** What a lane tells its route, and asks of it. */
+export interface LaneOptions {
+  readonly name: string;
+  readonly sink: Sink;
+  readonly observe: Observe;
+  readonly random: () => number;
+  /** A SIGHUP: try now. */
+  readonly wake: Notifier;
+  /** The sink has confirmed these. */
+  readonly delivered: (records: readonly Encoded[]) => void;
+  /** Puts one record aside, durably. */
+  readonly setAside: (record: Encoded, verdict: SetAside) => Promise<void>;
+  /** Whether something is confirmed and not yet durable; nothing new is sent before `commit` made it so. */
+  readonly dirty: () => boolean;
+  readonly commit: () => Promise<void>;
+  /** A batch is on the wire: what the sink wants to remember of it may be saved. */
+  readonly sent: () => void;
+  /** Events refused alone in a row (counted over restarts). */
+  readonly refusedInRow: () => number;
+}
+
+/** The destination is gone for good: the route ends. */
+export class SinkGone extends Error {
+  override readonly name = 'SinkGone';
+}
+
+/** After so many refusals in a row without one acceptance the fault is taken to be ours. */
+export const breakerLimit = 100;
+const parkMs = 60_000;
+const backoff = { firstMs: 1000, longestMs: 60_000 };
+
+/**
+ * Takes batches to a sink: in order, at most `sink.window` unconfirmed, each until it is confirmed or set aside. A batch
+ * that comes back is sent again before anything new. Modes: sending, waiting for room, waiting out a setback, parked.
+ */
+export class Lane {
+  readonly #options: LaneOptions;
+  readonly #batches = new InFlight();
+  readonly #changed = new Notifier();
+  readonly #trouble: Trouble;
+  #lastAcceptedMs = performance.now();
+  /** Losses after sending, in a row; batches lost together are one. */
+  #setbacks = { count: 0, lastSend: 0, waitMs: 0 };
+  #sends = 0;
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+    this.#trouble = new Trouble(options.name, options.observe);
+  }
+
+  /** What stands in the way just now, one printable line. */
+  get trouble(): string | undefined {
+    return this.#trouble.detail;
+  }
+  get parked(): Stop | undefined {
+    return this.#trouble.parked;
+  }
+  /** When something was last confirmed (or the lane was made), monotonic milliseconds. */
+  get lastAcceptedMs(): number {
+    return this.#lastAcceptedMs;
+  }
+  get isIdle(): boolean {
+    return this.#batches.isEmpty;
+  }
+
+  /** Takes a batch; resolves when there is room for the next, or `life.stop` fires. */
+  async offer(records: readonly Encoded[], life: Life): Promise<void> {
+    const wasIdle = this.isIdle;
+    this.#batches.push(records, performance.now());
+    if (wasIdle) this.#tellOldest();
+    this.#changed.notify();
+    while (!life.stop.aborted && this.#batches.anyUntried) await this.#changed.wait(life.stop);
+  }
+
+  /** Nothing more is coming for now: hastens confirmations. Resolves when all is confirmed, or at `life.stop`. */
+  async flush(life: Life): Promise<void> {
+    while (!life.stop.aborted && !this.isIdle) {
+      if (!this.#batches.anyWaiting) await this.#options.sink.finish?.(life.kill);
+      if (!life.stop.aborted && !this.isIdle) await this.#changed.wait(life.stop);
+    }
+  }
+
+  /** Something outside wants `commit` to be looked at. */
+  nudge(): void {
+    this.#changed.notify();
+  }
+
+  /** A person asks to try at once. */
+  retryNow(): void {
+    this.#batches.hurry();
+    this.#changed.notify();
+  }
+
+  /**
+   * Works until `life.stop`: then what is on the wire is waited for until `life.kill`, and
+   * the rest is left. @throws a bug, the reason of `life.kill`, or what `commit` and `setAside` throw
+   */
+  async run(life: Life): Promise<void> {
+    while (!life.stop.aborted) {
+      const entry = this.#batches.next(this.#options.sink.window);
+      if (this.#options.dirty()) await this.#options.commit();
+      else if (entry === undefined) {
+        await this.#changed.wait(life.stop);
+      } else if (entry.notBeforeMs > performance.now())
+        await this.#changed.wait(life.stop, entry.notBeforeMs - performance.now());
+      else await this.#work(entry, life);
+    }
+    await this.#wind(life);
+  }
+
+  async #wind(life: Life): Promise<void> {
+    if (this.#batches.anySent && !life.kill.aborted) await this.#options.sink.finish?.(life.kill);
+    while (!life.kill.aborted && this.#batches.anySent) await this.#changed.wait(life.kill);
+    if (this.#options.dirty()) await this.#options.commit();
+  }
+
+  async #work(entry: Entry, life: Life): Promise<void> {
+    if (entry.refused !== undefined) await this.#refusedAlone(entry, entry.refused);
+    // Our own fault is looked for with one event at a time.
+    else if (this.#options.refusedInRow() >= breakerLimit && entry.records.length > 1) this.#batches.split(entry, [1]);
+    else await this.#send(entry, life);
+    this.#changed.notify();
+  }
+
+  async #send(entry: Entry, life: Life): Promise<void> {
+    const { sink, random, wake } = this.#options;
+    entry.open = true;
+    this.#changed.notify();
+    const verdict = await insist<Verdict | Sent>(
+      async () => this.#keepTaken(entry, await sink.send({ records: entry.records }, life.kill)),
+      {
+        ...backoff,
+        random,
+        wake,
+        onRetry: (verdict, attempt, waitMs) => this.#trouble.retries(verdict, attempt, waitMs),
+      },
+      life,
+    );
+    switch (verdict.kind) {
+      case 'sent':
+        entry.state = 'sent';
+        entry.send = ++this.#sends;
+        this.#options.sent();
+        void this.#confirm(entry, verdict.confirmed, life);
+        break;
+      case 'accepted':
+        this.#done(entry);
+        break;
+      case 'set-aside':
+        await this.#refused(entry, verdict);
+        break;
+      case 'stop':
+        this.#park(entry, verdict);
+        break;
+      case 'retry': // only while stopping: the batch stays where it is
+        break;
+    }
+  }
+
+  /** Waits for a confirmation; never rejects: what comes of it stands in the entry, and `run` sees to it. */
+  async #confirm(entry: Entry, confirmed: Promise<Verdict>, life: Life): Promise<void> {
+    try {
+      const verdict = this.#keepTaken(entry, await confirmed);
+      if (verdict.kind === 'accepted') this.#done(entry);
+      else {
+        entry.state = 'waiting';
+        if (verdict.kind === 'retry') this.#setback(entry, verdict);
+        else if (verdict.kind === 'stop') this.#park(entry, verdict);
+        else if (entry.records.length > 1) this.#batches.isolate(entry, verdict.culprit);
+        else entry.refused = verdict;
+      }
+    } catch {
+      // Only the reason of `kill` comes this way: the batch stays unconfirmed.
+      if (!life.kill.aborted) entry.state = 'waiting';
+    }
+    this.#changed.notify();
+  }
+
+  /** Leading records that got through all the same are done; the rest is what the verdict speaks of. */
+  #keepTaken<V extends Verdict | Sent>(entry: Entry, verdict: V): V {
+    if (verdict.kind === 'accepted' || verdict.kind === 'sent') return verdict;
+    const taken = Math.min(verdict.taken ?? 0, entry.records.length - 1);
+    if (taken <= 0) return verdict;
+    this.#accepted(entry.records.slice(0, taken), entry);
+    entry.records = entry.records.slice(taken);
+    return verdict.kind === 'set-aside' && verdict.culprit !== undefined
+      ? { ...verdict, culprit: verdict.culprit - taken }
+      : verdict;
+  }
+
+  #setback(entry: Entry, verdict: Retry): void {
+    const afterMs = verdict.afterMs ?? 0;
+    if (entry.send > this.#setbacks.lastSend) {
+      const count = this.#setbacks.count + 1;
+      // The first loss is made good at once: the far side may only have restarted.
+      const waitMs = count === 1 ? 0 : backoffMs(backoff, count - 1, this.#options.random);
+      this.#setbacks = { count, lastSend: this.#sends, waitMs };
+      this.#trouble.retries(verdict, count, Math.max(waitMs, afterMs));
+    }
+    entry.notBeforeMs = performance.now() + Math.max(this.#setbacks.waitMs, afterMs);
+  }
+
+  async #refused(entry: Entry, verdict: SetAside): Promise<void> {
+    if (entry.records.length > 1) this.#batches.isolate(entry, verdict.culprit);
+    else await this.#refusedAlone(entry, verdict);
+  }
+
+  async #refusedAlone(entry: Entry, verdict: SetAside): Promise<void> {
+    const { name, observe, setAside } = this.#options;
+    const refused = this.#options.refusedInRow();
+    const [record] = entry.records;
+    entry.refused = undefined;
+    if (refused >= breakerLimit) {
+      observe({ event: 'route.breaker', sink: name, refused });
+      const detail = `${refused} events in a row were refused, so the fault is taken to be here, not in them: ${verdict.detail}`;
+      return this.#park(entry, { kind: 'stop', reason: verdict.reason, detail });
+    }
+    this.#trouble.ends();
+    if (record !== undefined) await setAside(record, verdict);
+    this.#batches.remove(entry);
+    this.#tellOldest();
+  }
+
+  #park(entry: Entry, verdict: Stop): void {
+    if (verdict.final) {
+      this.#options.observe({ event: 'route.gone', sink: this.#options.name, detail: verdict.detail });
+      throw new SinkGone(verdict.detail);
+    }
+    entry.state = 'waiting';
+    entry.notBeforeMs = performance.now() + parkMs;
+    this.#trouble.parks(verdict);
+  }
+
+  #accepted(records: readonly Encoded[], { offeredMs }: Entry): void {
+    const { name: sink, observe, delivered } = this.#options;
+    this.#lastAcceptedMs = performance.now();
+    this.#setbacks = { ...this.#setbacks, count: 0, waitMs: 0 };
+    this.#trouble.ends();
+    delivered(records);
+    const event = records.at(-1)?.event;
+    if (event === undefined) return;
+    const lastAtMs = createdAtMs(event);
+    observe({
+      event: 'route.delivered',
+      sink,
+      records: records.length,
+      last: event.id,
+      elapsedMs: this.#lastAcceptedMs - offeredMs,
+      ...(lastAtMs !== undefined && { lastAtMs }),
+    });
+  }
+
+  #done(entry: Entry): void {
+    this.#accepted(entry.records, entry);
+    this.#batches.remove(entry);
+    this.#tellOldest();
+  }
+
+  /** Entries keep the order of ids, so the first holds the oldest event. */
+  #tellOldest(): void {
+    const event = this.#batches.oldest?.event;
+    const oldestAtMs = event === undefined ? undefined : (createdAtMs(event) ?? event.receivedAtMs);
+    this.#options.observe({ event: 'route.waiting', sink: this.#options.name, oldestAtMs });
+  }
+}

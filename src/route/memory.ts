@@ -1,0 +1,136 @@
+import type { Checkpoint, CheckpointStore } from '../checkpoint/store.ts';
+import type { Cursor, Encoded } from '../core/event.ts';
+import type { Observe } from '../core/happening.ts';
+import type { Life } from '../core/life.ts';
+import type { Retry } from '../core/verdict.ts';
+import { insist } from '../net/retry.ts';
+import type { Sink } from '../sink/sink.ts';
+import { digest } from './newest.ts';
+import type { Progress } from './progress.ts';
+
+export interface MemoryOptions {
+  readonly sink: string;
+  readonly source: string;
+  readonly store: CheckpointStore;
+  readonly progress: Progress;
+  readonly observe: Observe;
+  readonly random: () => number;
+  readonly journal: Sink['journal'];
+  readonly last: Checkpoint | undefined;
+}
+
+/** What a route remembers beside its progress, and the saving of it all. */
+export class Memory {
+  readonly #options: MemoryOptions;
+  #newest: { id: Cursor; text: Buffer } | undefined;
+  #newestSaved: Checkpoint['newest'];
+  #refusedInRow: number;
+  #dirty = false;
+  #trouble: string | undefined;
+  #savedAfter: Cursor | undefined;
+
+  constructor(options: MemoryOptions) {
+    this.#options = options;
+    this.#newestSaved = options.last?.newest;
+    this.#refusedInRow = options.last?.refusedInRow ?? 0;
+    this.#savedAfter = options.last?.after;
+  }
+
+  get dirty(): boolean {
+    return this.#dirty;
+  }
+  /** The newest delivered event as it was last saved. */
+  get newest(): Checkpoint['newest'] {
+    return this.#newestSaved;
+  }
+  get refusedInRow(): number {
+    return this.#refusedInRow;
+  }
+  /** Why the state can't be written just now. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /** Something changed that must be saved before anything new is sent. */
+  touch(): void {
+    this.#dirty = true;
+  }
+
+  delivered(records: readonly Encoded[]): void {
+    this.#options.progress.settle(records.map(({ event }) => event.id));
+    this.#refusedInRow = 0;
+    for (const { event } of records)
+      if (event.id > (this.#newest?.id ?? this.#newestSaved?.id ?? -1n))
+        this.#newest = { id: event.id, text: event.text };
+    this.#dirty = true;
+  }
+
+  setAside(record: Encoded): void {
+    this.#options.progress.settle([record.event.id]);
+    this.#refusedInRow += 1;
+    this.#dirty = true;
+  }
+
+  /** `after` moved without a delivery: time alone let it pass. */
+  touchIfMoved(): void {
+    if (this.#options.progress.after !== this.#savedAfter) this.#dirty = true;
+  }
+
+  /** Saves; where the disk refuses, again and again until `life.stop`. */
+  async commit(life: Life): Promise<void> {
+    const { sink, observe, random } = this.#options;
+    let sinceMs: number | undefined;
+    const { kind } = await insist<Retry | { kind: 'saved' }>(
+      async () => {
+        try {
+          await this.#save();
+          return { kind: 'saved' };
+        } catch (error) {
+          this.#trouble = `the checkpoint can't be written: ${(error as Error).message}`;
+          return { kind: 'retry', reason: 'server', detail: this.#trouble };
+        }
+      },
+      {
+        firstMs: 500,
+        longestMs: 10_000,
+        random,
+        onRetry: ({ detail }, attempt, waitMs) => {
+          sinceMs ??= performance.now();
+          observe({ event: 'checkpoint.retry', sink, detail, attempt, waitMs });
+        },
+      },
+      life,
+    );
+    if (kind === 'saved' && sinceMs !== undefined)
+      observe({ event: 'checkpoint.recovered', sink, outageMs: Math.round(performance.now() - sinceMs) });
+  }
+
+  async #save(): Promise<void> {
+    const { sink, source, store, progress, observe, journal } = this.#options;
+    if (this.#newest !== undefined) {
+      this.#newestSaved = { id: this.#newest.id, sha256: digest(this.#newest.text) };
+      this.#newest = undefined;
+    }
+    const { after, delivered } = progress;
+    this.#dirty = false;
+    const kept = journal?.();
+    const startedMs = performance.now();
+    try {
+      await store.save({
+        sink,
+        source,
+        after,
+        delivered,
+        refusedInRow: this.#refusedInRow,
+        ...(this.#newestSaved !== undefined && { newest: this.#newestSaved }),
+        ...(kept !== undefined && { journal: kept }),
+      });
+    } catch (error) {
+      this.#dirty = true;
+      throw error;
+    }
+    this.#savedAfter = after;
+    this.#trouble = undefined;
+    observe({ event: 'checkpoint.saved', sink, after, elapsedMs: performance.now() - startedMs });
+  }
+}

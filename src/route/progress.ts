@@ -1,0 +1,241 @@
+import type { Moment } from '../core/clock.ts';
+import type { Cursor } from '../core/event.ts';
+import { type IdRange, IdRanges } from '../core/id-ranges.ts';
+
+/** What of a page the window needs to know. */
+export interface PageEvidence {
+  readonly after: Cursor;
+  readonly asked: Moment;
+  readonly answered: Moment;
+  /** Ascending, all above `after`; `createdAtMs` is undefined where it can't be read. */
+  readonly events: readonly { readonly id: Cursor; readonly createdAtMs: number | undefined }[];
+}
+
+/** A page whose word is not yet used up. */
+interface Evidence extends PageEvidence {
+  /** Index of the first event not yet passed. */
+  next: number;
+  /** The latest time of the events before `next`. */
+  latest: Moment | undefined;
+}
+
+/** Pages that may wait for their events to be done. */
+const evidenceLimit = 256;
+
+interface Sighting {
+  readonly upTo: Cursor;
+  readonly seen: Moment;
+}
+
+/**
+ * What one sink has, and what may still appear behind its cursor. Pure: no clock, no I/O.
+ *
+ * `after` is the point below which nothing can change any more: it passes an id only on the word of a page that was
+ * asked for at least `settle` after that id's time and whose events up to that id are all done. An id's time is its
+ * `createdAt`, but not later than the first page that showed it, not earlier than that of any lower id; that page's
+ * moment where `createdAt` can't be read. Without a server clock, the wait is measured from first sight by the
+ * monotonic clock. Limit: `createdAt` follows the order of ids to within `settle`.
+ *
+ * Above `after` an id is *done* (delivered, filtered or set aside), *in flight* (offered, verdict unknown), or new.
+ */
+export class Progress {
+  readonly #settleMs: number;
+  readonly #done: IdRanges;
+  readonly #inFlight = new IdRanges();
+  #after: Cursor;
+  #head: Cursor;
+  #evidence: Evidence[] = [];
+  #sightings: Sighting[] = [];
+  readonly #released = new IdRanges();
+  readonly #lateSightings = new Map<Cursor, Moment>();
+  #blockedUntil: Moment | undefined;
+
+  constructor(settleMs: number, after: Cursor, delivered: Iterable<IdRange> = []) {
+    this.#settleMs = settleMs;
+    this.#after = after;
+    this.#done = IdRanges.of(delivered);
+    this.#head = this.#done.last ?? after;
+  }
+
+  /** Everything at or below is done for good. */
+  get after(): Cursor {
+    return this.#after;
+  }
+  /** The greatest id ever offered. */
+  get head(): Cursor {
+    return this.#head;
+  }
+  /** Ids above `after` that are done, for the checkpoint: none where `settle` is off. */
+  get delivered(): readonly IdRange[] {
+    return this.#settleMs === 0 ? [] : this.#done.toArray();
+  }
+  /** Ids known above `after`, done or in flight. */
+  get windowSize(): number {
+    return this.#done.size + this.#inFlight.size;
+  }
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+  /** Pages whose word still waits for an event to be done. */
+  get pagesInMind(): number {
+    return this.#evidence.length;
+  }
+  /** The time by which the oldest id that held `after` back will have settled; undefined where nothing is known. */
+  get settledAt(): Moment | undefined {
+    return this.#blockedUntil;
+  }
+
+  isNew(id: Cursor): boolean {
+    return id > this.#after && !this.#done.has(id) && !this.#inFlight.has(id);
+  }
+
+  /**
+   * Takes a page in: its new ids are in flight from now on and come back, `late` counting those below the head. The
+   * page also bears witness to what it did not show.
+   */
+  offer(page: PageEvidence): { fresh: Set<Cursor>; late: readonly Cursor[] } {
+    const fresh = new Set<Cursor>();
+    const late: Cursor[] = [];
+    const head = this.#head;
+    for (const { id } of page.events) {
+      if (!this.isNew(id)) continue;
+      fresh.add(id);
+      this.#inFlight.add(id);
+      if (id > head) this.#head = id;
+      else if (!this.#released.has(id)) {
+        late.push(id);
+        this.#lateSightings.set(id, page.answered);
+      }
+    }
+    const last = page.events.at(-1)?.id;
+    if (last !== undefined) {
+      const seen = this.#sightings.at(-1)?.upTo;
+      if (seen === undefined || last > seen) this.#sightings.push({ upTo: last, seen: page.answered });
+      this.#bearWitness(page, last);
+    }
+    this.#advance();
+    return { fresh, late };
+  }
+
+  /** Marks ids as in flight that an earlier process sent and whose fate is not known yet. */
+  resume(ids: Iterable<Cursor>): void {
+    for (const id of ids) {
+      if (!this.isNew(id)) continue;
+      this.#inFlight.add(id);
+      if (id > this.#head) this.#head = id;
+    }
+  }
+
+  /** These are delivered, filtered or set aside on disk. */
+  settle(ids: Iterable<Cursor>): void {
+    for (const id of ids) {
+      this.#inFlight.delete(id);
+      if (id > this.#after) this.#done.add(id);
+    }
+    this.#advance();
+  }
+
+  /** These are not: they are new again, and must be read again from `after` on. */
+  release(ids: Iterable<Cursor>): void {
+    for (const id of ids) {
+      this.#inFlight.delete(id);
+      this.#released.add(id);
+    }
+  }
+
+  /** A later page over the same range makes an earlier one's word worthless. */
+  #bearWitness(page: PageEvidence, last: Cursor): void {
+    this.#evidence = this.#evidence.filter((earlier) => {
+      const earlierLast = earlier.events.at(-1)?.id ?? earlier.after;
+      return last < earlierLast || (page.after > earlier.after && page.after > this.#after);
+    });
+    // What is dropped here is only read again.
+    if (this.#evidence.length < evidenceLimit) this.#evidence.push({ ...page, next: 0, latest: undefined });
+  }
+
+  #advance(): void {
+    const before = this.#after;
+    for (;;) {
+      const evidence = this.#evidence[0];
+      if (evidence === undefined) break;
+      // A page that starts above `after` says nothing of what lies between.
+      if (evidence.after <= this.#after && this.#use(evidence) === 'waits') break;
+      this.#evidence.shift();
+    }
+    if (this.#after > before) this.#forget();
+  }
+
+  /** Passes as many of the page's events as its word covers; 'waits' where one of them is not done yet. */
+  #use(evidence: Evidence): 'waits' | 'used' {
+    for (; evidence.next < evidence.events.length; evidence.next++) {
+      const event = evidence.events[evidence.next];
+      if (event === undefined) break;
+      if (event.id > this.#after) {
+        const time = later(this.#timeOf(event, evidence.answered), evidence.latest);
+        if (!isSettled(time, evidence.asked, this.#settleMs)) {
+          this.#blockedUntil = plus(time, this.#settleMs);
+          return 'used';
+        }
+        if (!this.#done.has(event.id)) return 'waits';
+        evidence.latest = time;
+        this.#after = event.id;
+      }
+    }
+    this.#blockedUntil = undefined;
+    return 'used';
+  }
+
+  #timeOf(event: { id: Cursor; createdAtMs: number | undefined }, shown: Moment): Moment {
+    const seen = this.#lateSightings.get(event.id) ?? this.#sightingOf(event.id) ?? shown;
+    if (seen.serverMs === undefined || event.createdAtMs === undefined) return seen;
+    return { monotonicMs: seen.monotonicMs, serverMs: Math.min(event.createdAtMs, seen.serverMs) };
+  }
+
+  #sightingOf(id: Cursor): Moment | undefined {
+    let low = 0;
+    let high = this.#sightings.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const sighting = this.#sightings[middle];
+      if (sighting !== undefined && sighting.upTo < id) low = middle + 1;
+      else high = middle;
+    }
+    return this.#sightings[low]?.seen;
+  }
+
+  #forget(): void {
+    this.#done.dropUpTo(this.#after);
+    this.#released.dropUpTo(this.#after);
+    const keep = this.#sightings.findIndex(({ upTo }) => upTo > this.#after);
+    this.#sightings.splice(0, keep === -1 ? this.#sightings.length : keep);
+    for (const id of this.#lateSightings.keys()) if (id <= this.#after) this.#lateSightings.delete(id);
+  }
+}
+
+/** Whether `asked` lies at least `settleMs` after `time`: by the server's clock where both know it. */
+function isSettled(time: Moment, asked: Moment, settleMs: number): boolean {
+  if (settleMs === 0) return true;
+  if (time.serverMs !== undefined && asked.serverMs !== undefined) return asked.serverMs - time.serverMs >= settleMs;
+  return asked.monotonicMs - time.monotonicMs >= settleMs;
+}
+
+/** Whether `moment` has come at `now`: by the server's clock where both know it. */
+export function hasCome(moment: Moment, now: Moment): boolean {
+  if (moment.serverMs !== undefined && now.serverMs !== undefined) return now.serverMs >= moment.serverMs;
+  return now.monotonicMs >= moment.monotonicMs;
+}
+
+function later(a: Moment, b: Moment | undefined): Moment {
+  if (b === undefined) return a;
+  return {
+    monotonicMs: Math.max(a.monotonicMs, b.monotonicMs),
+    serverMs: a.serverMs === undefined || b.serverMs === undefined ? undefined : Math.max(a.serverMs, b.serverMs),
+  };
+}
+
+function plus(moment: Moment, ms: number): Moment {
+  return {
+    monotonicMs: moment.monotonicMs + ms,
+    serverMs: moment.serverMs === undefined ? undefined : moment.serverMs + ms,
+  };
+}

@@ -1,0 +1,48 @@
+import { gzip } from 'node:zlib';
+import type { Batch } from '../../core/event.ts';
+import type { Envelopes } from './envelope.ts';
+
+/**
+ * Level 1: of audit events in envelopes (499 bytes an event, 900 KB a request, Node 26) it leaves a seventh for 1.3 µs
+ * of CPU an event; level 6, zlib's default, leaves an eighth for 2.6 µs, level 9 for 5.3 µs. The chunk size saves a tenth.
+ */
+const settings = { level: 1, chunkSize: 128 * 1024 };
+
+/** A request's body as it goes out, and how many of its events have no readable time. */
+export interface Packed {
+  readonly bytes: Buffer;
+  readonly untimed: number;
+}
+
+/** Batches made into request bodies. */
+export class Bodies {
+  readonly #envelopes: Envelopes;
+  readonly #compressed: boolean;
+  /** What zlib has read may be written over, so one piece of memory serves every batch that is compressed. */
+  #spare: Buffer | undefined;
+
+  constructor(envelopes: Envelopes, compressed: boolean) {
+    this.#envelopes = envelopes;
+    this.#compressed = compressed;
+  }
+
+  async pack(batch: Batch): Promise<Packed> {
+    if (!this.#compressed) return this.#envelopes.body(batch);
+    let whole: Buffer = Buffer.alloc(0);
+    const { bytes, untimed } = this.#envelopes.body(batch, (length) => {
+      whole = this.#spare !== undefined && this.#spare.length >= length ? this.#spare : Buffer.allocUnsafeSlow(length);
+      this.#spare = undefined;
+      return whole;
+    });
+    const packed = await compress(bytes);
+    this.#spare = whole;
+    return { bytes: packed, untimed };
+  }
+}
+
+/** gzip in zlib's own thread; `bytes` must stay as it is until it resolves. */
+function compress(bytes: Buffer): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    gzip(bytes, settings, (error, result) => (error === null ? resolve(result) : reject(error)));
+  });
+}

@@ -1,0 +1,74 @@
+import { type Batch, createdAtMs, type Encoded } from '../../core/event.ts';
+import type { SplunkHecOptions } from './options.ts';
+
+/** What never changes from one event to the next. */
+export type Metadata = Pick<SplunkHecOptions, 'source' | 'sourcetype' | 'index' | 'fields'> & { readonly host: string };
+
+const opening = Buffer.from('{');
+const timeKey = Buffer.from('{"time":');
+const closing = Buffer.from('}\n');
+/** `{"time":-8640000000000.000` is the longest. */
+const longestTime = timeKey.length + 18;
+
+/** A request's body, and how many of its events have no readable time. */
+export interface Body {
+  readonly bytes: Buffer;
+  readonly untimed: number;
+}
+
+/**
+ * Wraps records for `/services/collector/event`: one envelope a line, with the record's own bytes for `event` where they
+ * are JSON, else as a JSON string. `time` is `createdAt` in seconds, a plain decimal with milliseconds (Splunk 10 refuses
+ * an exponent); an event without a readable one gets none, so that Splunk takes the time of receipt.
+ */
+export class Envelopes {
+  /** Bytes an envelope adds to a JSON record, at most. */
+  readonly overheadBytes: number;
+  /** `"host":…,"event":` without the brace or comma before it. */
+  readonly #middle: Buffer;
+  readonly #json: boolean;
+
+  constructor(metadata: Metadata, json: boolean) {
+    const { host, source, sourcetype, index, fields } = metadata;
+    // JSON.stringify leaves out what is undefined.
+    const constant = JSON.stringify({ host, source, sourcetype, index, fields });
+    this.#middle = Buffer.from(`${constant.slice(1, -1)},"event":`);
+    this.#json = json;
+    this.overheadBytes = longestTime + 1 + this.#middle.length + closing.length;
+  }
+
+  /** `scratch` gives the memory to write into, at least as long as asked. */
+  body(batch: Batch, scratch: (bytes: number) => Buffer = Buffer.allocUnsafe): Body {
+    const records = this.#json ? batch.records.map(bytesOf) : batch.records.map(quoted);
+    let length = records.length * this.overheadBytes;
+    for (const record of records) length += record.length;
+    const target = scratch(length);
+    const middle = this.#middle;
+    let untimed = 0;
+    let at = 0;
+    for (const [index, record] of records.entries()) {
+      const ms = createdAtMs((batch.records[index] as Encoded).shown);
+      if (ms === undefined) {
+        untimed++;
+        at += opening.copy(target, at);
+      } else {
+        at += timeKey.copy(target, at);
+        at += target.write(seconds(ms), at, 'latin1');
+        target[at++] = 0x2c;
+      }
+      at += middle.copy(target, at);
+      at += record.copy(target, at);
+      at += closing.copy(target, at);
+    }
+    return { bytes: target.subarray(0, at), untimed };
+  }
+}
+
+const bytesOf = (encoded: Encoded): Buffer => encoded.record;
+const quoted = (encoded: Encoded): Buffer => Buffer.from(JSON.stringify(encoded.record.toString('utf8')));
+
+/** Milliseconds since the epoch as a plain decimal of seconds with three places. */
+export function seconds(ms: number): string {
+  const digits = String(Math.abs(ms)).padStart(4, '0');
+  return `${ms < 0 ? '-' : ''}${digits.slice(0, -3)}.${digits.slice(-3)}`;
+}

@@ -1,0 +1,203 @@
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import type { Moment } from '../core/clock.ts';
+import type { Cursor } from '../core/event.ts';
+import type { Observe } from '../core/happening.ts';
+import type { Life } from '../core/life.ts';
+import type { SecretSource } from '../core/secret.ts';
+import type { Retry, Stop } from '../core/verdict.ts';
+import type { HttpAnswer, HttpClient, HttpFailure } from '../net/http.ts';
+import { cutPage } from './cut.ts';
+import { judge, type Refused } from './judge.ts';
+import { Novelty } from './novelty.ts';
+import type { Pace } from './pace.ts';
+import { largestBodyBytes, PageSize } from './page-size.ts';
+import type { Page } from './source.ts';
+
+const inflate = promisify(gunzip);
+
+export interface AuditApiOptions {
+  /** Origin of the tenant. */
+  readonly origin: string;
+  readonly apiKey: SecretSource;
+  readonly authScheme: 'Bearer' | 'ApiKey';
+  readonly pageSize: number;
+  readonly http: HttpClient;
+  readonly pace: Pace;
+  readonly observe: Observe;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** A page of this origin was read in an earlier start. */
+  readonly readBefore: boolean;
+}
+
+export interface Fetched {
+  readonly kind: 'page';
+  readonly page: Page;
+}
+
+/** `GET /api/public/v0/audit-logs`, once. */
+export class AuditApi {
+  readonly #options: AuditApiOptions;
+  readonly #size: PageSize;
+  readonly #novelty = new Novelty();
+  #everRead: boolean;
+
+  constructor(options: AuditApiOptions) {
+    this.#options = options;
+    this.#everRead = options.readBefore;
+    this.#size = new PageSize(options.pageSize, options.observe);
+  }
+
+  /**
+   * One request, for `most` events where that is given; another where a 401 finds a new key in its file, or with half the count where the page is too large.
+   * Undefined where `life.stop` fires before it is this request's turn.
+   * @throws the reason of `life.kill`
+   */
+  async fetch(after: Cursor, life: Life, most?: number): Promise<Fetched | Retry | Stop | Refused | undefined> {
+    let refreshed = false;
+    for (;;) {
+      const count = most ?? this.#size.next;
+      const verdict = await this.#once(after, life, count);
+      if (verdict?.kind === 'retry' && verdict.reason === 'too_large' && count > 1) continue;
+      if (verdict?.kind !== 'stop' || verdict.reason !== 'auth' || refreshed) return verdict;
+      // A key that was rotated meanwhile is no misconfigured key.
+      refreshed = this.#options.apiKey.refresh();
+      if (!refreshed) return verdict;
+    }
+  }
+
+  async #once(after: Cursor, life: Life, count: number): Promise<Fetched | Retry | Stop | Refused | undefined> {
+    const { origin, apiKey, authScheme, http, pace, observe, now } = this.#options;
+    const asked = `/api/public/v0/audit-logs?after=${after}&count=${count}`;
+    const answered = await pace.turn(life);
+    if (answered === undefined) return undefined;
+    observe({ event: 'source.asking', after });
+    const startedMs = performance.now();
+    const outcome = await http
+      .request(
+        {
+          method: 'GET',
+          url: origin + asked,
+          headers: {
+            authorization: `${authScheme} ${apiKey.current.reveal()}`,
+            accept: 'application/json',
+            'accept-encoding': 'gzip',
+          },
+        },
+        life.kill,
+      )
+      .then((outcome) => {
+        answered(outcome.kind === 'answer' ? startedMs + outcome.sentMs : undefined);
+        return outcome;
+      });
+    observe({
+      event: 'source.request',
+      after,
+      status: outcome.kind === 'answer' ? outcome.status : outcome.reason === 'proxy' ? 'network' : outcome.reason,
+      elapsedMs: outcome.elapsedMs,
+    });
+    if (outcome.kind === 'failure') return this.#failed(outcome, after, count);
+    const body = await this.#decompressed(outcome, after, count);
+    if (!Buffer.isBuffer(body)) return body;
+    const judgement = judge(
+      { status: outcome.status, headers: outcome.headers, body, asked },
+      { everRead: this.#everRead, nowMs: now() },
+    );
+    if (judgement.kind === 'retry' && judgement.reason === 'throttled') pace.hold(judgement.afterMs ?? 1000);
+    if (judgement.kind !== 'page') return judgement;
+    return this.#read(body, after, count, moments(outcome, startedMs, now() - performance.now()));
+  }
+
+  #read(body: Buffer, after: Cursor, count: number, { asked, answered, serverAheadMs }: Moments): Fetched | Retry {
+    const { observe, now } = this.#options;
+    const cut = cutPage(body, now());
+    if (cut.kind === 'unreadable') {
+      observe({ event: 'source.unreadable', after, detail: cut.detail });
+      return { kind: 'retry', reason: 'malformed', detail: `the page after ${after} can't be read: ${cut.detail}` };
+    }
+    this.#everRead = true;
+    this.#size.took(cut.events.length, body.length, count);
+    const first = cut.events.findIndex((event) => event.id > after);
+    const events = first === -1 ? [] : first === 0 ? cut.events : cut.events.slice(first);
+    const greatest = events.at(-1)?.id;
+    if (greatest !== undefined && cut.answeredAfter !== undefined && cut.answeredAfter !== String(greatest))
+      observe({ event: 'source.cursor_mismatch', after, answered: cut.answeredAfter, greatest });
+    const { fresh, delaysMs } = this.#novelty.take(after, events, asked, answered);
+    observe({
+      event: 'source.page',
+      after,
+      events: events.length,
+      fresh,
+      bytes: body.length,
+      ...(serverAheadMs !== undefined && { serverAheadMs }),
+    });
+    if (delaysMs.length > 0) observe({ event: 'source.visible', delaysMs });
+    return { kind: 'page', page: { after, events, asked, answered } };
+  }
+
+  #failed(failure: HttpFailure, after: Cursor, count: number): Retry {
+    if (failure.reason === 'too_large') return this.#tooLarge(after, count);
+    if (failure.reason === 'timeout') {
+      this.#size.halve(count, 'the page was not whole within the timeout');
+      return { kind: 'retry', reason: 'timeout', detail: failure.detail };
+    }
+    if (failure.reason === 'proxy')
+      return {
+        kind: 'retry',
+        reason: 'network',
+        detail: `the proxy itself refused the connection (not QA Sphere, and not the key): ${failure.detail}`,
+      };
+    return { kind: 'retry', reason: 'network', detail: `${failure.detail} (${failure.code})` };
+  }
+
+  #tooLarge(after: Cursor, count: number): Retry {
+    if (count > 1) {
+      this.#size.halve(count, `the page is larger than ${largestBodyBytes} bytes`);
+      return {
+        kind: 'retry',
+        reason: 'too_large',
+        detail: 'the page is too large: asking for half as many events',
+        afterMs: 0,
+      };
+    }
+    const detail = `the event after ${after} is larger than ${largestBodyBytes} bytes; "cursor set" passes it`;
+    this.#options.observe({ event: 'source.unreadable', after, detail });
+    return { kind: 'retry', reason: 'too_large', detail };
+  }
+
+  async #decompressed(answer: HttpAnswer, after: Cursor, count: number): Promise<Buffer | Retry> {
+    const encoding = (answer.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+    if (encoding === 'identity' || encoding === '') return answer.body;
+    if (encoding !== 'gzip' && encoding !== 'x-gzip')
+      return { kind: 'retry', reason: 'malformed', detail: 'the answer has a content encoding that was not asked for' };
+    try {
+      return await inflate(answer.body, { maxOutputLength: largestBodyBytes });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return this.#tooLarge(after, count);
+      return { kind: 'retry', reason: 'network', detail: `the answer's gzip is broken (${(error as Error).message})` };
+    }
+  }
+}
+
+interface Moments {
+  readonly asked: Moment;
+  readonly answered: Moment;
+  readonly serverAheadMs: number | undefined;
+}
+
+/**
+ * When the server looked for the events, by its own clock: not before Date less the time the answer took, and not
+ * after the end of Date's second (a Date header has whole seconds, RFC 9110 section 5.6.7). `epochMs` is the local
+ * time at which the monotonic clock was 0.
+ */
+function moments(answer: HttpAnswer, startedMs: number, epochMs: number): Moments {
+  const date = Date.parse(answer.headers.date ?? '');
+  const known = !Number.isNaN(date);
+  return {
+    asked: { monotonicMs: startedMs, serverMs: known ? date - answer.headersMs : undefined },
+    answered: { monotonicMs: startedMs + answer.headersMs, serverMs: known ? date + 999 : undefined },
+    // To within half a second and half the round trip.
+    serverAheadMs: known ? date + 500 - (epochMs + startedMs + answer.headersMs) : undefined,
+  };
+}

@@ -1,0 +1,73 @@
+import { type Life, sleep } from '../core/life.ts';
+
+interface Taken {
+  readonly startedMs: number;
+  /** When it was on the wire; unknown while it is not answered. */
+  sentMs: number | undefined;
+}
+
+/**
+ * Keeps to `perSecond` requests in any one-second window, as the server sees them. A request counts from when it was on
+ * the wire (a new connection takes its time before that), one that is not answered yet as if it were sent now.
+ */
+export class Pace {
+  readonly #limit: number;
+  readonly #windowMs: number;
+  readonly #now: () => number;
+  #taken: Taken[] = [];
+  #turn: Promise<void> = Promise.resolve();
+  #heldUntilMs = 0;
+
+  /** @param now monotonic milliseconds */
+  constructor(perSecond: number, now: () => number) {
+    this.#limit = Math.max(1, Math.floor(perSecond));
+    // Below one a second the window grows instead. The margin covers jitter on the way and a coarse server clock.
+    this.#windowMs = Math.max(1000, 1000 / perSecond) + 15;
+    this.#now = now;
+  }
+
+  /** Nobody asks before `ms` from now. */
+  hold(ms: number): void {
+    this.#heldUntilMs = Math.max(this.#heldUntilMs, this.#now() + ms);
+  }
+
+  /**
+   * Waits for a turn, first come first served; undefined where `life.stop` fires first. Call the result at the answer,
+   * with when the request was on the wire.
+   */
+  async turn(life: Life): Promise<((sentMs?: number) => void) | undefined> {
+    const before = this.#turn;
+    let next: () => void = () => {};
+    this.#turn = new Promise((resolve) => {
+      next = resolve;
+    });
+    try {
+      await before;
+      for (;;) {
+        if (life.stop.aborted) return undefined;
+        const waitMs = this.#waitMs();
+        if (waitMs <= 0) break;
+        await sleep(waitMs, life.stop);
+      }
+    } finally {
+      next();
+    }
+    const taken: Taken = { startedMs: this.#now(), sentMs: undefined };
+    this.#taken.push(taken);
+    return (sentMs) => {
+      taken.sentMs ??= sentMs ?? this.#now();
+    };
+  }
+
+  #waitMs(): number {
+    const now = this.#now();
+    // One that hangs for two windows has long arrived, or never will.
+    const countsFrom = ({ startedMs, sentMs }: Taken) =>
+      sentMs ?? (now - startedMs > 2 * this.#windowMs ? startedMs : now);
+    this.#taken = this.#taken.filter((taken) => countsFrom(taken) > now - this.#windowMs);
+    const held = this.#heldUntilMs - now;
+    if (this.#taken.length < this.#limit) return held;
+    const sent = this.#taken.map(({ sentMs }) => sentMs).filter((ms) => ms !== undefined);
+    return Math.max(held, sent.length === 0 ? 20 : Math.min(...sent) + this.#windowMs - now, 1);
+  }
+}

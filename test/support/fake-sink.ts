@@ -1,0 +1,40 @@
+import type { Batch, Encoded } from '../../src/core/event.ts';
+import { accepted, type Verdict } from '../../src/core/verdict.ts';
+import type { Sent, Sink } from '../../src/sink/sink.ts';
+
+/** A destination that does what the test says, and remembers what it took. */
+export class ScriptedSink implements Sink {
+  readonly window: number;
+  readonly limits = { maxEvents: 10, maxBytes: 1_000_000 };
+  /** Ids in the order in which they were taken. */
+  readonly taken: bigint[] = [];
+  readonly sends: bigint[][] = [];
+  /** What to say to a batch; default: accepted. */
+  answer: (batch: Batch, attempt: number) => Verdict | Sent | Promise<Verdict | Sent> = (batch) =>
+    this.take(batch.records);
+  finished = 0;
+  closed = 0;
+
+  constructor(window = 1) {
+    this.window = window;
+  }
+
+  take(records: readonly Encoded[]): Verdict {
+    this.taken.push(...records.map(({ event }) => event.id));
+    return accepted;
+  }
+
+  async send(batch: Batch): Promise<Verdict | Sent> {
+    this.sends.push(batch.records.map(({ event }) => event.id));
+    return this.answer(batch, this.sends.length);
+  }
+  async finish(): Promise<void> {
+    this.finished += 1;
+  }
+  async probe(): Promise<Verdict> {
+    return accepted;
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.closed += 1;
+  }
+}

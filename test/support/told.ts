@@ -1,0 +1,91 @@
+import { isIP } from 'node:net';
+import { receivedAtMs } from './audit-events.ts';
+import type { Hostile } from './hostile-events.ts';
+
+/** What an event tells, worked out from its raw members alone, to hold against what a record says. */
+export interface Told {
+  readonly id: string;
+  readonly action: string | undefined;
+  readonly ip: string | undefined;
+  readonly version: number;
+  readonly userAgent: string | undefined;
+  readonly createdAt: string | undefined;
+  readonly ms: number;
+  readonly readable: boolean;
+  readonly user: { id: string | undefined; name: string | undefined; email: string | undefined };
+  readonly hasUser: boolean;
+  /** `meta` on one line. */
+  readonly meta: string | undefined;
+  /** What has no field of its own: raw values on one line by key. */
+  readonly unmapped: ReadonlyMap<string, string>;
+}
+
+const textOf = (raw: string | undefined): string | undefined =>
+  raw?.startsWith('"') && raw !== '""' ? (JSON.parse(raw) as string) : undefined;
+const isMissing = (raw: string | undefined) => raw === undefined || raw === 'null' || raw === '""';
+
+/** JSON text as a record may hold it: the same value without a control character. */
+export const oneLine = (raw: string): string =>
+  raw
+    .replace(/[\t\r\n]/g, ' ')
+    .replace(/[\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/** Other controls as a text to be seen. */
+export const seen = (text: string): string =>
+  text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
+export function told({ event, raw, rawUser }: Hostile): Told {
+  const unmapped = new Map<string, string>();
+  const text = (name: string) => {
+    const value = raw.get(name);
+    if (value !== undefined && !isMissing(value) && !value.startsWith('"')) unmapped.set(name, oneLine(value));
+    return textOf(value);
+  };
+  const parts = { action: text('action'), createdAt: text('createdAt'), ip: text('ip'), userAgent: text('userAgent') };
+  const user = userTold(raw.get('user'), rawUser, unmapped);
+  for (const [name, value] of raw) {
+    if (!['id', 'user', 'action', 'ip', 'userAgent', 'createdAt', 'meta'].includes(name))
+      unmapped.set(name, oneLine(value));
+  }
+  const ms = parts.createdAt === undefined ? Number.NaN : Date.parse(parts.createdAt);
+  const readable = ms >= 0 && ms < Date.UTC(10_000, 0);
+  const meta = raw.get('meta') ?? 'null';
+  if (meta !== 'null' && !meta.startsWith('{')) unmapped.set('meta', oneLine(meta));
+  return {
+    id: String(event.id),
+    ...parts,
+    version: parts.ip === undefined || parts.ip.includes('%') ? 0 : isIP(parts.ip),
+    ms: readable ? ms : receivedAtMs,
+    readable,
+    user,
+    hasUser: Object.values(user).some((value) => value !== undefined),
+    meta: meta.startsWith('{') ? oneLine(meta) : undefined,
+    unmapped,
+  };
+}
+
+function userTold(raw: string | undefined, members: ReadonlyMap<string, string>, unmapped: Map<string, string>) {
+  const nobody = { id: undefined, name: undefined, email: undefined };
+  if (raw === undefined || raw === 'null') return nobody;
+  if (!raw.startsWith('{')) {
+    unmapped.set('user', oneLine(raw));
+    return nobody;
+  }
+  const rawId = members.get('id');
+  const hasNumber = rawId !== undefined && /^[-\d]/.test(rawId);
+  const others = [...members].filter(([name, value]) => {
+    if (name === 'id') return !isMissing(value) && !hasNumber && !value.startsWith('"');
+    if (name === 'name' || name === 'email') return !isMissing(value) && !value.startsWith('"');
+    return true;
+  });
+  if (others.length > 0)
+    unmapped.set('user', `{${others.map(([name, value]) => `${JSON.stringify(name)}:${oneLine(value)}`).join(',')}}`);
+  return {
+    id: hasNumber ? rawId : textOf(rawId),
+    name: textOf(members.get('name')),
+    email: textOf(members.get('email')),
+  };
+}
