@@ -41,6 +41,8 @@ async function main(): Promise<number> {
       print: (text) => new Promise((resolve) => process.stdout.write(text, () => resolve())),
       complain: (line) => process.stderr.write(`${mark}${line}\n`),
       stderrIsTerminal: process.stderr.isTTY === true,
+      confirm: async (question) =>
+        process.stdin.isTTY !== true || (await import('./cli/confirm.ts')).confirm(question, stop.signal),
     });
   } catch (error) {
     const { codeOf, exitCode } = await import('./cli/exit-code.ts');

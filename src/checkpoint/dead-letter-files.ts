@@ -1,9 +1,7 @@
-import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { AuditEvent, Cursor } from '../core/event.ts';
-import { eachMember, endOfValue } from '../core/json-text.ts';
+import { linesOf, readLine } from './dead-letter-lines.ts';
 import { openForAppend, syncDirectory } from './durable.ts';
 
 export interface Refusal {
@@ -39,13 +37,12 @@ export class DeadLetterFile {
     const file = await openForAppend(this.#path);
     try {
       await this.#mendTornLine(file);
+      for await (const { bytes } of linesOf(file)) {
+        const id = readLine(bytes)?.id;
+        if (id !== undefined && id > after) known.add(id);
+      }
     } finally {
       await file.close();
-    }
-    const lines = createInterface({ input: createReadStream(this.#path), crlfDelay: Number.POSITIVE_INFINITY });
-    for await (const line of lines) {
-      const id = idInLine(Buffer.from(line));
-      if (id !== undefined && id > after) known.add(id);
     }
     this.#known = known;
   }
@@ -114,25 +111,4 @@ async function startOfLastLine(file: FileHandle, size: number): Promise<number> 
 function oneLine(text: Buffer): Buffer {
   if (!text.includes(0x0a) && !text.includes(0x0d)) return text;
   return Buffer.from(text.map((byte) => (byte === 0x0a || byte === 0x0d ? 0x20 : byte)));
-}
-
-/** The event's id in a line written here, with all its digits. */
-function idInLine(line: Buffer): Cursor | undefined {
-  try {
-    JSON.parse(line.toString('utf8'));
-  } catch {
-    return undefined;
-  }
-  let id: string | undefined;
-  eachMember(line, 0, (keyAt, keyEnd, valueAt) => {
-    if (line.toString('latin1', keyAt, keyEnd) !== '"event"' || line[valueAt] !== 0x7b) return undefined;
-    return eachMember(line, valueAt, (innerAt, innerEnd, innerValueAt) => {
-      if (JSON.parse(line.toString('utf8', innerAt, innerEnd)) !== 'id') return undefined;
-      const end = endOfValue(line, innerValueAt);
-      id = line.toString('latin1', innerValueAt, end);
-      return end;
-    });
-  });
-  if (id === undefined) return undefined;
-  return /^-?\d+$/.test(id) ? BigInt(id) : Number.isInteger(Number(id)) ? BigInt(Number(id)) : undefined;
 }

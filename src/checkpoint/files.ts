@@ -1,7 +1,7 @@
-import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import type { Observe } from '../core/happening.ts';
 import { readText, replaceFile } from './durable.ts';
+import { pathsOf, sinksIn } from './generations.ts';
 import { type Checkpoint, CheckpointProblem, type CheckpointStore } from './store.ts';
 import { type Parsed, parse, print } from './text.ts';
 
@@ -59,9 +59,7 @@ export class FileStore implements CheckpointStore {
   }
 
   async list(): Promise<string[]> {
-    const names = await readdir(this.#options.directory);
-    const sinks = names.flatMap((name) => /^([a-z0-9][a-z0-9_-]{0,62})(?:\.previous)?\.json$/.exec(name)?.[1] ?? []);
-    return [...new Set(sinks)].sort();
+    return sinksIn(this.#options.directory);
   }
 
   async #read(path: string, sink: string): Promise<Parsed | undefined> {
@@ -76,10 +74,10 @@ export class FileStore implements CheckpointStore {
   }
 
   #path(sink: string): string {
-    return join(this.#options.directory, `${sink}.json`);
+    return pathsOf(this.#options.directory, sink).newest;
   }
 
   #previous(sink: string): string {
-    return join(this.#options.directory, `${sink}.previous.json`);
+    return pathsOf(this.#options.directory, sink).previous;
   }
 }

@@ -9,6 +9,8 @@ export interface Checkpoint {
   readonly after: Cursor;
   /** Ids above `after` that are delivered, filtered or set aside, as inclusive ranges, ascending, apart. */
   readonly delivered: readonly (readonly [Cursor, Cursor])[];
+  /** The first start is to be at this time (milliseconds since the epoch) and its cursor is not found yet. */
+  readonly startMs?: number;
   /** Events refused alone in a row without one acceptance between (the breaker against our own faults). */
   readonly refusedInRow: number;
   /** The newest delivered event and a SHA-256 of its text: tells a log that was rewritten. */

@@ -11,7 +11,7 @@ export type Parsed =
 
 /** One line of JSON; its last member is the SHA-256 of all before it. Ids are strings of digits. */
 export function print(checkpoint: Checkpoint, updatedAt: string): string {
-  const { sink, source, after, delivered, refusedInRow, newest, journal } = checkpoint;
+  const { sink, source, after, delivered, startMs, refusedInRow, newest, journal } = checkpoint;
   const text = JSON.stringify({
     version,
     sink,
@@ -19,6 +19,7 @@ export function print(checkpoint: Checkpoint, updatedAt: string): string {
     after: String(after),
     delivered: delivered.map(([from, to]) => (from === to ? String(from) : [String(from), String(to)])),
     updatedAt,
+    ...(startMs !== undefined && { startAt: new Date(startMs).toISOString() }),
     refusedInRow,
     ...(newest !== undefined && { newest: { id: String(newest.id), sha256: newest.sha256 } }),
     ...(journal !== undefined && { journal }),
@@ -39,7 +40,7 @@ export function parse(text: string, name: string): Parsed {
   }
   const value = JSON.parse(body) as Record<string, unknown>;
   if (value['version'] !== version) throw newer(value['version'], name);
-  const { sink, source, after, delivered, refusedInRow, newest, journal, updatedAt } = value;
+  const { sink, source, after, delivered, startAt, refusedInRow, newest, journal, updatedAt } = value;
   const ranges = Array.isArray(delivered) ? delivered.map(readRange) : [undefined];
   if (
     typeof sink !== 'string' ||
@@ -57,6 +58,7 @@ export function parse(text: string, name: string): Parsed {
       source,
       after: BigInt(after),
       delivered: ranges,
+      ...(typeof startAt === 'string' && { startMs: Date.parse(startAt) }),
       refusedInRow: typeof refusedInRow === 'number' ? refusedInRow : 0,
       ...(known !== undefined && { newest: { id: BigInt(known.id), sha256: known.sha256 } }),
       ...(journal !== undefined && { journal }),

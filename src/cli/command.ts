@@ -24,6 +24,8 @@ export interface Surroundings {
   /** Writes a line to stderr. */
   complain(line: string): unknown;
   readonly stderrIsTerminal: boolean;
+  /** Asks a person a question that is answered by yes or no; true at once where standard input is no terminal. */
+  confirm(question: string): Promise<boolean>;
 }
 
 export type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
@@ -45,6 +47,14 @@ export interface Command {
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
+
+/** For commands that ask before they act. */
+export const yesFlag: Flag = { type: 'boolean', short: 'y', describes: 'do not ask' };
+
+export const jsonFlag: Flag = {
+  type: 'boolean',
+  describes: 'the answer as one line of JSON; ids are strings of digits',
+};
 
 export const configFlag: Flag = {
   type: 'string',

@@ -8,6 +8,8 @@ import { Notify } from '../daemon/notify.ts';
 import { run } from '../daemon/run.ts';
 import { Standing } from '../daemon/standing.ts';
 import { prepareState } from '../daemon/state-directory.ts';
+import { openTelemetry, wantedTelemetry } from '../daemon/telemetry.ts';
+import { longestIntervalMs } from '../daemon/ticks.ts';
 import { type Command, configFlag, type Surroundings } from './command.ts';
 import { codeOfEndings, exitCode } from './exit-code.ts';
 import { readConfig, realWorld } from './set-up.ts';
@@ -39,17 +41,29 @@ export const runCommand: Command = {
 /** Runs until a signal, a reload at each SIGHUP; gives the exit code. `next` gives the configuration to go on with. */
 export async function runDaemon(
   first: Config,
-  world: World,
+  outside: World,
   around: Surroundings,
   next: () => Config | undefined,
 ): Promise<number> {
   const { life, hangup } = around;
   await prepareState(first.state.directory);
-  await using _ = await lockState(first.state.directory, world.now);
+  await using _ = await lockState(first.state.directory, outside.now);
+  await using telemetry = openTelemetry(outside, first);
+  const world: World = {
+    ...outside,
+    observe: (happening) => {
+      outside.observe(happening);
+      telemetry.observe(happening);
+    },
+  };
+  await telemetry.serve(first.state.directory);
   let config = first;
-  for (;;) {
+  for (let again = false; ; again = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
-    world.observe({ event: 'daemon.start', version: world.version, sinks: config.sinks.map(({ name }) => name) });
+    await telemetry.apply(wantedTelemetry(config, outside.env));
+    const sinks = config.sinks.map(({ name }) => name);
+    const pollEveryMs = longestIntervalMs(config.source.schedule);
+    world.observe({ event: 'daemon.start', version: world.version, sinks, pollEveryMs, reload: again });
     const generation = within(life);
     let following: Config | undefined;
     const listening = (async () => {
@@ -61,7 +75,7 @@ export async function runDaemon(
     })();
     let ended: Awaited<ReturnType<typeof run>>;
     try {
-      ended = await run(config, world, generation);
+      ended = await run(config, again ? { ...world, restrictionKnown: true } : world, generation);
     } finally {
       generation.end();
       await listening;

@@ -5,31 +5,14 @@ import type { CheckpointStore } from '../checkpoint/store.ts';
 import type { Config } from '../config/schema.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
-import type { Notifier } from '../core/notifier.ts';
-import { actionFilter } from '../format/filter.ts';
-import { createFormat } from '../format/formats.ts';
-import { redactor } from '../format/redact.ts';
-import { httpClient } from '../net/http.ts';
-import { tlsMaterial } from '../net/tls.ts';
 import type { RouteOptions } from '../route/route.ts';
-import { openSink } from '../sink/registry.ts';
-import { AuditApi } from '../source/audit-api.ts';
 import { Pace } from '../source/pace.ts';
-import { largestBodyBytes } from '../source/page-size.ts';
+import { Restriction } from '../source/restriction.ts';
 import { SharedSource } from '../source/shared.ts';
+import { openApi, openHttp, openSinkOf, shapeOf } from './parts.ts';
+import type { World } from './world.ts';
 
-/** What the parts get from the world around them. */
-export interface World {
-  readonly version: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly observe: Observe;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
-  /** 0 ≤ x < 1. */
-  readonly random: () => number;
-  /** A SIGHUP: whoever waits tries now. */
-  readonly wake: Notifier;
-}
+export type { World } from './world.ts';
 
 /** Pages kept for routes that are a little behind the first. */
 const pagesKept = 4;
@@ -44,30 +27,25 @@ export interface Composition extends AsyncDisposable {
 
 /** @throws {CheckpointProblem} before anything was asked or sent */
 export async function compose(config: Config, world: World, life: Life): Promise<Composition> {
-  const { observe, now, random, wake, version, env } = world;
+  const { observe, now, random, wake } = world;
   const origin = config.source.url;
-  const tenant = new URL(origin).hostname;
   const state = config.state.directory;
   const store = await FileStore.open({ directory: join(state, 'checkpoints'), source: origin, observe, now });
   const readBefore = await lookAtCheckpoints(config, store, observe);
 
-  const http = httpClient({
-    timeoutMs: config.source.timeout,
-    maxBodyBytes: largestBodyBytes,
-    userAgent: `qasphere-siem-forwarder/${version}`,
-    tls: tlsMaterial(config.source.tls),
-    proxy: config.source.proxy,
-    env,
-  });
-  const { apiKey, authScheme, pageSize, requestsPerSecond, onKeyRejected, settle, startAt } = config.source;
+  const http = openHttp(config, world);
+  const { apiKey, authScheme, pageSize, requestsPerSecond, onKeyRejected, settle, startAt, restrictedKey } =
+    config.source;
   const pace = new Pace(requestsPerSecond, () => performance.now());
-  const api = new AuditApi({ origin, apiKey, authScheme, pageSize, http, pace, observe, now, readBefore });
+  const api = openApi(config, world, { http, pace, observe, readBefore });
+  const policy = world.restrictionKnown ? 'off' : restrictedKey;
+  const restriction = new Restriction({ origin, apiKey, authScheme, http, pace, observe, policy });
   const keepPages = config.sinks.length > 1 ? pagesKept : 0;
-  const source = new SharedSource({ api, onKeyRejected, observe, random, wake, keepPages, life });
+  const source = new SharedSource({ api, onKeyRejected, observe, random, wake, restriction, keepPages, life });
 
   const routes = config.sinks.map((sink): RouteOptions => {
-    const { name, envelope, filter, redact } = sink;
-    const format = createFormat(sink.format, { envelope }, { tenant, version });
+    const { name } = sink;
+    const shape = shapeOf(sink, config, world);
     return {
       name,
       origin,
@@ -77,13 +55,12 @@ export async function compose(config: Config, world: World, life: Life): Promise
       pageSize,
       startAt,
       observe,
+      now,
       random,
       wake,
-      format,
-      wants: actionFilter(filter ?? {}),
-      redact: redactor(redact ?? []),
+      ...shape,
       deadLetter: new DeadLetterFile({ directory: join(state, 'dead-letter'), name, now }),
-      openSink: (journal) => openSink(sink, { name, tenant, version, format, observe, now, random, env, journal }),
+      openSink: (journal) => openSinkOf(sink, shape, config, world, journal),
     };
   });
   return {

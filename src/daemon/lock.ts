@@ -12,6 +12,9 @@ export class StateHeld extends Error {
 
 const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
 
+/** `holderOf` of another process takes the lock for a moment: that must not turn a start away. */
+const waitMs = 250;
+
 /**
  * Takes the state directory for this process: an exclusive transaction on `<state>/lock.db`, which the kernel releases
  * when the process dies, however it dies. Who holds it stands in `lock.json`, only to be named.
@@ -21,7 +24,7 @@ export async function lockState(directory: string, now: () => number): Promise<A
   const path = join(directory, 'lock.db');
   const holder = join(directory, 'lock.json');
   await prepare(path, directory);
-  const database = new DatabaseSync(path, { timeout: 0 });
+  const database = new DatabaseSync(path, { timeout: waitMs });
   try {
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
@@ -42,6 +45,26 @@ export async function lockState(directory: string, now: () => number): Promise<A
       database.close();
     },
   };
+}
+
+/**
+ * Who holds the state directory, in words; undefined where nobody does. Takes nothing and leaves nothing.
+ * @throws {StateProblem} where that can't be told
+ */
+export async function holderOf(directory: string): Promise<string | undefined> {
+  const path = join(directory, 'lock.db');
+  const stats = await lstat(path).catch(() => undefined);
+  if (stats?.isFile() !== true) return undefined;
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
+  try {
+    database.prepare('SELECT count(*) FROM sqlite_schema').get();
+    return undefined;
+  } catch (error) {
+    if (/lock|busy/i.test((error as Error).message)) return await nameHolder(join(directory, 'lock.json'));
+    throw new StateProblem(`${path} can't be read: ${(error as Error).message}`);
+  } finally {
+    database.close();
+  }
 }
 
 /** SQLite would follow a link and use the umask: the file is made and looked at first. */

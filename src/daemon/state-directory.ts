@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { access, chmod, mkdir, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 
 /** The state directory can't be used: exit code 73. */
 export class StateProblem extends Error {
@@ -8,21 +9,57 @@ export class StateProblem extends Error {
 
 /** Makes the directory where it is missing, and sees to it that nobody else can write or read there. @throws {StateProblem} */
 export async function prepareState(path: string): Promise<void> {
-  const uid = process.getuid?.() ?? 0;
-  try {
+  await usingState(path, async () => {
     await mkdir(path, { recursive: true, mode: 0o700 });
-    const { mode, uid: owner, gid } = await stat(path);
-    if ((mode & 0o002) !== 0)
-      throw new StateProblem(`${path} can be written by everyone: chmod o-w it, then look whether its files are yours`);
-    const ownGroup =
-      (mode & 0o020) !== 0 && owner === 0 && [process.getgid?.(), ...(process.getgroups?.() ?? [])].includes(gid);
-    // Kubernetes (fsGroup) mounts volumes as root's, writable for a group of ours.
-    if (owner !== uid && !ownGroup)
-      throw new StateProblem(
-        `${path} belongs to user ${owner}, this process runs as ${uid}: chown it, or choose another state.directory`,
-      );
-    if (owner === uid && (mode & 0o020) === 0 && (mode & 0o077) !== 0) await chmod(path, 0o700);
+    const { own, mode } = await judge(path);
+    if (own && (mode & 0o020) === 0 && (mode & 0o077) !== 0) await chmod(path, 0o700);
     await access(path, constants.W_OK | constants.X_OK);
+  });
+}
+
+/**
+ * Whether the directory is there and can be used, or can be made: tried without leaving anything. `inside` is the
+ * directory it would be made in. @throws {StateProblem}
+ */
+export async function examineState(path: string): Promise<{ readonly inside: string } | undefined> {
+  return await usingState(path, async () => {
+    const there = await nearest(resolve(path));
+    if (there === resolve(path)) await judge(path);
+    await access(there, constants.W_OK | constants.X_OK);
+    return there === resolve(path) ? undefined : { inside: there };
+  });
+}
+
+/** The path itself, or the nearest directory above it that exists. */
+async function nearest(path: string): Promise<string> {
+  try {
+    if ((await stat(path)).isDirectory()) return path;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(path) === path) throw error;
+    return nearest(dirname(path));
+  }
+  throw Object.assign(new Error(`${path} is no directory`), { code: 'ENOTDIR' });
+}
+
+async function judge(path: string): Promise<{ readonly own: boolean; readonly mode: number }> {
+  const uid = process.getuid?.() ?? 0;
+  const { mode, uid: owner, gid } = await stat(path);
+  if ((mode & 0o002) !== 0)
+    throw new StateProblem(`${path} can be written by everyone: chmod o-w it, then look whether its files are yours`);
+  const ownGroup =
+    (mode & 0o020) !== 0 && owner === 0 && [process.getgid?.(), ...(process.getgroups?.() ?? [])].includes(gid);
+  // Kubernetes (fsGroup) mounts volumes as root's, writable for a group of ours.
+  if (owner !== uid && !ownGroup)
+    throw new StateProblem(
+      `${path} belongs to user ${owner}, this process runs as ${uid}: chown it, or choose another state.directory`,
+    );
+  return { own: owner === uid, mode };
+}
+
+/** Does `work` in the state directory; what the file system says against it becomes a StateProblem. */
+export async function usingState<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (error) {
     if (error instanceof StateProblem) throw error;
     const { code, message } = error as NodeJS.ErrnoException;

@@ -23,6 +23,10 @@ export class InFlight {
   get isEmpty(): boolean {
     return this.#entries.length === 0;
   }
+  /** The first record of all. */
+  get oldest(): Encoded | undefined {
+    return this.#entries[0]?.records[0];
+  }
   /** Something is on the wire. */
   get anySent(): boolean {
     return this.#entries.some(({ state }) => state === 'sent');

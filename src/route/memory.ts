@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Checkpoint, CheckpointStore } from '../checkpoint/store.ts';
 import type { Cursor, Encoded } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
@@ -6,6 +5,7 @@ import type { Life } from '../core/life.ts';
 import type { Retry } from '../core/verdict.ts';
 import { insist } from '../net/retry.ts';
 import type { Sink } from '../sink/sink.ts';
+import { digest } from './newest.ts';
 import type { Progress } from './progress.ts';
 
 export interface MemoryOptions {
@@ -38,6 +38,10 @@ export class Memory {
 
   get dirty(): boolean {
     return this.#dirty;
+  }
+  /** The newest delivered event as it was last saved. */
+  get newest(): Checkpoint['newest'] {
+    return this.#newestSaved;
   }
   get refusedInRow(): number {
     return this.#refusedInRow;
@@ -98,13 +102,13 @@ export class Memory {
   async #save(): Promise<void> {
     const { sink, source, store, progress, observe, journal } = this.#options;
     if (this.#newest !== undefined) {
-      const sha256 = createHash('sha256').update(this.#newest.text).digest('hex');
-      this.#newestSaved = { id: this.#newest.id, sha256 };
+      this.#newestSaved = { id: this.#newest.id, sha256: digest(this.#newest.text) };
       this.#newest = undefined;
     }
     const { after, delivered } = progress;
     this.#dirty = false;
     const kept = journal?.();
+    const startedMs = performance.now();
     try {
       await store.save({
         sink,
@@ -121,6 +125,6 @@ export class Memory {
     }
     this.#savedAfter = after;
     this.#trouble = undefined;
-    observe({ event: 'checkpoint.saved', sink, after });
+    observe({ event: 'checkpoint.saved', sink, after, elapsedMs: performance.now() - startedMs });
   }
 }

@@ -11,9 +11,9 @@ import type { DeadLetter } from './dead-letter.ts';
 import { batches, type Shape, shape } from './encode.ts';
 import { Lane } from './lane.ts';
 import { Memory } from './memory.ts';
+import { lookUp } from './newest.ts';
 import { hasCome, Progress } from './progress.ts';
-import type { StartAt } from './start.ts';
-import { findStart } from './start.ts';
+import { findStart, type StartAt } from './start.ts';
 import type { Ticks } from './ticks.ts';
 
 export interface RouteOptions extends Shape {
@@ -29,10 +29,14 @@ export interface RouteOptions extends Shape {
   readonly pageSize: number;
   readonly startAt: StartAt;
   readonly observe: Observe;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   readonly random: () => number;
   readonly wake: Notifier;
 }
 
+/** How often the newest delivered event is looked up, milliseconds. */
+const lookUpMs = 3_600_000;
 /** Pages of the window to read again in one poll, at most: the rest waits for the next. */
 const sweepPages = 100;
 
@@ -46,6 +50,7 @@ export class Route implements AsyncDisposable {
   readonly #lane: Lane;
   /** Events in a full page, as the server gives them: some cap the count. */
   #pageCap: number;
+  #lookedUpMs = Number.NEGATIVE_INFINITY;
   /** Something behind the cursor must be read again. */
   #rereadDue = false;
   #lastPageMs = performance.now();
@@ -56,18 +61,19 @@ export class Route implements AsyncDisposable {
   static async open(options: RouteOptions, life: Life): Promise<Route | undefined> {
     const { store, name, settleMs, observe, origin, random, deadLetter } = options;
     const last = await store.load(name);
-    const found = last === undefined ? await findStart(options.startAt, options.source, life) : undefined;
-    if (last === undefined && found === undefined) return undefined;
-    const progress = new Progress(settleMs, last?.after ?? found?.after ?? 0n, last?.delivered ?? []);
+    const found = await findStart(options, last, life);
+    if (found === undefined) return undefined;
+    const progress = new Progress(settleMs, found.after, last?.delivered ?? []);
     await deadLetter.open(progress.after);
     const sink = options.openSink(last?.journal);
     const journal = sink.journal?.bind(sink);
     const memory = new Memory({ sink: name, source: origin, store, progress, observe, random, journal, last });
-    if (found !== undefined) {
+    if (found.from !== 'checkpoint') {
       memory.touch();
       await memory.commit(life);
     }
-    observe({ event: 'route.start', sink: name, after: progress.head, from: found?.from ?? 'checkpoint' });
+    const { head, after } = progress;
+    observe({ event: 'route.start', sink: name, after: head, cursor: after, from: found.from });
     return new Route(options, sink, progress, memory, life);
   }
 
@@ -128,7 +134,9 @@ export class Route implements AsyncDisposable {
         const tick = await ticks.next(last, inner.stop);
         if (tick === undefined) return;
         last = tick;
+        const { newest } = this.#memory;
         await this.#drain(tick, inner);
+        await this.#lookUp(newest, tick, inner);
       }
     });
   }
@@ -136,8 +144,10 @@ export class Route implements AsyncDisposable {
   /** Catches up with the newest event as of `tickMs` (monotonic) or later, and has all of it confirmed. */
   async once(tickMs: number, life: Life): Promise<void> {
     await this.#besideLane(life, async (inner) => {
+      const { newest } = this.#memory;
       await this.#drain(tickMs, inner);
       await this.#lane.flush(inner);
+      await this.#lookUp(newest, tickMs, inner);
     });
   }
 
@@ -150,6 +160,15 @@ export class Route implements AsyncDisposable {
     const results = await Promise.allSettled([lane, reading, fates]);
     const failed = results.find((result) => result.status === 'rejected');
     if (failed !== undefined && !life.kill.aborted) throw failed.reason;
+  }
+
+  /** Whether the log was rewritten since `newest` was delivered: at start and once in a while. */
+  async #lookUp(newest: Memory['newest'], tickMs: number, life: Life): Promise<void> {
+    if (newest === undefined || tickMs - this.#lookedUpMs < lookUpMs) return;
+    const fate = await lookUp(newest, this.#options.source, life);
+    if (fate === 'unknown') return;
+    this.#lookedUpMs = tickMs;
+    this.#options.observe({ event: 'route.newest', sink: this.name, id: newest.id, fate });
   }
 
   /** Reads until a page brings nothing new, then what of the window has settled since. */

@@ -1,6 +1,7 @@
-import type { Cursor } from '../core/event.ts';
+import type { Checkpoint, CheckpointStore } from '../checkpoint/store.ts';
+import { type Cursor, createdAtMs } from '../core/event.ts';
 import type { Life } from '../core/life.ts';
-import type { Source } from '../source/source.ts';
+import type { Page, Source } from '../source/source.ts';
 
 /** Where a sink without a checkpoint begins. */
 export type StartAt =
@@ -13,19 +14,91 @@ export type StartAt =
 
 export interface Start {
   readonly after: Cursor;
-  readonly from: StartAt['kind'];
+  readonly from: StartAt['kind'] | 'checkpoint';
 }
 
-/** Finds the cursor to start behind; undefined where `life` ends first. */
-export async function findStart(startAt: StartAt, source: Source, life: Life): Promise<Start | undefined> {
-  switch (startAt.kind) {
-    case 'beginning':
-      return { after: 0n, from: 'beginning' };
-    case 'id':
-      return { after: startAt.id > 0n ? startAt.id - 1n : 0n, from: 'id' };
-    default:
-      void source;
-      void life;
-      throw new Error(`startAt ${startAt.kind} is not there yet`);
+export interface StartOptions {
+  readonly name: string;
+  readonly origin: string;
+  readonly startAt: StartAt;
+  readonly settleMs: number;
+  readonly source: Source;
+  readonly store: CheckpointStore;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/**
+ * Where the sink goes on, or begins where it has no checkpoint. A time to start at is written down before the cursor
+ * for it is looked for: a first start that is cut off means the same time again. Undefined where `life` ends first.
+ * @throws the file system's error where that time can't be written
+ */
+export async function findStart(
+  options: StartOptions,
+  last: Checkpoint | undefined,
+  life: Life,
+): Promise<Start | undefined> {
+  const { name, origin, startAt, source, store, settleMs, now } = options;
+  if (last !== undefined && last.startMs === undefined) return { after: last.after, from: 'checkpoint' };
+  const from = last === undefined ? startAt.kind : 'time';
+  if (last === undefined && startAt.kind === 'beginning') return { after: 0n, from };
+  if (last === undefined && startAt.kind === 'id') return { after: startAt.id > 0n ? startAt.id - 1n : 0n, from };
+  const startMs = last?.startMs ?? (startAt.kind === 'time' ? startAt.timeMs : await serverTime(source, life, now));
+  if (startMs === undefined) return undefined;
+  if (last === undefined)
+    await store.save({ sink: name, source: origin, after: 0n, delivered: [], startMs, refusedInRow: 0 });
+  const after = await findTime(source, startMs, settleMs, life);
+  return after === undefined ? undefined : { after, from };
+}
+
+/** The server's time now, milliseconds since the epoch: its Date, else `now`. Undefined where `life` ends first. */
+export async function serverTime(source: Source, life: Life, now: () => number): Promise<number | undefined> {
+  const page = await source.peek(0n, life);
+  return page === undefined ? undefined : (page.asked.serverMs ?? now());
+}
+
+/**
+ * The cursor behind which the first event created at or after `timeMs` stands. Bisects with one event a request down to
+ * `settleMs` before that time, since createdAt follows the order of ids to within `settle`, and reads on from there. An
+ * unreadable createdAt counts as late enough. Undefined where `life` ends first.
+ */
+export async function findTime(
+  source: Source,
+  timeMs: number,
+  settleMs: number,
+  life: Life,
+): Promise<Cursor | undefined> {
+  const before = await bisect(source, timeMs - settleMs, life);
+  return before === undefined ? undefined : walk(source, before, timeMs, life);
+}
+
+const isSince = (event: Page['events'][number], timeMs: number) => (createdAtMs(event) ?? timeMs) >= timeMs;
+
+/** A cursor such that the event after it was created at `timeMs` or later, or there is none, and the one at it before. */
+async function bisect(source: Source, timeMs: number, life: Life): Promise<Cursor | undefined> {
+  // Below or at `low` all is older; behind `high` nothing is, or there is nothing.
+  let low = 0n;
+  let high: Cursor | undefined;
+  for (let at = 0n; high === undefined || low < high; at = high === undefined ? low * 2n : (low + high) / 2n) {
+    const page = await source.peek(at, life);
+    if (page === undefined) return undefined;
+    const [event] = page.events;
+    if (event === undefined || isSince(event, timeMs)) high = at;
+    else low = event.id;
+  }
+  return low;
+}
+
+/** Reads pages from `from` on to the first event created at `timeMs` or later; the cursor before it. */
+async function walk(source: Source, from: Cursor, timeMs: number, life: Life): Promise<Cursor | undefined> {
+  const startMs = performance.now();
+  for (let after = from; ; ) {
+    const page = await source.page(after, startMs, life);
+    if (page === undefined) return undefined;
+    const first = page.events.findIndex((event) => isSince(event, timeMs));
+    const last = page.events.at(first === -1 ? -1 : first - 1);
+    if (first === 0) return after;
+    if (last !== undefined) after = last.id;
+    if (first !== -1 || page.events.length === 0) return after;
   }
 }

@@ -22,6 +22,8 @@ export class PageSize {
   }
 
   halve(asked: number, why: string): void {
+    // Asked for with a smaller count on purpose: that says nothing of a full page.
+    if (asked < this.#next) return;
     this.#set(Math.max(1, Math.min(this.#next, Math.floor(asked / 2))), why);
   }
 

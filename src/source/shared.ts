@@ -6,6 +6,7 @@ import type { Retry, Stop } from '../core/verdict.ts';
 import { insist } from '../net/retry.ts';
 import type { AuditApi, Fetched } from './audit-api.ts';
 import type { Refused } from './judge.ts';
+import type { Restriction } from './restriction.ts';
 import { type Page, type Source, SourceStop } from './source.ts';
 
 export interface SharedOptions {
@@ -15,6 +16,8 @@ export interface SharedOptions {
   readonly random: () => number;
   /** A SIGHUP: ask now. */
   readonly wake: Notifier;
+  /** Whether the key can do more than read the audit log; looked at with the first page. */
+  readonly restriction: Restriction;
   /** Pages to keep for routes a little behind; 0 where there is one route. */
   readonly keepPages: number;
   /** The life of the whole source; it ends with the process. */
@@ -29,10 +32,12 @@ const keyWaitMs = 5 * 60_000;
 export class SharedSource implements Source, AsyncDisposable {
   readonly #options: SharedOptions;
   readonly #life: Life;
-  readonly #running = new Map<Cursor, Promise<Page | undefined>>();
+  readonly #running = new Map<string, Promise<Page | undefined>>();
   #kept: Page[] = [];
   #stopped: SourceStop | undefined;
-  readonly #troubles = new Map<Cursor, string>();
+  readonly #troubles = new Map<string, string>();
+  #key: 'unknown' | 'accepted' | 'refused' = 'unknown';
+  #peeks = 0;
   /** Since when nothing came, monotonic; and how often it was asked for. */
   #outage: { sinceMs: number; attempts: number } | undefined;
 
@@ -47,40 +52,51 @@ export class SharedSource implements Source, AsyncDisposable {
   }
 
   async page(after: Cursor, notBeforeMs: number, life: Life): Promise<Page | undefined> {
+    const key = String(after);
     for (;;) {
       if (life.stop.aborted) return undefined;
       if (this.#stopped !== undefined) throw this.#stopped;
       const kept = this.#kept.find((page) => page.after === after && page.asked.monotonicMs >= notBeforeMs);
       if (kept !== undefined) return kept;
-      const page = await unless(life.stop, this.#running.get(after) ?? this.#start(after));
+      const page = await unless(life.stop, this.#running.get(key) ?? this.#start(key, () => this.#fetch(key, after)));
       if (page === undefined) return undefined;
       // A request that was on its way before may not show what is new: ask again.
       if (page.asked.monotonicMs >= notBeforeMs) return page;
     }
   }
 
-  #start(after: Cursor): Promise<Page | undefined> {
-    const running = this.#fetch(after).finally(() => {
-      this.#running.delete(after);
-      this.#troubles.delete(after);
+  async peek(after: Cursor, life: Life): Promise<Page | undefined> {
+    if (this.#stopped !== undefined) throw this.#stopped;
+    const key = `peek ${after} ${this.#peeks++}`;
+    const page = await unless(
+      life.stop,
+      this.#start(key, () => this.#fetch(key, after, 1)),
+    );
+    return page === undefined ? undefined : { ...page, events: page.events.slice(0, 1) };
+  }
+
+  #start(key: string, fetch: () => Promise<Page | undefined>): Promise<Page | undefined> {
+    const running = fetch().finally(() => {
+      this.#running.delete(key);
+      this.#troubles.delete(key);
     });
     running.catch(() => {});
-    this.#running.set(after, running);
+    this.#running.set(key, running);
     return running;
   }
 
-  async #fetch(after: Cursor): Promise<Page | undefined> {
+  async #fetch(key: string, after: Cursor, most?: number): Promise<Page | undefined> {
     const { api, observe, random, wake } = this.#options;
     const life = this.#life;
     const verdict = await insist<Fetched | Stop | { kind: 'stopped' }>(
-      async () => this.#patient((await api.fetch(after, life)) ?? { kind: 'stopped' }),
+      async () => this.#patient((await api.fetch(after, life, most)) ?? { kind: 'stopped' }),
       {
         firstMs: 1000,
         longestMs: 60_000,
         random,
         wake,
         onRetry: (verdict, attempt, waitMs) => {
-          this.#troubles.set(after, verdict.detail);
+          this.#troubles.set(key, verdict.detail);
           this.#outage ??= { sinceMs: performance.now(), attempts: 0 };
           this.#outage.attempts += 1;
           observe({ event: 'source.retry', reason: verdict.reason, detail: verdict.detail, attempt, waitMs });
@@ -93,12 +109,13 @@ export class SharedSource implements Source, AsyncDisposable {
     });
     switch (verdict.kind) {
       case 'page':
+        this.#accepted();
         this.#recovered();
-        this.#keep(verdict.page);
+        if (most === undefined) this.#keep(verdict.page);
+        await this.#lookAtKey(life);
         return verdict.page;
       case 'stop':
-        this.#stopped ??= this.#stop(verdict);
-        throw this.#stopped;
+        throw this.#stop(verdict);
       default:
         return undefined;
     }
@@ -108,16 +125,33 @@ export class SharedSource implements Source, AsyncDisposable {
   #patient<A>(verdict: A | Retry | Stop | Refused): A | Retry | Stop {
     if (!isRefused(verdict) || this.#options.onKeyRejected === 'exit') return verdict as A | Retry | Stop;
     const { status, detail, causes, reason } = verdict;
+    this.#key = 'refused';
     this.#options.observe({ event: 'source.refused', status, detail, causes });
     return { kind: 'retry', reason, detail: `the API refuses the key: ${detail}`, afterMs: keyWaitMs };
   }
 
+  /** @throws {SourceStop} where the key can do more than it may */
+  async #lookAtKey(life: Life): Promise<void> {
+    const broad = await this.#options.restriction.look(life);
+    if (broad !== undefined) throw this.#stop(broad);
+  }
+
+  /** From here on there are no pages any more; said once. */
   #stop(verdict: Stop | Refused): SourceStop {
+    if (this.#stopped !== undefined) return this.#stopped;
+    const { reason, detail } = verdict;
     if (isRefused(verdict)) {
-      const { status, detail, causes } = verdict;
+      const { status, causes } = verdict;
       this.#options.observe({ event: 'source.refused', status, detail, causes });
-    } else this.#options.observe({ event: 'source.stopped', reason: verdict.reason, detail: verdict.detail });
-    return new SourceStop(verdict.reason === 'auth' ? 77 : verdict.reason === 'address' ? 78 : 70, verdict.detail);
+    } else this.#options.observe({ event: 'source.stopped', reason, detail });
+    this.#stopped = new SourceStop(reason === 'auth' ? 77 : reason === 'address' ? 78 : 70, detail);
+    return this.#stopped;
+  }
+
+  #accepted(): void {
+    if (this.#key === 'accepted') return;
+    this.#key = 'accepted';
+    this.#options.observe({ event: 'source.accepted' });
   }
 
   #recovered(): void {
@@ -135,7 +169,7 @@ export class SharedSource implements Source, AsyncDisposable {
 
   /** Waits for what is on its way; `life` must have ended. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.allSettled(this.#running.values());
+    await Promise.allSettled([...this.#running.values(), this.#options.restriction.settled()]);
     this.#kept = [];
   }
 }

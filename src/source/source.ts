@@ -32,6 +32,8 @@ export interface Source {
    * @throws {SourceStop} what will not pass
    */
   page(after: Cursor, notBeforeMs: number, life: Life): Promise<Page | undefined>;
+  /** The first event after `after` as of now, as a page of at most one; never kept or shared. Else as `page`. */
+  peek(after: Cursor, life: Life): Promise<Page | undefined>;
   /** What the source is waiting out just now, one printable line; undefined while all is well. */
   readonly trouble: string | undefined;
 }

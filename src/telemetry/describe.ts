@@ -12,13 +12,18 @@ export interface Described {
 /** The words for a happening, and how loud they are. */
 export function describe(h: Happening): Described {
   switch (h.event) {
+    case 'source.asking':
+      return { level: 'trace', message: `asks the API for what comes after ${h.after}` };
     case 'source.request':
-      return { level: 'trace', message: `asked the API: ${h.status}` };
+      return { level: 'trace', message: `the API answered: ${h.status}` };
     case 'source.page':
       return { level: 'debug', message: `page of ${h.events} events after ${h.after}` };
+    case 'source.visible':
+      return { level: 'trace', message: `${h.delaysMs.length} events were seen for the first time` };
     case 'source.retry':
       return {
-        level: 'warn',
+        // A wrong address does not pass by itself, whatever is tried.
+        level: h.reason === 'address' ? 'error' : 'warn',
         message: `the source is not to be had, trying again: ${h.detail}`,
         lasts: `source.retry ${h.reason}`,
       };
@@ -40,6 +45,8 @@ export function describe(h: Happening): Described {
       return { level: 'info', message: 'QA Sphere accepts the API key', ends: ['source.refused'] };
     case 'source.stopped':
       return { level: 'fatal', message: `QA Sphere can't be read: ${h.detail}` };
+    case 'source.restriction':
+      return { level: h.breadth === 'restricted' ? 'debug' : 'info', message: h.detail };
     case 'source.unreadable':
       return {
         level: 'error',
@@ -55,8 +62,15 @@ export function describe(h: Happening): Described {
       return { level: 'debug', message: `asking for ${h.count} events a page: ${h.why}` };
     case 'route.start':
       return { level: 'info', message: `${h.sink} goes on after event ${h.after} (${h.from})` };
+    case 'route.newest':
+      return describeNewest(h);
     case 'route.poll':
       return { level: 'debug', message: `${h.sink}: poll brought ${h.fresh} new events` };
+    case 'route.waiting':
+      return {
+        level: 'trace',
+        message: `${h.sink}: ${h.oldestAtMs === undefined ? 'all that was read is confirmed' : 'waits for confirmations'}`,
+      };
     case 'route.delivered':
       return { level: 'debug', message: `${h.sink}: delivered ${h.records} records up to ${h.last}` };
     case 'route.filtered':
@@ -89,9 +103,11 @@ export function describe(h: Happening): Described {
     case 'route.unparked':
       return {
         level: 'info',
-        message: `${h.sink}: accepted again`,
+        message: `${h.sink}: accepted again after ${seconds(h.outageMs)}`,
         ends: [`route.parked ${h.sink}`, `route.breaker ${h.sink}`],
       };
+    case 'route.gone':
+      return { level: 'info', message: `${h.sink}: ended, ${h.detail}` };
     case 'route.set_aside':
       return { level: 'error', message: `${h.sink}: event ${h.id} set aside in the dead letter: ${h.detail}` };
     case 'route.breaker':
@@ -130,8 +146,33 @@ export function describe(h: Happening): Described {
       return { level: 'info', message: `${h.sink}: ${h.detail}` };
     case 'sink.untimed':
       return { level: 'debug', message: `${h.sink}: ${h.events} events without a readable time` };
+    case 'telemetry.listening':
+      return { level: 'info', message: `tells how it fares at http://${h.address}`, ends: ['telemetry.failed'] };
+    case 'telemetry.failed':
+      return {
+        level: 'error',
+        message: `telemetry is not to be had, all else goes on: ${h.detail}`,
+        lasts: 'telemetry.failed',
+      };
+    case 'telemetry.export_failed':
+      return {
+        level: 'warn',
+        message: `the ${h.signal} were not sent: ${h.detail}`,
+        lasts: `telemetry.export_failed ${h.signal}`,
+      };
+    case 'telemetry.export_recovered':
+      return {
+        level: 'info',
+        message: `the ${h.signal} are sent again`,
+        ends: [`telemetry.export_failed ${h.signal}`],
+      };
     case 'daemon.start':
-      return { level: 'info', message: `qasphere-siem-forwarder ${h.version} with ${h.sinks.join(', ')}` };
+      return {
+        level: 'info',
+        message: h.reload
+          ? `goes on with the new configuration: ${h.sinks.join(', ')}`
+          : `qasphere-siem-forwarder ${h.version} with ${h.sinks.join(', ')}`,
+      };
     case 'daemon.warning':
       return { level: 'warn', message: h.detail };
     case 'daemon.stopping':
@@ -144,6 +185,24 @@ export function describe(h: Happening): Described {
             message: `stopped before all was confirmed; it comes again at the next start: ${h.behind.join(', ')}`,
           };
   }
+}
+
+function describeNewest({ sink, id, fate }: Extract<Happening, { event: 'route.newest' }>): Described {
+  const lasts = `route.newest ${sink}`;
+  if (fate === 'there')
+    return { level: 'trace', message: `${sink}: event ${id} is as it was delivered`, ends: [lasts] };
+  const remedy = `if the tenant was restored from a backup, ids are given out again: compare the SIEM with QA Sphere and set the cursor with "cursor set ${sink} ID"`;
+  if (fate === 'gone')
+    return {
+      level: 'warn',
+      message: `${sink}: event ${id}, the newest delivered, is gone while older ones are there: ${remedy}`,
+      lasts,
+    };
+  return {
+    level: 'error',
+    message: `${sink}: event ${id} has another text than was delivered, nothing is skipped: ${remedy}`,
+    lasts,
+  };
 }
 
 function seconds(ms: number): string {

@@ -7,7 +7,7 @@ import { unixReceiver } from '../support/unix-receiver.ts';
 
 const { directory } = scratch();
 let sockets = 0;
-const page = { event: 'source.page', after: 0n, events: 0, bytes: 2 } as const;
+const page = { event: 'source.page', after: 0n, events: 0, fresh: 0, bytes: 2 } as const;
 
 /** A daemon's notify and the systemd it talks to. */
 async function supervised(env: Readonly<Record<string, string>> = {}, vitals: Partial<Vitals> = {}) {
@@ -26,7 +26,7 @@ async function supervised(env: Readonly<Record<string, string>> = {}, vitals: Pa
 describe('a daemon under systemd', () => {
   it('is ready with the first page that was read, and not before', async () => {
     const { systemd, notify } = await supervised();
-    notify.observe({ event: 'daemon.start', version: '1', sinks: ['splunk'] });
+    notify.observe({ event: 'daemon.start', version: '1', sinks: ['splunk'], pollEveryMs: 15_000, reload: false });
     notify.observe({ event: 'source.retry', reason: 'network', detail: 'refused', attempt: 1, waitMs: 1 });
     expect(systemd.take()).toEqual([]);
     notify.observe(page);
@@ -57,7 +57,7 @@ describe('a daemon under systemd', () => {
     expect(systemd.take()).toEqual([expect.stringMatching(/^RELOADING=1\nMONOTONIC_USEC=\d+$/)]);
     notify.observe(page);
     expect(systemd.take()).toEqual([]);
-    notify.observe({ event: 'daemon.start', version: '1', sinks: ['splunk'] });
+    notify.observe({ event: 'daemon.start', version: '1', sinks: ['splunk'], pollEveryMs: 15_000, reload: false });
     expect(systemd.take()).toEqual(['READY=1']);
   });
 
@@ -73,7 +73,7 @@ describe('a daemon under systemd', () => {
     const { systemd, notify } = await supervised();
     notify.reload(() => undefined);
     notify.reload(() => 'new');
-    notify.observe({ event: 'daemon.start', version: '1', sinks: ['splunk'] });
+    notify.observe({ event: 'daemon.start', version: '1', sinks: ['splunk'], pollEveryMs: 15_000, reload: false });
     expect(systemd.take()).toEqual([]);
   });
 

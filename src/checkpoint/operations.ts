@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import { openForAppend, syncDirectory } from './durable.ts';
+
+/** What a person did to the state; ids are written as strings of digits, so that none loses one. */
+export interface Operation {
+  /** For example `cursor set`. */
+  readonly operation: string;
+  readonly sink: string;
+  /** What it was before and after, null where that is not known: positions, names or a range, by the operation. */
+  readonly from: unknown;
+  readonly to: unknown;
+  readonly [more: string]: unknown;
+}
+
+export interface OperationsOptions {
+  /** `state.directory`; it must be there. */
+  readonly directory: string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+const fileName = 'operations.ndjson';
+
+/**
+ * Appends `{ at, uid, operation, sink, from, to, … }` as one line of JSON to `<state>/operations.ndjson`; durable when it
+ * resolves. A line that a crash cut off stays as it is, and the new one begins below it.
+ * @throws the file system's error
+ */
+export async function appendOperation({ directory, now }: OperationsOptions, operation: Operation): Promise<void> {
+  const at = new Date(now()).toISOString();
+  const line = JSON.stringify({ at, uid: process.getuid?.() ?? null, ...operation }, idsAsText);
+  const file = await openForAppend(join(directory, fileName));
+  try {
+    const { size } = await file.stat();
+    const last = Buffer.alloc(1);
+    if (size > 0) await file.read(last, 0, 1, size - 1);
+    // One write: lines of two processes do not mix.
+    await file.appendFile(size > 0 && last[0] !== 0x0a ? `\n${line}\n` : `${line}\n`);
+    await file.sync();
+    if (size === 0) await syncDirectory(directory);
+  } finally {
+    await file.close();
+  }
+}
+
+const idsAsText = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);

@@ -1,0 +1,67 @@
+import type { Config } from '../config/schema.ts';
+import type { Observe } from '../core/happening.ts';
+import { actionFilter } from '../format/filter.ts';
+import { createFormat } from '../format/formats.ts';
+import { redactor } from '../format/redact.ts';
+import { type HttpClient, httpClient } from '../net/http.ts';
+import { tlsMaterial } from '../net/tls.ts';
+import type { Shape } from '../route/encode.ts';
+import { openSink } from '../sink/registry.ts';
+import type { Sink } from '../sink/sink.ts';
+import { AuditApi } from '../source/audit-api.ts';
+import type { Pace } from '../source/pace.ts';
+import { largestBodyBytes } from '../source/page-size.ts';
+import type { World } from './world.ts';
+
+export type SinkConfig = Config['sinks'][number];
+
+/** Host name of the tenant. */
+export const tenantOf = (config: Config): string => new URL(config.source.url).hostname;
+
+/** The way to the API; `timeoutMs` in place of the configured one. @throws the error of a file of the tls block */
+export function openHttp({ source }: Config, { version, env }: World, timeoutMs = source.timeout): HttpClient {
+  return httpClient({
+    timeoutMs,
+    maxBodyBytes: largestBodyBytes,
+    userAgent: `qasphere-siem-forwarder/${version}`,
+    tls: tlsMaterial(source.tls),
+    proxy: source.proxy,
+    env,
+  });
+}
+
+export interface ApiParts {
+  readonly http: HttpClient;
+  readonly pace: Pace;
+  readonly observe: Observe;
+  /** Default: the configured one. */
+  readonly pageSize?: number;
+  /** A page of this origin was read in an earlier start. */
+  readonly readBefore: boolean;
+}
+
+export function openApi({ source }: Config, { now }: World, parts: ApiParts): AuditApi {
+  const { url: origin, apiKey, authScheme, pageSize } = source;
+  return new AuditApi({ origin, apiKey, authScheme, pageSize, now, ...parts });
+}
+
+/** What a sink wants of an event, and how. */
+export function shapeOf({ format, envelope, filter, redact }: SinkConfig, config: Config, { version }: World): Shape {
+  return {
+    format: createFormat(format, { envelope }, { tenant: tenantOf(config), version }),
+    wants: actionFilter(filter ?? {}),
+    redact: redactor(redact ?? []),
+  };
+}
+
+/** Opens a sink for records of `shape`; `journal` is what it remembered in an earlier process. */
+export function openSinkOf(
+  sink: SinkConfig,
+  { format }: Pick<Shape, 'format'>,
+  config: Config,
+  { version, observe, now, random, env }: World,
+  journal?: unknown,
+): Sink {
+  const { name } = sink;
+  return openSink(sink, { name, tenant: tenantOf(config), version, format, observe, now, random, env, journal });
+}

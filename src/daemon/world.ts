@@ -1,0 +1,17 @@
+import type { Observe } from '../core/happening.ts';
+import type { Notifier } from '../core/notifier.ts';
+
+/** What the parts get from the world around them. */
+export interface World {
+  readonly version: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly observe: Observe;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  /** The key was looked at in this start already (before a reload). */
+  readonly restrictionKnown?: boolean;
+  /** A SIGHUP: whoever waits tries now. */
+  readonly wake: Notifier;
+}

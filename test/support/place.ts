@@ -1,0 +1,64 @@
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Program, startProgram } from './program.ts';
+
+export const key = 'SIEM-LOG-ONLY-demo';
+
+export interface Ran {
+  readonly code: number | NodeJS.Signals;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A directory with a configuration and a state directory, and the program run with them. */
+export interface Place extends Disposable {
+  readonly directory: string;
+  readonly state: string;
+  /** Writes the configuration: where the source is, more of the source block, and each sink as a flow map. */
+  configure(source: string, sinks: readonly string[], more?: string): void;
+  start(...args: string[]): Program;
+  run(...args: string[]): Promise<Ran>;
+  /** The objects in `operations.ndjson`. */
+  operations(): Record<string, unknown>[];
+  /** The objects in an NDJSON file of the state directory; none where it is missing. */
+  lines(name: string): Record<string, unknown>[];
+}
+
+export function newPlace(): Place {
+  const directory = mkdtempSync(join(tmpdir(), 'place-'));
+  const config = join(directory, 'config.yaml');
+  const state = join(directory, 'state');
+  const lines = (name: string) => {
+    const path = join(state, name);
+    if (!existsSync(path)) return [];
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  };
+  const start = (...args: string[]) => startProgram([...args, '-c', config]);
+  return {
+    directory,
+    state,
+    configure(source, sinks, more = '') {
+      const list = sinks.map((sink) => `  - ${sink}\n`).join('');
+      writeFileSync(
+        config,
+        `source: { url: "${source}", apiKey: ${key}, requestsPerSecond: 20, schedule: "* * * * * *" ${more} }\nstate: { directory: "${state}" }\nsinks:\n${list}`,
+      );
+      chmodSync(config, 0o600);
+    },
+    start,
+    async run(...args) {
+      const program = start(...args);
+      const code = await program.ended;
+      return { code, stdout: program.stdout(), stderr: program.stderr() };
+    },
+    operations: () => lines('operations.ndjson'),
+    lines,
+    [Symbol.dispose]() {
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
