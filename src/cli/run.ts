@@ -7,10 +7,10 @@ import { announceConfiguration, announceStart, heartbeatsOf } from '../daemon/fe
 import { lockState } from '../daemon/lock.ts';
 import { Notify } from '../daemon/notify.ts';
 import { run } from '../daemon/run.ts';
-import { Standing } from '../daemon/standing.ts';
 import { prepareState } from '../daemon/state-directory.ts';
 import { openTelemetry, wantedTelemetry } from '../daemon/telemetry.ts';
 import { longestIntervalMs } from '../daemon/ticks.ts';
+import { vitalsOf } from '../daemon/vitals.ts';
 import { type Command, configFlag, type Surroundings } from './command.ts';
 import { codeOfEndings, exitCode } from './exit-code.ts';
 import { readConfig, realWorld } from './set-up.ts';
@@ -23,18 +23,10 @@ export const runCommand: Command = {
   async run({ config: file }, _, around) {
     const loaded = readConfig(file as string | undefined, around);
     if (loaded === undefined) return exitCode.config;
-    const standing = new Standing(() => performance.now());
-    const vitals = { isAlive: () => true, status: () => standing.status() };
-    using supervisor = await Notify.open({ env: around.env, pid: process.pid, stop: around.life.stop, vitals });
-    const world = realWorld(loaded.config, around, (happening) => {
-      standing.observe(happening);
-      supervisor.observe(happening);
-    });
+    const world = realWorld(loaded.config, around);
     for (const detail of loaded.warnings) world.observe({ event: 'daemon.warning', topic: 'configuration', detail });
-    if (supervisor.problem !== undefined)
-      world.observe({ event: 'daemon.warning', topic: 'systemd', detail: supervisor.problem });
-    return await runDaemon(loaded.config, world, around, () =>
-      supervisor.reload(() => reload(file as string | undefined, loaded.config, world, around)),
+    return runDaemon(loaded.config, world, around, () =>
+      reload(file as string | undefined, loaded.config, world, around),
     );
   },
 };
@@ -50,13 +42,18 @@ export async function runDaemon(
   await prepareState(first.state.directory);
   await using _ = await lockState(first.state.directory, outside.now);
   await using telemetry = openTelemetry(outside, first);
+  const vitals = vitalsOf(telemetry.health);
+  using supervisor = await Notify.open({ env: outside.env, pid: process.pid, stop: life.stop, vitals });
   const world: World = {
     ...outside,
     observe: (happening) => {
       outside.observe(happening);
       telemetry.observe(happening);
+      supervisor.observe(happening);
     },
   };
+  if (supervisor.problem !== undefined)
+    world.observe({ event: 'daemon.warning', topic: 'systemd', detail: supervisor.problem });
   await telemetry.serve(first.state.directory);
   telemetry.feeds.apply(heartbeatsOf(first));
   await using _started = await announceStart(telemetry.feeds, first.state.directory, outside);
@@ -76,7 +73,7 @@ export async function runDaemon(
     const listening = (async () => {
       while (!generation.stop.aborted && following === undefined) {
         await hangup.wait(generation.stop);
-        if (!generation.stop.aborted) following = next();
+        if (!generation.stop.aborted) following = supervisor.reload(next);
       }
       generation.end();
     })();
