@@ -3,8 +3,10 @@ import { printable } from '../core/printable.ts';
 import { answers } from './answers.ts';
 import { Feeds, type Journal } from './feeds.ts';
 import { Health, type Instant } from './health.ts';
+import { History, sampleEveryMs } from './history.ts';
 import { createInstruments } from './instruments.ts';
 import { type Listener, startListener } from './listener.ts';
+import { statusPage } from './page.ts';
 import { observeProcess } from './process-metrics.ts';
 import { type Otlp, type Sdk, startSdk } from './sdk.ts';
 import { status } from './status.ts';
@@ -45,11 +47,14 @@ export class Telemetry implements AsyncDisposable {
   #wanted = '';
   #listener: Listener | undefined;
   #socket: AsyncDisposable | undefined;
+  readonly #history: History;
+  #sampling: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
 
   constructor(options: TelemetryOptions) {
     this.#options = options;
     this.health = new Health(options.clock);
+    this.#history = new History(this.health);
     this.feeds = new Feeds(this.health, options.journal);
   }
 
@@ -107,10 +112,11 @@ export class Telemetry implements AsyncDisposable {
   async #listen(wanted: Wanted): Promise<void> {
     const { listen, hosts } = wanted;
     if (listen === undefined) return;
+    if (wanted.page) this.#sampling ??= setInterval(() => this.#history.take(), sampleEveryMs).unref();
     const paths = answers({
       health: this.health,
       metrics: async () => (await this.#sdk)?.prometheus(),
-      page: undefined,
+      page: wanted.page ? () => statusPage(status(this.health), (sink) => this.#history.of(sink)) : undefined,
     });
     try {
       this.#listener = await startListener({ ...listen, hosts, paths });
@@ -123,6 +129,8 @@ export class Telemetry implements AsyncDisposable {
 
   async #close(): Promise<void> {
     clearTimeout(this.#again);
+    clearInterval(this.#sampling);
+    this.#sampling = undefined;
     await this.#listener?.[Symbol.asyncDispose]();
     this.#listener = undefined;
     const sdk = await this.#sdk;
