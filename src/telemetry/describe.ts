@@ -63,6 +63,10 @@ export function describe(h: Happening): Described {
       return { level: 'info', message: `${h.sink} goes on after event ${h.after} (${h.from})` };
     case 'route.newest':
       return describeNewest(h);
+    case 'route.polling':
+      return { level: 'trace', message: `${h.sink}: a poll begins` };
+    case 'route.encoded':
+      return { level: 'trace', message: `${h.sink}: made ${h.records} records` };
     case 'route.poll':
       return { level: 'debug', message: `${h.sink}: poll brought ${h.fresh} new events` };
     case 'route.waiting':

@@ -111,7 +111,9 @@ export function createInstruments(meter: Meter, health: Health): Observe {
       case 'source.count':
       case 'route.start':
       case 'route.newest':
+      case 'route.polling':
       case 'route.poll':
+      case 'route.encoded':
       case 'route.waiting':
       case 'route.recovered':
       case 'route.unparked':

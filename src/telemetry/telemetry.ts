@@ -1,3 +1,4 @@
+import type { Tracer } from '@opentelemetry/api';
 import type { Happening, Observe } from '../core/happening.ts';
 import { printable } from '../core/printable.ts';
 import { answers } from './answers.ts';
@@ -14,6 +15,8 @@ import { serveStatus } from './status-socket.ts';
 
 export interface TelemetryOptions {
   readonly version: string;
+  /** Origin of the API. */
+  readonly origin: string;
   /** Tells instances apart in what is pushed. */
   readonly instance: string;
   readonly clock: () => Instant;
@@ -97,8 +100,13 @@ export class Telemetry implements AsyncDisposable {
     const { version, instance, observe } = this.#options;
     try {
       const sdk = await startSdk({ version, instance, prometheus: listen !== undefined, otlp, observe });
-      this.#instruments = createInstruments(sdk.meter, this.health);
+      const move = createInstruments(sdk.meter, this.health);
       observeProcess(sdk.meter);
+      const draw = sdk.tracer && (await this.#traces(sdk.tracer));
+      this.#instruments = (happening) => {
+        move(happening);
+        draw?.(happening);
+      };
       for (const happening of this.#pending ?? []) this.#instruments(happening);
       return sdk;
     } catch (error) {
@@ -107,6 +115,12 @@ export class Telemetry implements AsyncDisposable {
     } finally {
       this.#pending = undefined;
     }
+  }
+
+  async #traces(tracer: Tracer): Promise<Observe> {
+    const { createTraces } = await import('./traces.ts');
+    const { origin, clock } = this.#options;
+    return createTraces({ tracer, origin, now: () => clock().epochMs });
   }
 
   async #listen(wanted: Wanted): Promise<void> {

@@ -22,6 +22,8 @@ export const samples: Samples = {
   'source.count': { event: 'source.count', count: 500, why: 'the last page was heavy' },
   'route.start': { event: 'route.start', sink, after: 9n, cursor: 7n, from: 'checkpoint' },
   'route.newest': { event: 'route.newest', sink, id: 9n, fate: 'rewritten' },
+  'route.polling': { event: 'route.polling', sink },
+  'route.encoded': { event: 'route.encoded', sink, records: 2, elapsedMs: 1 },
   'route.poll': { event: 'route.poll', sink, fresh: 2 },
   'route.waiting': { event: 'route.waiting', sink, oldestAtMs: undefined },
   'route.delivered': { event: 'route.delivered', sink, records: 2, last: 9n, elapsedMs: 12.3456, lastAtMs: 5 },
