@@ -4,7 +4,7 @@ import type { Moment } from '../core/clock.ts';
 import type { Cursor } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
-import type { SecretSource } from '../core/secret.ts';
+import type { Secret, SecretSource } from '../core/secret.ts';
 import type { Retry, Stop } from '../core/verdict.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../net/http.ts';
 import { cutPage } from './cut.ts';
@@ -53,20 +53,25 @@ export class AuditApi {
    * @throws the reason of `life.kill`
    */
   async fetch(after: Cursor, life: Life): Promise<Fetched | Retry | Stop | Refused | undefined> {
-    let refreshed = false;
+    const { apiKey } = this.#options;
     for (;;) {
       const count = this.#size.next;
-      const verdict = await this.#once(after, life, count);
+      const key = apiKey.current;
+      const verdict = await this.#once(after, life, count, key);
       if (verdict?.kind === 'retry' && verdict.reason === 'too_large' && count > 1) continue;
-      if (verdict?.kind !== 'stop' || verdict.reason !== 'auth' || refreshed) return verdict;
-      // A key that was rotated meanwhile is no misconfigured key.
-      refreshed = this.#options.apiKey.refresh();
-      if (!refreshed) return verdict;
+      if (verdict?.kind !== 'stop' || verdict.reason !== 'auth') return verdict;
+      // A key that was rotated meanwhile is no misconfigured key; another request may have found the new one already.
+      if (apiKey.current.reveal() === key.reveal() && !apiKey.refresh()) return verdict;
     }
   }
 
-  async #once(after: Cursor, life: Life, count: number): Promise<Fetched | Retry | Stop | Refused | undefined> {
-    const { origin, apiKey, authScheme, http, pace, observe, now } = this.#options;
+  async #once(
+    after: Cursor,
+    life: Life,
+    count: number,
+    key: Secret,
+  ): Promise<Fetched | Retry | Stop | Refused | undefined> {
+    const { origin, authScheme, http, pace, observe, now } = this.#options;
     const asked = `/api/public/v0/audit-logs?after=${after}&count=${count}`;
     const answered = await pace.turn(life);
     if (answered === undefined) return undefined;
@@ -77,7 +82,7 @@ export class AuditApi {
           method: 'GET',
           url: origin + asked,
           headers: {
-            authorization: `${authScheme} ${apiKey.current.reveal()}`,
+            authorization: `${authScheme} ${key.reveal()}`,
             accept: 'application/json',
             'accept-encoding': 'gzip',
           },
