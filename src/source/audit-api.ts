@@ -99,28 +99,34 @@ export class AuditApi {
       elapsedMs: outcome.elapsedMs,
     });
     if (outcome.kind === 'failure') return this.#failed(outcome, after, count);
+    const { status, headers } = outcome;
     const body = await this.#decompressed(outcome, after, count);
-    if (!Buffer.isBuffer(body)) return body;
+    if (!Buffer.isBuffer(body) && status === 200) return body;
+    // A refusal is one, whether its words can be read or not.
+    const said = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
     const judgement = judge(
-      { status: outcome.status, headers: outcome.headers, body, asked },
+      { status, headers, body: status === 200 ? said : without(key, said), asked },
       { everRead: this.#everRead, nowMs: now() },
     );
     if (judgement.kind === 'retry' && judgement.reason === 'throttled') pace.hold(judgement.afterMs ?? 1000);
     if (judgement.kind !== 'page') return judgement;
-    return this.#read(body, after, count, moments(outcome, startedMs));
+    return this.#read(said, after, count, key, moments(outcome, startedMs));
   }
 
   #read(
     body: Buffer,
     after: Cursor,
     count: number,
+    key: Secret,
     { asked, answered }: { asked: Moment; answered: Moment },
   ): Fetched | Retry {
     const { observe, now } = this.#options;
     const cut = cutPage(body, now());
     if (cut.kind === 'unreadable') {
-      observe({ event: 'source.unreadable', after, detail: cut.detail });
-      return { kind: 'retry', reason: 'malformed', detail: `the page after ${after} can't be read: ${cut.detail}` };
+      const again = cutPage(without(key, body), now());
+      const detail = again.kind === 'unreadable' ? again.detail : 'it quotes the key';
+      observe({ event: 'source.unreadable', after, detail });
+      return { kind: 'retry', reason: 'malformed', detail: `the page after ${after} can't be read: ${detail}` };
     }
     this.#everRead = true;
     this.#size.took(cut.events.length, body.length, count);
@@ -175,6 +181,13 @@ export class AuditApi {
       return { kind: 'retry', reason: 'network', detail: `the answer's gzip is broken (${(error as Error).message})` };
     }
   }
+}
+
+/** What the other side said, less the key where it quotes it. */
+function without(key: Secret, said: Buffer): Buffer {
+  const secret = key.reveal();
+  if (!said.includes(secret)) return said;
+  return Buffer.from(said.toString('latin1').replaceAll(secret, '[secret]'), 'latin1');
 }
 
 /**
