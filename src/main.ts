@@ -3,8 +3,11 @@ import { UsageError } from './cli/command.ts';
 import { dispatch } from './cli/commands.ts';
 import { Notifier } from './core/notifier.ts';
 import { printable } from './core/printable.ts';
+import { journalPrefix, stderrIsJournal } from './telemetry/journal.ts';
 
 const oldestNode = 26;
+/** What is said outside the log are errors. */
+const mark = stderrIsJournal(process.env) ? journalPrefix('error') : '';
 
 async function main(): Promise<number> {
   const major = Number(process.versions.node.split('.')[0]);
@@ -36,7 +39,7 @@ async function main(): Promise<number> {
         shutdownTimeoutMs = ms;
       },
       print: (text) => new Promise((resolve) => process.stdout.write(text, () => resolve())),
-      complain: (line) => process.stderr.write(`${line}\n`),
+      complain: (line) => process.stderr.write(`${mark}${line}\n`),
       stderrIsTerminal: process.stderr.isTTY === true,
       confirm: async (question) =>
         process.stdin.isTTY !== true || (await import('./cli/confirm.ts')).confirm(question, stop.signal),
@@ -54,7 +57,7 @@ async function main(): Promise<number> {
 }
 
 function complain(line: string): void {
-  process.stderr.write(`qasphere-siem-forwarder: ${line}\n`);
+  process.stderr.write(`${mark}qasphere-siem-forwarder: ${line}\n`);
 }
 
 /** Name, message and frames: an error's other members may hold what nobody should read. */
@@ -65,7 +68,7 @@ function crash(error: unknown): void {
     .split('\n')
     .filter((text) => /^\s+at /.test(text))
     .slice(0, 12))
-    process.stderr.write(`${line}\n`);
+    process.stderr.write(`${mark}${line}\n`);
 }
 
 process.on('uncaughtException', (error) => {

@@ -18,6 +18,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'list the cursors of the sinks, or move them',
     load: async () => (await import('./cursor.ts')).cursorCommand,
   },
+  status: {
+    summary: 'cursors, lag and last error of each sink',
+    load: async () => (await import('./status.ts')).statusCommand,
+  },
   simulate: {
     summary: 'a QA Sphere audit-log API on loopback',
     load: async () => (await import('./simulate.ts')).simulateCommand,

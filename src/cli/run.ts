@@ -4,8 +4,12 @@ import type { Config } from '../config/schema.ts';
 import { within } from '../core/life.ts';
 import type { World } from '../daemon/compose.ts';
 import { lockState } from '../daemon/lock.ts';
+import { Notify } from '../daemon/notify.ts';
 import { run } from '../daemon/run.ts';
 import { prepareState } from '../daemon/state-directory.ts';
+import { openTelemetry, wantedTelemetry } from '../daemon/telemetry.ts';
+import { longestIntervalMs } from '../daemon/ticks.ts';
+import { vitalsOf } from '../daemon/vitals.ts';
 import { type Command, configFlag, type Surroundings } from './command.ts';
 import { codeOfEndings, exitCode } from './exit-code.ts';
 import { readConfig, realWorld } from './set-up.ts';
@@ -29,30 +33,46 @@ export const runCommand: Command = {
 /** Runs until a signal, a reload at each SIGHUP; gives the exit code. `next` gives the configuration to go on with. */
 export async function runDaemon(
   first: Config,
-  world: World,
+  outside: World,
   around: Surroundings,
   next: () => Config | undefined,
 ): Promise<number> {
   const { life, hangup } = around;
   await prepareState(first.state.directory);
-  await using _ = await lockState(first.state.directory, world.now);
+  await using _ = await lockState(first.state.directory, outside.now);
+  await using telemetry = openTelemetry(outside, first);
+  const vitals = vitalsOf(telemetry.health);
+  using supervisor = await Notify.open({ env: outside.env, pid: process.pid, stop: life.stop, vitals });
+  const world: World = {
+    ...outside,
+    observe: (happening) => {
+      outside.observe(happening);
+      telemetry.observe(happening);
+      supervisor.observe(happening);
+    },
+  };
+  if (supervisor.problem !== undefined)
+    world.observe({ event: 'daemon.warning', topic: 'systemd', detail: supervisor.problem });
+  await telemetry.serve(first.state.directory);
   let config = first;
-  let generations = 0;
-  for (;;) {
+  for (let again = false; ; again = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
-    world.observe({ event: 'daemon.start', version: world.version, sinks: config.sinks.map(({ name }) => name) });
+    await telemetry.apply(wantedTelemetry(config, outside.env));
+    const sinks = config.sinks.map(({ name }) => name);
+    const pollEveryMs = longestIntervalMs(config.source.schedule);
+    world.observe({ event: 'daemon.start', version: world.version, sinks, pollEveryMs, reload: again });
     const generation = within(life);
     let following: Config | undefined;
     const listening = (async () => {
       while (!generation.stop.aborted && following === undefined) {
         await hangup.wait(generation.stop);
-        if (!generation.stop.aborted) following = next();
+        if (!generation.stop.aborted) following = supervisor.reload(next);
       }
       generation.end();
     })();
     let ended: Awaited<ReturnType<typeof run>>;
     try {
-      ended = await run(config, generations++ === 0 ? world : { ...world, restrictionKnown: true }, generation);
+      ended = await run(config, again ? { ...world, restrictionKnown: true } : world, generation);
     } finally {
       generation.end();
       await listening;

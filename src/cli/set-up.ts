@@ -3,6 +3,7 @@ import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import type { Observe } from '../core/happening.ts';
 import type { World } from '../daemon/compose.ts';
+import { stderrIsJournal } from '../telemetry/journal.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createObserve } from '../telemetry/observe.ts';
 import { version } from '../version.ts';
@@ -18,7 +19,11 @@ export function readConfig(file: string | undefined, around: Surroundings): Extr
 
 /** Logging, clock and chance of the real world. */
 export function realWorld(config: Config, around: Surroundings, also: Observe = () => {}): World {
-  const logger = createLogger({ level: config.log.level, terminal: around.stderrIsTerminal });
+  const logger = createLogger({
+    level: config.log.level,
+    terminal: around.stderrIsTerminal,
+    journal: stderrIsJournal(around.env),
+  });
   const log = createObserve({ logger, now: () => performance.now() });
   return {
     version,

@@ -4,6 +4,7 @@ import { splunkHecOptions } from '../sink/splunk-hec/options.ts';
 import { stdoutOptions } from '../sink/stdout.ts';
 import { syslogOptions } from '../sink/syslog/options.ts';
 import { sourceOptions } from './source.ts';
+import { telemetryOptions } from './telemetry.ts';
 
 const sink = z.discriminatedUnion('type', [
   splunkHecOptions.meta({ title: 'Splunk HTTP Event Collector' }),
@@ -33,21 +34,6 @@ function apart(sinks: unknown, context: z.core.$RefinementCtx): void {
   }
 }
 
-/** `HOST:PORT` taken apart; an IPv6 address stands in brackets. */
-function parseListen(text: string): { host: string; port: number } | undefined {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  return host === undefined || port > 65_535 ? undefined : { host, port };
-}
-
-const listen = z.string().transform((text, context) => {
-  const parsed = parseListen(text);
-  if (parsed !== undefined) return parsed;
-  context.addIssue({ code: 'custom', message: 'write HOST:PORT, for example 127.0.0.1:9464 or [::1]:9464' });
-  return z.NEVER;
-});
-
 /** The whole configuration: what stands in the file on the input side, what the program uses on the output side. */
 export const configSchema = z
   .strictObject({
@@ -70,16 +56,7 @@ export const configSchema = z
       .max(64)
       .superRefine(apart, together)
       .describe('Where the records go. Each sink has its own cursor, batch, retry and pace.'),
-    telemetry: z
-      .strictObject({
-        listen: listen
-          .optional()
-          .describe(
-            'HOST:PORT that answers /metrics, /livez and /readyz, for example 127.0.0.1:9464; off when absent.',
-          ),
-      })
-      .prefault({})
-      .describe('What the program tells of itself.'),
+    telemetry: telemetryOptions,
     log: z
       .strictObject({
         level: z

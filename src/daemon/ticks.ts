@@ -41,3 +41,11 @@ export class CronTicks implements Ticks, AsyncDisposable {
     await this.#task.destroy();
   }
 }
+
+/** The longest time between two of the next runs of `schedule`, milliseconds. */
+export function longestIntervalMs(schedule: string): number {
+  const task = createTask(schedule, () => {}, { timezone: 'UTC', logger: quiet, suppressMissedWarning: true });
+  const runs = task.getNextRuns(50).map((run) => run.getTime());
+  void task.destroy();
+  return Math.max(0, ...runs.slice(1).map((run, index) => run - (runs[index] ?? run)));
+}

@@ -1,4 +1,4 @@
-import type { ActionRow } from './actions.ts';
+import type { ActionRow } from './action-row.ts';
 import { cimActions, cimDatasets, ecsTypes, ocsfClasses, outcomes, severities } from './vocabulary.ts';
 
 /** Where in the data something is wrong, and what; `path` leads to it by keys and indices. */

@@ -1,4 +1,4 @@
-import type { ActionRow } from './actions.ts';
+import type { ActionRow } from './action-row.ts';
 import type { OcsfClass, Outcome, Severity } from './vocabulary.ts';
 
 /**
@@ -11,7 +11,7 @@ import type { OcsfClass, Outcome, Severity } from './vocabulary.ts';
 // biome-ignore format: a table
 const rows: readonly (readonly [string, 'derived' | 'guessed', string, Outcome, Severity, string, string, string, 'self'?])[] = [
   // Signing in and out
-  ['*login*.failure *authenticate*.failure *mfa*.failure *password.failure *sso*.failure *saml*.failure', 'guessed', 'authentication logon', 'failure', 'medium', 'authentication 1', 'authentication start', 'Authentication failure'],
+  ['*login*.failure *login*.reject *login*.deny *authenticate*.failure *mfa*.failure *password.failure *sso*.failure *saml*.failure', 'guessed', 'authentication logon', 'failure', 'medium', 'authentication 1', 'authentication start', 'Authentication failure'],
   ['*logout* session.delete session.revoke session.expire session.end', 'guessed', 'authentication logoff', 'unknown', 'informational', 'authentication 2', 'authentication end', 'Change logoff'],
   ['*impersonate*', 'guessed', 'authentication switch', 'unknown', 'high', 'authentication 7', 'authentication info', 'Authentication'],
   ['*login*.success *authenticate*.success session.create.success', 'guessed', 'authentication logon', 'success', 'informational', 'authentication 1', 'authentication start', 'Authentication success'],
@@ -63,13 +63,14 @@ const rows: readonly (readonly [string, 'derived' | 'guessed', string, Outcome, 
   ['auditlog auditlog.read auditlog.view auditlog.list auditlog.search auditlog.export auditlog.download', 'derived', 'audit read', 'unknown', 'low', 'api_activity 2', 'api access', 'Data Access read'],
   // Security settings, then the others
   ['*setting.read *setting.view webhook.read integration.read *sso.read *saml.read *policy.read *allowlist.read customfield.read status.read', 'guessed', 'configuration read', 'unknown', 'informational', 'api_activity 2', 'configuration access', 'Data Access read'],
+  ['*sso.sync *scim.sync *directory.sync integration.sync', 'guessed', 'account sync', 'unknown', 'informational', 'api_activity 99', 'iam info', ''],
   ['*allowlist* *sso.* *saml.* *oidc.* *scim.* *idp.* *security*.* *policy.* *domain.*', 'derived', 'configuration security', 'unknown', 'high', 'entity_management 3', 'configuration change', 'Change modified'],
   ['webhook.create integration.create integration.add integration.connect integration.install integration.enable', 'guessed', 'configuration create', 'unknown', 'medium', 'entity_management 1', 'configuration creation', 'Change created'],
   ['webhook.delete integration.delete integration.remove integration.disconnect integration.uninstall integration.disable', 'guessed', 'configuration delete', 'unknown', 'medium', 'entity_management 4', 'configuration deletion', 'Change deleted'],
   ['*setting.* webhook.* integration.* *configuration.* *preference.* notification.* customfield.* status.* organization.* company.* tenant.* workspace.* billing.* subscription.* plan.* license.*', 'derived', 'configuration update', 'unknown', 'low', 'entity_management 3', 'configuration change', 'Change modified'],
   // What testers work on
   ['project.delete project.purge', 'derived', 'content delete', 'unknown', 'medium', 'api_activity 4', 'api deletion', 'Change deleted'],
-  ['project*.export testcase*.export run*.export *report*.export *report.download file.download attachment.download', 'guessed', 'content export', 'unknown', 'low', 'api_activity 2', 'api access', 'Data Access downloaded'],
+  ['export.create project*.export testcase*.export run*.export *report*.export *report.download file.download attachment.download', 'guessed', 'content export', 'unknown', 'low', 'api_activity 2', 'api access', 'Data Access downloaded'],
   ['testcase*.import project*.import result*.upload file.upload attachment.upload', 'derived', 'content import', 'unknown', 'informational', 'api_activity 1', 'api creation', 'Data Access uploaded'],
   ['*result.failure *result.success *testcase.failure *testcase.success *run.failure *run.success *step.failure *step.success', 'guessed', 'content update', 'unknown', 'informational', 'api_activity 3', 'api change', 'Change modified'],
   ...content('create', ['create', 'add', 'clone', 'copy', 'duplicate'], 'informational', 1, 'creation', 'created'),

@@ -45,7 +45,7 @@ export function cefFormat(context: FormatContext, actions: Actions): Format {
         ['destinationServiceName', product, textLimit],
         ['outcome', meaning.outcome === 'unknown' ? undefined : meaning.outcome, 63],
         ['reason', subject.reason(), textLimit],
-        ['msg', summaryOf(meaning.title, fields), textLimit],
+        ['msg', summaryOf(meaning.title, fields, account), textLimit],
         ...custom('cs1', 'userDisplayName', fields.user?.name),
         ...custom('cs5', 'createdAt', createdAtDetail(fields)),
         ...(fields.timeIsReceipt ? custom('flexString1', 'timeSource', 'receipt') : []),
@@ -97,16 +97,18 @@ function written([key, value, limit]: Pair): string[] {
   return text === '' ? [] : [`${key}=${text}`];
 }
 
-const inExtension: Readonly<Record<string, string>> = { '\\': '\\\\', '=': '\\=', '\n': '\\n', '\r': '\\r', '\t': ' ' };
-const inHeader: Readonly<Record<string, string>> = { '\\': '\\\\', '|': '\\|', '\n': ' ', '\r': ' ', '\t': ' ' };
+const inExtension: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': ' ' };
 
-/** Other controls have no escape in CEF: they are written as a text to be seen, `\u001b`. */
+/** A backslash before what must be escaped; before the text that shows any other control too, as for any backslash. */
 const extension = (text: string) =>
   text.replace(/[\\=\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (c) => inExtension[c] ?? `\\${visible(c)}`);
 
+const lineBreak = /[\t\n\r]/;
 const header = (text: string, limit: number) =>
   trimmed(
     fitted(text, limit, (part) =>
-      part.replace(/[\\|\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (c) => inHeader[c] ?? `\\${visible(c)}`),
+      part.replace(/[\\|\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (c) =>
+        lineBreak.test(c) ? ' ' : `\\${visible(c)}`,
+      ),
     ),
   );

@@ -6,7 +6,7 @@ const isText: Test = (value) => typeof value === 'string';
 const isId: Test = (value) => typeof value === 'number' && Number.isInteger(value);
 const isObject: Test = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The event as the API documents it; a `?` stands behind what may be missing. */
+/** The event as the API documents it. */
 const event: Readonly<Record<string, Test>> = {
   id: isId,
   user: (value) => value === null || isObject(value),
@@ -14,8 +14,9 @@ const event: Readonly<Record<string, Test>> = {
   ip: isText,
   userAgent: isText,
   createdAt: (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)),
-  'meta?': isObject,
+  meta: isObject,
 };
+const optional = new Set(['meta']);
 const user: Readonly<Record<string, Test>> = { id: isId, name: isText, email: isText };
 
 /** Most names of unknown fields told of one event. */
@@ -35,14 +36,13 @@ export function driftOf({ value }: AuditEvent): readonly string[] {
 function differences(value: Readonly<Record<string, unknown>>, shape: Readonly<Record<string, Test>>, prefix: string) {
   const names: string[] = [];
   for (const name in shape) {
-    const plain = name.endsWith('?') ? name.slice(0, -1) : name;
-    if (!Object.hasOwn(value, plain)) {
-      if (plain === name) names.push(`missing:${prefix}${plain}`);
-    } else if (shape[name]?.(value[plain]) === false) names.push(`type:${prefix}${plain}`);
+    if (!Object.hasOwn(value, name)) {
+      if (!optional.has(name)) names.push(`missing:${prefix}${name}`);
+    } else if (shape[name]?.(value[name]) === false) names.push(`type:${prefix}${name}`);
   }
   let unknown = 0;
   for (const name of Object.keys(value)) {
-    if (Object.hasOwn(shape, name) || Object.hasOwn(shape, `${name}?`)) continue;
+    if (Object.hasOwn(shape, name)) continue;
     if (++unknown > most) break;
     names.push(`unknown:${prefix}${name}`);
   }

@@ -28,7 +28,7 @@ export function ecsFormat(context: FormatContext, actions: Actions): Format {
       const account = actsOnAccounts(meaning) ? subject.otherAccount() : undefined;
       const record = {
         '@timestamp': new Date(fields.timeMs).toISOString(),
-        message: summaryOf(meaning.title, fields),
+        message: summaryOf(meaning.title, fields, account),
         ...(fields.timeIsReceipt ? { tags: ['time_of_receipt'] } : {}),
         ...constant,
         event: {

@@ -42,9 +42,9 @@ export interface Fields {
   /** 0: no address that every SIEM would take as one. */
   readonly ipVersion: 0 | 4 | 6;
   readonly userAgent: string | undefined;
-  /** Own text of `meta` on one line, whatever its type. */
+  /** Own text of `meta` on one line, where it is an object. */
   readonly meta: string | undefined;
-  /** Members of `meta` where it is an object, by decoded name, as places in the event's text. */
+  /** Members of `meta` by decoded name, as places in the event's text. */
   readonly metaMembers: ReadonlyMap<string, Place>;
   /** What has no place above: unknown fields, and known ones of another type. The last of a doubled key counts. */
   readonly rest: readonly Raw[];
@@ -75,7 +75,8 @@ export function fieldsOf(event: AuditEvent): Fields {
   const userAgent = asText('userAgent');
   const user = userIn(text, members.get('user'), rest);
   const meta = members.get('meta');
-  const hasMeta = meta !== undefined && !isNull(text, meta);
+  const hasMeta = meta !== undefined && text[meta.valueAt] === openBrace;
+  if (meta !== undefined && !hasMeta && !isNull(text, meta)) rest.push(rawOf(text, 'meta', meta));
   for (const [name, place] of members) if (!known.has(name)) rest.push(rawOf(text, name, place));
   const receivedAtMs = Math.trunc(event.receivedAtMs);
   const createdMs = createdAtMs(event);
@@ -177,9 +178,11 @@ export function createdAtDetail(fields: Fields): string | undefined {
   return new Date(fields.timeMs).toISOString() === fields.createdAt ? undefined : fields.createdAt;
 }
 
-/** One line for people: who did what from where. */
-export function summaryOf(title: string, fields: Fields): string {
-  const who =
-    fields.user === undefined ? 'the system' : (fields.user.email ?? fields.user.name ?? `user ${fields.user.id}`);
-  return `${title} by ${who}${fields.ip === undefined ? '' : ` from ${fields.ip}`}`;
+/** One line for people: what was done, by whom, to which account, from where. A part that is not known is left out. */
+export function summaryOf(title: string, fields: Fields, account: User | undefined): string {
+  const by = fields.user === undefined ? '' : ` by ${nameOf(fields.user)}`;
+  const to = account === undefined ? '' : ` for ${nameOf(account)}`;
+  return `${title}${by}${to}${fields.ip === undefined ? '' : ` from ${fields.ip}`}`;
 }
+
+const nameOf = (user: User) => user.email ?? user.name ?? `user ${user.id}`;

@@ -4,7 +4,7 @@ import { type Fields, fieldsOf, type Raw, summaryOf, type User } from './fields.
 import type { Format, FormatContext } from './format.ts';
 import { agentName, apiVersion, product, vendor } from './product.ts';
 import { ocsfSeverity } from './severity.ts';
-import { Subject } from './subject.ts';
+import { actsOnAccounts, Subject } from './subject.ts';
 import { jsonLine } from './text.ts';
 import { type OcsfClass, ocsfClasses } from './vocabulary.ts';
 
@@ -17,6 +17,10 @@ interface Shape {
 
 const statusIds = { success: 1, failure: 2 } as const;
 const other = 99;
+/** Who signs in is the actor; whose session ends, or who is impersonated, may be another. */
+const logon = 1;
+/** Stands where the schema needs a word and the event has none. */
+const nameless = 'unknown';
 
 /**
  * OCSF 1.8.0 without profiles. A class that needs something the event does not tell (the account changed, the group, the
@@ -32,18 +36,19 @@ export function ocsfFormat(context: FormatContext, actions: Actions): Format {
       const meaning = actions.meaningOf(fields.action ?? '');
       const subject = new Subject(event.text, fields, meaning);
       const shape = shapeOf(meaning, fields, subject, context.tenant);
+      const account = actsOnAccounts(meaning) ? subject.otherAccount() : undefined;
       const { uid, category, activities } = ocsfClasses[shape.class];
       const names: Readonly<Record<number, string>> = activities;
       const record = {
         class_uid: uid,
         category_uid: category,
         activity_id: shape.activity,
-        activity_name: shape.activity === other ? (fields.action ?? meaning.title) : names[shape.activity],
+        activity_name: shape.activity === other ? (fields.action ?? nameless) : names[shape.activity],
         type_uid: uid * 100 + shape.activity,
         time: fields.timeMs,
         severity_id: ocsfSeverity[meaning.severity],
         ...status(meaning, subject),
-        message: summaryOf(meaning.title, fields),
+        message: summaryOf(meaning.title, fields, account),
         metadata: {
           version: '1.8.0',
           product: { name: product, vendor_name: vendor, version: apiVersion },
@@ -70,7 +75,8 @@ function shapeOf(meaning: Meaning, fields: Fields, subject: Subject, tenant: str
   const shape = { class: meaning.ocsf.class, activity: meaning.ocsf.activity };
   switch (shape.class) {
     case 'authentication': {
-      const user = fields.user ?? subject.otherAccount();
+      const [own, named] = [fields.user, subject.otherAccount()];
+      const user = shape.activity === logon ? (own ?? named) : (named ?? own);
       const service = { name: product };
       if (user !== undefined)
         return { ...shape, own: { user: userOf(user), service, dst_endpoint: { hostname: tenant } } };
@@ -107,7 +113,7 @@ function shapeOf(meaning: Meaning, fields: Fields, subject: Subject, tenant: str
 function api(meaning: Meaning, fields: Fields, subject: Subject, tenant: string) {
   const thing = subject.thing();
   return {
-    api: { operation: fields.action ?? meaning.title, service: { name: product }, version: apiVersion },
+    api: { operation: fields.action ?? nameless, service: { name: product }, version: apiVersion },
     dst_endpoint: { hostname: tenant },
     resources: thing && [{ ...named(thing), type: typeOf(meaning) }],
   };
@@ -134,7 +140,7 @@ function userOf(user: User) {
 
 /** `ip_t` of the schema: 40 characters at most. */
 function source(fields: Fields, tenant: string) {
-  if (fields.ip === undefined) return fields.user === undefined ? { hostname: tenant } : { name: 'unknown' };
+  if (fields.ip === undefined) return fields.user === undefined ? { hostname: tenant } : { name: nameless };
   return fields.ipVersion !== 0 && fields.ip.length <= 40 ? { ip: fields.ip } : { name: fields.ip };
 }
 

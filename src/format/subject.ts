@@ -24,6 +24,7 @@ const rights = [
   'roles',
   'permissions',
   'privileges',
+  'after',
 ];
 const openBracket = 0x5b;
 

@@ -6,7 +6,7 @@ const verbs: readonly string[] = [
   'enable', 'expire', 'export', 'finish', 'generate', 'grant', 'impersonate', 'import', 'install', 'invite', 'join',
   'leave', 'link', 'list', 'lock', 'login', 'logout', 'merge', 'modify', 'move', 'open', 'promote', 'purge', 'read',
   'regenerate', 'register', 'reject', 'remove', 'rename', 'reopen', 'reorder', 'request', 'resend', 'reset', 'restore',
-  'resume', 'revoke', 'rotate', 'save', 'search', 'send', 'set', 'share', 'start', 'stop', 'submit', 'suspend',
+  'resume', 'revoke', 'rotate', 'save', 'search', 'send', 'set', 'share', 'start', 'stop', 'submit', 'suspend', 'sync',
   'transfer', 'unarchive', 'unassign', 'unblock', 'uninstall', 'unlink', 'unlock', 'unshare', 'unsuspend', 'update',
   'upgrade', 'upload', 'verify', 'view',
 ]; // biome-ignore format: a list
@@ -31,7 +31,7 @@ const irregular: Readonly<Record<string, string>> = {
 
 /** Words that say how it ended. */
 const outcomes: Readonly<Record<string, string>> = {
-  'fail failed fails failure unsuccessful invalid denied rejected': 'failure',
+  'fail failed fails failure unsuccessful invalid': 'failure',
   'succeed succeeded success successful successfully': 'success',
 };
 

@@ -1,37 +1,14 @@
-import type { Encoded } from '../core/event.ts';
-import type { Observe } from '../core/happening.ts';
+import { createdAtMs, type Encoded } from '../core/event.ts';
 import type { Life } from '../core/life.ts';
 import { Notifier } from '../core/notifier.ts';
 import type { Retry, SetAside, Stop, Verdict } from '../core/verdict.ts';
-import { backoffMs, insist } from '../net/retry.ts';
-import type { Sent, Sink } from '../sink/sink.ts';
-import { type Entry, InFlight } from './in-flight.ts';
-
-/** What a lane tells its route, and asks of it. */
-export interface LaneOptions {
-  readonly name: string;
-  readonly sink: Sink;
-  readonly observe: Observe;
-  readonly random: () => number;
-  /** A SIGHUP: try now. */
-  readonly wake: Notifier;
-  /** The sink has confirmed these. */
-  readonly delivered: (records: readonly Encoded[]) => void;
-  /** Puts one record aside, durably. */
-  readonly setAside: (record: Encoded, verdict: SetAside) => Promise<void>;
-  /** Whether something is confirmed and not yet durable; nothing new is sent before `commit` made it so. */
-  readonly dirty: () => boolean;
-  readonly commit: () => Promise<void>;
-  /** A batch is on the wire: what the sink wants to remember of it may be saved. */
-  readonly sent: () => void;
-  /** Events refused alone in a row (counted over restarts). */
-  readonly refusedInRow: () => number;
-}
-
-/** The destination is gone for good: the route ends. */
-export class SinkGone extends Error {
-  override readonly name = 'SinkGone';
-}
+import { insist } from '../net/retry.ts';
+import type { Sent } from '../sink/sink.ts';
+import { type Entry, InFlight, partTaken } from './in-flight.ts';
+import type { LaneOptions } from './lane-options.ts';
+import { Setbacks } from './setbacks.ts';
+import { SinkGone } from './sink-gone.ts';
+import { Trouble } from './trouble.ts';
 
 /** After so many refusals in a row without one acceptance the fault is taken to be ours. */
 export const breakerLimit = 100;
@@ -46,23 +23,23 @@ export class Lane {
   readonly #options: LaneOptions;
   readonly #batches = new InFlight();
   readonly #changed = new Notifier();
-  #parked: Stop | undefined;
-  #trouble: string | undefined;
+  readonly #trouble: Trouble;
   #lastAcceptedMs = performance.now();
-  /** Losses after sending, in a row; batches lost together are one. */
-  #setbacks = { count: 0, lastSend: 0, waitMs: 0 };
+  readonly #setbacks: Setbacks;
   #sends = 0;
 
   constructor(options: LaneOptions) {
     this.#options = options;
+    this.#trouble = new Trouble(options.name, options.observe);
+    this.#setbacks = new Setbacks({ ...backoff, random: options.random });
   }
 
   /** What stands in the way just now, one printable line. */
   get trouble(): string | undefined {
-    return this.#trouble;
+    return this.#trouble.detail;
   }
   get parked(): Stop | undefined {
-    return this.#parked;
+    return this.#trouble.parked;
   }
   /** When something was last confirmed (or the lane was made), monotonic milliseconds. */
   get lastAcceptedMs(): number {
@@ -74,7 +51,9 @@ export class Lane {
 
   /** Takes a batch; resolves when there is room for the next, or `life.stop` fires. */
   async offer(records: readonly Encoded[], life: Life): Promise<void> {
+    const wasIdle = this.isIdle;
     this.#batches.push(records, performance.now());
+    if (wasIdle) this.#tellOldest();
     this.#changed.notify();
     while (!life.stop.aborted && this.#batches.anyUntried) await this.#changed.wait(life.stop);
   }
@@ -130,28 +109,19 @@ export class Lane {
   }
 
   async #send(entry: Entry, life: Life): Promise<void> {
-    const { sink, name, observe, random, wake } = this.#options;
+    const { sink, random, wake } = this.#options;
     entry.open = true;
     this.#changed.notify();
-    let sinceMs: number | undefined;
-    let attempts = 0;
     const verdict = await insist<Verdict | Sent>(
       async () => this.#keepTaken(entry, await sink.send({ records: entry.records }, life.kill)),
       {
         ...backoff,
         random,
         wake,
-        onRetry: ({ reason, detail }, attempt, waitMs) => {
-          sinceMs ??= performance.now();
-          attempts = attempt;
-          this.#trouble = detail;
-          observe({ event: 'route.retry', sink: name, reason, detail, attempt, waitMs });
-        },
+        onRetry: (verdict, attempt, waitMs) => this.#trouble.retries(verdict, attempt, waitMs),
       },
       life,
     );
-    if (sinceMs !== undefined && verdict.kind !== 'retry')
-      observe({ event: 'route.recovered', sink: name, attempts, outageMs: Math.round(performance.now() - sinceMs) });
     switch (verdict.kind) {
       case 'sent':
         entry.state = 'sent';
@@ -194,34 +164,17 @@ export class Lane {
 
   /** Leading records that got through all the same are done; the rest is what the verdict speaks of. */
   #keepTaken<V extends Verdict | Sent>(entry: Entry, verdict: V): V {
-    if (verdict.kind === 'accepted' || verdict.kind === 'sent') return verdict;
-    const taken = Math.min(verdict.taken ?? 0, entry.records.length - 1);
-    if (taken <= 0) return verdict;
-    this.#accepted(entry.records.slice(0, taken));
-    entry.records = entry.records.slice(taken);
-    return verdict.kind === 'set-aside' && verdict.culprit !== undefined
-      ? { ...verdict, culprit: verdict.culprit - taken }
-      : verdict;
+    const { taken, rest } = partTaken(entry, verdict);
+    if (taken.length > 0) this.#accepted(taken, entry);
+    return rest;
   }
 
-  #setback(entry: Entry, { reason, detail, afterMs }: Retry): void {
-    const { name, observe, random } = this.#options;
-    if (entry.send > this.#setbacks.lastSend) {
-      const count = this.#setbacks.count + 1;
-      // The first loss is made good at once: the far side may only have restarted.
-      const waitMs = count === 1 ? 0 : backoffMs(backoff, count - 1, random);
-      this.#setbacks = { count, lastSend: this.#sends, waitMs };
-      observe({
-        event: 'route.retry',
-        sink: name,
-        reason,
-        detail,
-        attempt: count,
-        waitMs: Math.max(waitMs, afterMs ?? 0),
-      });
-    }
-    this.#trouble = detail;
-    entry.notBeforeMs = performance.now() + Math.max(this.#setbacks.waitMs, afterMs ?? 0);
+  #setback(entry: Entry, verdict: Retry): void {
+    const afterMs = verdict.afterMs ?? 0;
+    const isFirst = this.#setbacks.comes(entry.send, this.#sends);
+    const waitMs = Math.max(this.#setbacks.waitMs, afterMs);
+    if (isFirst) this.#trouble.retries(verdict, this.#setbacks.count, waitMs);
+    entry.notBeforeMs = performance.now() + waitMs;
   }
 
   async #refused(entry: Entry, verdict: SetAside): Promise<void> {
@@ -239,41 +192,51 @@ export class Lane {
       const detail = `${refused} events in a row were refused, so the fault is taken to be here, not in them: ${verdict.detail}`;
       return this.#park(entry, { kind: 'stop', reason: verdict.reason, detail });
     }
+    this.#trouble.ends();
     if (record !== undefined) await setAside(record, verdict);
     this.#batches.remove(entry);
+    this.#tellOldest();
   }
 
   #park(entry: Entry, verdict: Stop): void {
-    if (verdict.final) throw new SinkGone(verdict.detail);
+    if (verdict.final) {
+      this.#options.observe({ event: 'route.gone', sink: this.#options.name, detail: verdict.detail });
+      throw new SinkGone(verdict.detail);
+    }
     entry.state = 'waiting';
     entry.notBeforeMs = performance.now() + parkMs;
-    this.#trouble = verdict.detail;
-    this.#parked = verdict;
-    this.#options.observe({
-      event: 'route.parked',
-      sink: this.#options.name,
-      reason: verdict.reason,
-      detail: verdict.detail,
+    this.#trouble.parks(verdict);
+  }
+
+  #accepted(records: readonly Encoded[], { offeredMs }: Entry): void {
+    const { name: sink, observe, delivered } = this.#options;
+    this.#lastAcceptedMs = performance.now();
+    this.#setbacks.end();
+    this.#trouble.ends();
+    delivered(records);
+    const event = records.at(-1)?.event;
+    if (event === undefined) return;
+    const lastAtMs = createdAtMs(event);
+    observe({
+      event: 'route.delivered',
+      sink,
+      records: records.length,
+      last: event.id,
+      elapsedMs: this.#lastAcceptedMs - offeredMs,
+      ...(lastAtMs !== undefined && { lastAtMs }),
     });
   }
 
-  #accepted(records: readonly Encoded[]): void {
-    this.#lastAcceptedMs = performance.now();
-    this.#setbacks = { ...this.#setbacks, count: 0, waitMs: 0 };
-    this.#options.delivered(records);
+  #done(entry: Entry): void {
+    this.#accepted(entry.records, entry);
+    this.#batches.remove(entry);
+    this.#tellOldest();
   }
 
-  #done(entry: Entry): void {
-    const { name: sink, observe } = this.#options;
-    this.#trouble = undefined;
-    if (this.#parked !== undefined) observe({ event: 'route.unparked', sink });
-    this.#parked = undefined;
-    this.#accepted(entry.records);
-    const { length } = entry.records;
-    const last = entry.records[length - 1];
-    const elapsedMs = performance.now() - entry.offeredMs;
-    if (last !== undefined)
-      observe({ event: 'route.delivered', sink, records: length, last: last.event.id, elapsedMs });
-    this.#batches.remove(entry);
+  /** Entries keep the order of ids, so the first holds the oldest event. */
+  #tellOldest(): void {
+    const event = this.#batches.oldest?.event;
+    const oldestAtMs = event === undefined ? undefined : (createdAtMs(event) ?? event.receivedAtMs);
+    this.#options.observe({ event: 'route.waiting', sink: this.#options.name, oldestAtMs });
   }
 }

@@ -9,6 +9,7 @@ import type { Retry, Stop } from '../core/verdict.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../net/http.ts';
 import { cutPage } from './cut.ts';
 import { judge, type Refused } from './judge.ts';
+import { Novelty } from './novelty.ts';
 import type { Pace } from './pace.ts';
 import { largestBodyBytes, PageSize } from './page-size.ts';
 import type { Page } from './source.ts';
@@ -39,6 +40,7 @@ export interface Fetched {
 export class AuditApi {
   readonly #options: AuditApiOptions;
   readonly #size: PageSize;
+  readonly #novelty = new Novelty();
   #everRead: boolean;
 
   constructor(options: AuditApiOptions) {
@@ -70,6 +72,7 @@ export class AuditApi {
     const asked = `/api/public/v0/audit-logs?after=${after}&count=${count}`;
     const answered = await pace.turn(life);
     if (answered === undefined) return undefined;
+    observe({ event: 'source.asking', after });
     const startedMs = performance.now();
     const outcome = await http
       .request(
@@ -90,6 +93,7 @@ export class AuditApi {
       });
     observe({
       event: 'source.request',
+      after,
       status: outcome.kind === 'answer' ? outcome.status : outcome.reason === 'proxy' ? 'network' : outcome.reason,
       elapsedMs: outcome.elapsedMs,
     });
@@ -102,15 +106,10 @@ export class AuditApi {
     );
     if (judgement.kind === 'retry' && judgement.reason === 'throttled') pace.hold(judgement.afterMs ?? 1000);
     if (judgement.kind !== 'page') return judgement;
-    return this.#read(body, after, count, moments(outcome, startedMs));
+    return this.#read(body, after, count, moments(outcome, startedMs, now() - performance.now()));
   }
 
-  #read(
-    body: Buffer,
-    after: Cursor,
-    count: number,
-    { asked, answered }: { asked: Moment; answered: Moment },
-  ): Fetched | Retry {
+  #read(body: Buffer, after: Cursor, count: number, { asked, answered, serverAheadMs }: Moments): Fetched | Retry {
     const { observe, now } = this.#options;
     const cut = cutPage(body, now());
     if (cut.kind === 'unreadable') {
@@ -124,7 +123,16 @@ export class AuditApi {
     const greatest = events.at(-1)?.id;
     if (greatest !== undefined && cut.answeredAfter !== undefined && cut.answeredAfter !== String(greatest))
       observe({ event: 'source.cursor_mismatch', after, answered: cut.answeredAfter, greatest });
-    observe({ event: 'source.page', after, events: events.length, bytes: body.length });
+    const { fresh, delaysMs } = this.#novelty.take(after, events, asked, answered);
+    observe({
+      event: 'source.page',
+      after,
+      events: events.length,
+      fresh,
+      bytes: body.length,
+      ...(serverAheadMs !== undefined && { serverAheadMs }),
+    });
+    if (delaysMs.length > 0) observe({ event: 'source.visible', delaysMs });
     return { kind: 'page', page: { after, events, asked, answered } };
   }
 
@@ -172,15 +180,24 @@ export class AuditApi {
   }
 }
 
+interface Moments {
+  readonly asked: Moment;
+  readonly answered: Moment;
+  readonly serverAheadMs: number | undefined;
+}
+
 /**
  * When the server looked for the events, by its own clock: not before Date less the time the answer took, and not
- * after the end of Date's second (a Date header has whole seconds, RFC 9110 section 5.6.7).
+ * after the end of Date's second (a Date header has whole seconds, RFC 9110 section 5.6.7). `epochMs` is the local
+ * time at which the monotonic clock was 0.
  */
-function moments(answer: HttpAnswer, startedMs: number): { asked: Moment; answered: Moment } {
+function moments(answer: HttpAnswer, startedMs: number, epochMs: number): Moments {
   const date = Date.parse(answer.headers.date ?? '');
   const known = !Number.isNaN(date);
   return {
     asked: { monotonicMs: startedMs, serverMs: known ? date - answer.headersMs : undefined },
     answered: { monotonicMs: startedMs + answer.headersMs, serverMs: known ? date + 999 : undefined },
+    // To within half a second and half the round trip.
+    serverAheadMs: known ? date + 500 - (epochMs + startedMs + answer.headersMs) : undefined,
   };
 }

@@ -36,6 +36,7 @@ export class SharedSource implements Source, AsyncDisposable {
   #kept: Page[] = [];
   #stopped: SourceStop | undefined;
   readonly #troubles = new Map<string, string>();
+  #key: 'unknown' | 'accepted' | 'refused' = 'unknown';
   #peeks = 0;
   /** Since when nothing came, monotonic; and how often it was asked for. */
   #outage: { sinceMs: number; attempts: number } | undefined;
@@ -108,7 +109,8 @@ export class SharedSource implements Source, AsyncDisposable {
     });
     switch (verdict.kind) {
       case 'page':
-        this.#recovered();
+        this.#accepted();
+        this.#recovered(key);
         if (most === undefined) this.#keep(verdict.page);
         await this.#lookAtKey(life);
         return verdict.page;
@@ -123,6 +125,7 @@ export class SharedSource implements Source, AsyncDisposable {
   #patient<A>(verdict: A | Retry | Stop | Refused): A | Retry | Stop {
     if (!isRefused(verdict) || this.#options.onKeyRejected === 'exit') return verdict as A | Retry | Stop;
     const { status, detail, causes, reason } = verdict;
+    this.#key = 'refused';
     this.#options.observe({ event: 'source.refused', status, detail, causes });
     return { kind: 'retry', reason, detail: `the API refuses the key: ${detail}`, afterMs: keyWaitMs };
   }
@@ -145,8 +148,16 @@ export class SharedSource implements Source, AsyncDisposable {
     return this.#stopped;
   }
 
-  #recovered(): void {
-    if (this.#outage === undefined) return;
+  #accepted(): void {
+    if (this.#key === 'accepted') return;
+    this.#key = 'accepted';
+    this.#options.observe({ event: 'source.accepted' });
+  }
+
+  /** The outage is over when no request waits for its next try any more. */
+  #recovered(key: string): void {
+    this.#troubles.delete(key);
+    if (this.#outage === undefined || this.#troubles.size > 0) return;
     const { attempts, sinceMs } = this.#outage;
     this.#outage = undefined;
     this.#options.observe({ event: 'source.recovered', attempts, outageMs: Math.round(performance.now() - sinceMs) });

@@ -1,4 +1,5 @@
 import type { Happening } from '../core/happening.ts';
+import type { Reason } from '../core/verdict.ts';
 
 export interface Described {
   readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -12,13 +13,18 @@ export interface Described {
 /** The words for a happening, and how loud they are. */
 export function describe(h: Happening): Described {
   switch (h.event) {
+    case 'source.asking':
+      return { level: 'trace', message: `asks the API for what comes after ${h.after}` };
     case 'source.request':
-      return { level: 'trace', message: `asked the API: ${h.status}` };
+      return { level: 'trace', message: `the API answered: ${h.status}` };
     case 'source.page':
       return { level: 'debug', message: `page of ${h.events} events after ${h.after}` };
+    case 'source.visible':
+      return { level: 'trace', message: `${h.delaysMs.length} events were seen for the first time` };
     case 'source.retry':
       return {
-        level: 'warn',
+        // A wrong address does not pass by itself, whatever is tried; a refused key is told as what it is.
+        level: h.reason === 'address' ? 'error' : h.reason === 'auth' ? 'debug' : 'warn',
         message: `the source is not to be had, trying again: ${h.detail}`,
         lasts: `source.retry ${h.reason}`,
       };
@@ -26,9 +32,7 @@ export function describe(h: Happening): Described {
       return {
         level: 'info',
         message: `the source is back after ${seconds(h.outageMs)}`,
-        ends: ['network', 'timeout', 'throttled', 'server', 'auth', 'address', 'malformed', 'too_large'].flatMap(
-          (reason) => [`source.retry ${reason}`, 'source.unreadable', 'source.refused'],
-        ),
+        ends: [...reasons.map((reason) => `source.retry ${reason}`), 'source.unreadable'],
       };
     case 'source.refused':
       return {
@@ -61,6 +65,11 @@ export function describe(h: Happening): Described {
       return describeNewest(h);
     case 'route.poll':
       return { level: 'debug', message: `${h.sink}: poll brought ${h.fresh} new events` };
+    case 'route.waiting':
+      return {
+        level: 'trace',
+        message: `${h.sink}: ${h.oldestAtMs === undefined ? 'all that was read is confirmed' : 'waits for confirmations'}`,
+      };
     case 'route.delivered':
       return { level: 'debug', message: `${h.sink}: delivered ${h.records} records up to ${h.last}` };
     case 'route.filtered':
@@ -80,9 +89,7 @@ export function describe(h: Happening): Described {
       return {
         level: 'info',
         message: `${h.sink}: delivers again after ${seconds(h.outageMs)}`,
-        ends: ['network', 'timeout', 'throttled', 'server', 'auth', 'address', 'malformed', 'too_large'].map(
-          (reason) => `route.retry ${h.sink} ${reason}`,
-        ),
+        ends: retriesOf(h.sink),
       };
     case 'route.parked':
       return {
@@ -93,9 +100,11 @@ export function describe(h: Happening): Described {
     case 'route.unparked':
       return {
         level: 'info',
-        message: `${h.sink}: accepted again`,
-        ends: [`route.parked ${h.sink}`, `route.breaker ${h.sink}`],
+        message: `${h.sink}: accepted again after ${seconds(h.outageMs)}`,
+        ends: [`route.parked ${h.sink}`, `route.breaker ${h.sink}`, ...retriesOf(h.sink)],
       };
+    case 'route.gone':
+      return { level: 'info', message: `${h.sink}: ended, ${h.detail}` };
     case 'route.set_aside':
       return { level: 'error', message: `${h.sink}: event ${h.id} set aside in the dead letter: ${h.detail}` };
     case 'route.breaker':
@@ -114,12 +123,18 @@ export function describe(h: Happening): Described {
     case 'route.done':
       return { level: 'info', message: `${h.sink}: has everything up to event ${h.after}` };
     case 'checkpoint.saved':
-      return { level: 'trace', message: `${h.sink}: checkpoint at ${h.after}`, ends: [`checkpoint.retry ${h.sink}`] };
+      return { level: 'trace', message: `${h.sink}: checkpoint at ${h.after}` };
     case 'checkpoint.retry':
       return {
         level: 'error',
         message: `${h.sink}: paused, trying again: ${h.detail}`,
         lasts: `checkpoint.retry ${h.sink}`,
+      };
+    case 'checkpoint.recovered':
+      return {
+        level: 'info',
+        message: `${h.sink}: goes on after ${seconds(h.outageMs)}, state can be written again`,
+        ends: [`checkpoint.retry ${h.sink}`],
       };
     case 'checkpoint.fallback':
       return { level: 'warn', message: `${h.sink}: ${h.detail}` };
@@ -134,8 +149,33 @@ export function describe(h: Happening): Described {
       return { level: 'info', message: `${h.sink}: ${h.detail}` };
     case 'sink.untimed':
       return { level: 'debug', message: `${h.sink}: ${h.events} events without a readable time` };
+    case 'telemetry.listening':
+      return { level: 'info', message: `tells how it fares at http://${h.address}`, ends: ['telemetry.failed'] };
+    case 'telemetry.failed':
+      return {
+        level: 'error',
+        message: `telemetry is not to be had, all else goes on: ${h.detail}`,
+        lasts: 'telemetry.failed',
+      };
+    case 'telemetry.export_failed':
+      return {
+        level: 'warn',
+        message: `the ${h.signal} were not sent: ${h.detail}`,
+        lasts: `telemetry.export_failed ${h.signal}`,
+      };
+    case 'telemetry.export_recovered':
+      return {
+        level: 'info',
+        message: `the ${h.signal} are sent again`,
+        ends: [`telemetry.export_failed ${h.signal}`],
+      };
     case 'daemon.start':
-      return { level: 'info', message: `qasphere-siem-forwarder ${h.version} with ${h.sinks.join(', ')}` };
+      return {
+        level: 'info',
+        message: h.reload
+          ? `goes on with the new configuration: ${h.sinks.join(', ')}`
+          : `qasphere-siem-forwarder ${h.version} with ${h.sinks.join(', ')}`,
+      };
     case 'daemon.warning':
       return { level: 'warn', message: h.detail };
     case 'daemon.stopping':
@@ -167,6 +207,19 @@ function describeNewest({ sink, id, fate }: Extract<Happening, { event: 'route.n
     lasts,
   };
 }
+
+const reasons: readonly Reason[] = [
+  'network',
+  'timeout',
+  'throttled',
+  'server',
+  'auth',
+  'address',
+  'malformed',
+  'too_large',
+];
+
+const retriesOf = (sink: string) => reasons.map((reason) => `route.retry ${sink} ${reason}`);
 
 function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 1000)} s`;

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { printable } from '../core/printable.ts';
+import { journalPrefix } from './journal.ts';
 
 export type Level = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 export const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -7,6 +8,8 @@ export const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'sile
 /** Writes log lines; each is on its way to stderr when the call returns. */
 export interface Logger {
   log(level: Exclude<Level, 'silent'>, members: Readonly<Record<string, unknown>>, message: string): void;
+  /** Whether a line of this level is written. */
+  writes(level: Exclude<Level, 'silent'>): boolean;
   setLevel(level: Level): void;
 }
 
@@ -14,16 +17,20 @@ export interface LoggerOptions {
   readonly level: Level;
   /** Whether a person reads along: lines for eyes instead of JSON. */
   readonly terminal: boolean;
+  /** Whether the lines go into the journal: each says its priority. */
+  readonly journal?: boolean;
 }
 
 /**
  * pino on stderr, synchronous: stdout is for records, and no line is lost at exit. No error object is ever logged whole
  * (an HTTP client's carries the request's headers), so there is no serialiser for one.
  */
-export function createLogger({ level, terminal }: LoggerOptions): Logger {
+export function createLogger({ level, terminal, journal = false }: LoggerOptions): Logger {
   const destination = pino.destination({ dest: 2, sync: true });
   // A log reader that went away must not end the process.
   destination.on('error', () => {});
+  let saying: string = level;
+  const shape = terminal ? forEyes : journal ? (line: string) => `${journalPrefix(saying)}${line}` : undefined;
   const logger = pino(
     {
       level,
@@ -34,10 +41,14 @@ export function createLogger({ level, terminal }: LoggerOptions): Logger {
         err: (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : undefined),
       },
     },
-    terminal ? { write: (line: string) => destination.write(forEyes(line)) } : destination,
+    shape === undefined ? destination : { write: (line: string) => destination.write(shape(line)) },
   );
   return {
-    log: (at, members, message) => logger[at](members, message),
+    log: (at, members, message) => {
+      saying = at;
+      logger[at](members, message);
+    },
+    writes: (at) => logger.isLevelEnabled(at),
     setLevel: (next) => {
       logger.level = next;
     },

@@ -83,7 +83,10 @@ describe('the JSON Schema', () => {
   });
 
   it('is named by these examples and no others', () => {
-    const naming = readdirSync('config').filter((name) => /config\.schema\.json/.test(read(name).split('\n')[0] ?? ''));
+    const files = readdirSync('config', { withFileTypes: true }).filter((entry) => entry.isFile());
+    const naming = files
+      .map(({ name }) => name)
+      .filter((name) => /config\.schema\.json/.test(read(name).split('\n')[0] ?? ''));
     expect(naming.sort()).toEqual(examples);
   });
 

@@ -96,6 +96,9 @@ describe('the CEF format', () => {
     expect(value.startsWith('{"id":9007199254740993,"long":"y=y=')).toBe(true);
     expect(value.endsWith('…","deep":[[1.0]],"truncated":true}')).toBe(true);
     expect(value.length).toBeGreaterThan(2_000);
+    const own = parsed(`{"id":1,"meta":{"truncated":false,"long":"${'y'.repeat(5_000)}"}}`).extension.get('cs2') ?? '';
+    expect(own.match(/"truncated"/g)).toHaveLength(1);
+    expect(own).toContain('"truncated":true');
   });
 
   it('never cuts an id, and marks a time of receipt', () => {

@@ -65,7 +65,7 @@ describe('the ECS format', () => {
       forHostileEvents(({ event }) => {
         const problems = ecsProblems(schema, JSON.parse(format.encode(event).toString()) as object);
         same('problems', problems.join('; '), '');
-      });
+      }, 20_000);
     },
   );
 

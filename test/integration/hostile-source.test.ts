@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Simulator, startSimulator } from '../../src/simulate/server.ts';
 import { type HecServer, startHecServer } from '../support/hec-server.ts';
-import { covers, readCheckpoint, startProgram } from '../support/program.ts';
+import { covers, eventually, readCheckpoint, startProgram } from '../support/program.ts';
 import { scratch } from '../support/scratch.ts';
 
 const key = 'SIEM-LOG-ONLY-demo';
@@ -248,14 +248,7 @@ describe('the daemon', () => {
     await program.until((_, stdout) => stdout.split('\n').length > 10);
     const lines = program.stderr().split('\n').length;
     const asked = simulator.requestCount;
-    const poll = new Promise<void>((resolve) => {
-      const timer = setInterval(() => {
-        if (simulator.requestCount < asked + 4) return;
-        clearInterval(timer);
-        resolve();
-      }, 50);
-    });
-    await poll;
+    await eventually(() => simulator.requestCount >= asked + 4);
     expect(program.stderr().split('\n').length).toBe(lines);
     program.child.kill('SIGINT');
     expect(await program.ended).toBe(0);

@@ -97,6 +97,53 @@ describe('a lane', () => {
     expect(happenings).toContainEqual(expect.objectContaining({ event: 'route.recovered', attempts: 3 }));
   });
 
+  it('tells the end of an outage that shows only after the sending', async () => {
+    const sink = new ScriptedSink(2);
+    sink.answer = (batch, attempt) => ({
+      kind: 'sent',
+      confirmed: Promise.resolve(attempt <= 2 ? retry : sink.take(batch.records)),
+    });
+    const { built, life, stop, run, happenings, isDone } = lane(sink);
+    await built.offer(records(1), life);
+    await isDone(() => sink.sends.length === 2);
+    await vi.advanceTimersByTimeAsync(20_000);
+    await isDone(() => built.isIdle);
+    stop.abort();
+    await run;
+    expect(happenings.map(({ event }) => event).filter((event) => /retry|recovered/.test(event))).toEqual([
+      'route.retry',
+      'route.retry',
+      'route.recovered',
+    ]);
+    expect(built.trouble).toBeUndefined();
+  });
+
+  it('tells when the oldest event that waits for its confirmation was created', async () => {
+    const confirm: (() => void)[] = [];
+    const sink = new ScriptedSink(2);
+    sink.answer = (batch) => ({
+      kind: 'sent',
+      confirmed: new Promise((resolve) => confirm.push(() => resolve(sink.take(batch.records)))),
+    });
+    const { built, life, stop, run, happenings, isDone } = lane(sink);
+    const created = (id: number, at: string): Encoded => {
+      const { event, ...rest } = record(id);
+      return { ...rest, event: { ...event, value: { id, createdAt: at } } };
+    };
+    await built.offer([created(1, '2026-01-01T00:00:01Z')], life);
+    await built.offer([created(2, '2026-01-01T00:00:02Z')], life);
+    await isDone(() => confirm.length === 2);
+    confirm[1]?.();
+    await isDone(() => happenings.some(({ event }) => event === 'route.delivered'));
+    confirm[0]?.();
+    await isDone(() => built.isIdle);
+    stop.abort();
+    await run;
+    const first = Date.UTC(2026, 0, 1, 0, 0, 1);
+    const oldest = happenings.flatMap((h) => (h.event === 'route.waiting' ? [h.oldestAtMs] : []));
+    expect(oldest).toEqual([first, first, undefined]);
+  });
+
   it.each([
     ['named by the far side', 2],
     ['named wrongly', 0],

@@ -3,89 +3,10 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import { AckMemory } from './hec-acks.ts';
-import { type Received, type Rules, readEnvelopes } from './hec-parse.ts';
+import { type Received, readEnvelopes } from './hec-parse.ts';
+import type { Asked, HecServer, HecServerOptions, LoggedRequest } from './hec-types.ts';
 
-/** What the collector does with one request besides or instead of its duty. */
-export type Fault =
-  | 'busy' // 503 code 9
-  | 'error' // 500 code 8
-  | 'throttle' // 429 code 26
-  | 'not-found' // 404, as in maintenance
-  | 'reset-before' // connection closed, nothing kept
-  | 'reset-after' // kept, connection closed without an answer
-  | 'hang-before' // never answered, nothing kept
-  | 'hang-after' // kept, never answered
-  | 'queue-warning' // kept, 200 code 24
-  | 'ack-warning' // kept, 200 code 25
-  | 'no-ack-id' // kept, 200 without ackId
-  | 'swallow-ack' // kept, its acknowledgement never comes
-  | 'late-ack' // kept, acknowledged at the fourth question
-  | 'lose-ack' // an answer about acknowledgements is closed after the ids were taken from memory
-  | { status: number; body?: string | object; headers?: Record<string, string | string[]> };
-
-export interface Asked {
-  /** Counts data requests, or ack requests, from 0. */
-  readonly n: number;
-  readonly kind: 'data' | 'ack';
-  readonly channel: string | undefined;
-  readonly headers: IncomingMessage['headers'];
-}
-
-export interface HecServerOptions extends Rules {
-  readonly token?: string;
-  readonly tokenState?: 'good' | 'disabled' | 'ack';
-  /** What of a refused request is kept: the events before the refused one, or none. */
-  readonly keeps?: 'prefix' | 'none';
-  readonly maxContentBytes?: number;
-  readonly fault?: (asked: Asked) => Fault | undefined;
-  /** Questions that are answered with false before an id turns true. Default 0. */
-  readonly ackAfter?: number;
-  /** Several indexers behind one address: by cookie, or in turns. */
-  readonly backends?: { count: number; balance: 'sticky' | 'in-turns'; cookie?: string };
-  /** Keep no events, only count lines. */
-  readonly countOnly?: boolean;
-  readonly tls?: {
-    key: string | Buffer;
-    cert: string | Buffer;
-    ca?: string | Buffer;
-    requestCert?: boolean;
-    rejectUnauthorized?: boolean;
-  };
-  readonly port?: number;
-}
-
-export interface LoggedRequest {
-  readonly kind: 'data' | 'ack' | 'health' | 'other';
-  readonly channel: string | undefined;
-  readonly headers: IncomingMessage['headers'];
-  readonly bytes: number;
-  /** Events the body held, or ids that were asked about. */
-  readonly events: number;
-  readonly acks: readonly number[];
-  readonly backend: number;
-  /** HTTP status, or undefined where no answer was given. */
-  status?: number;
-  ackId?: number;
-}
-
-export interface HecServer extends AsyncDisposable {
-  readonly url: string;
-  readonly token: string;
-  /** All events kept, in order of arrival. */
-  readonly events: readonly Received[];
-  readonly requests: readonly LoggedRequest[];
-  /** Events kept, counted; all there is with `countOnly`. */
-  readonly count: number;
-  tokenState: 'good' | 'disabled' | 'ack' | 'unknown';
-  /** The token that is good from now on. */
-  renew(token: string): void;
-  /** An indexer starts again: counters at 0, memory lost. All of them without a number. */
-  restart(backend?: number): void;
-  /** Closes every connection. */
-  disconnect(): void;
-  /** Resolves as soon as `condition` holds; looked at after each request. */
-  until(condition: () => boolean): Promise<void>;
-}
+export type { Fault, HecServer, HecServerOptions } from './hec-types.ts';
 
 /** A collector as splunk.com's documents and those who measured it describe it, on loopback. */
 export async function startHecServer(options: HecServerOptions = {}): Promise<HecServer> {
@@ -94,6 +15,7 @@ export async function startHecServer(options: HecServerOptions = {}): Promise<He
   const sockets = new Set<Socket>();
   const waiting = new Set<{ condition: () => boolean; resolve: () => void }>();
   const memories = Array.from({ length: options.backends?.count ?? 1 }, () => new AckMemory());
+  const given = new Map<string, LoggedRequest>();
   const counts = { data: 0, ack: 0, kept: 0 };
   let token = options.token ?? 'b7a1e2c4-0d6f-4c39-9a55-3f1d2e4c5b6a';
   let turn = 0;
@@ -153,6 +75,8 @@ export async function startHecServer(options: HecServerOptions = {}): Promise<He
       Object.assign(entry, { acks, events: acks.length });
       const told = memoryOf(backend).ask(channel, acks);
       if (fault === 'lose-ack') return request.socket.destroy();
+      for (const id of acks)
+        if (told[id] === true) Object.assign(given.get(`${backend} ${channel} ${id}`) ?? {}, { confirmed: true });
       return say(200, { acks: told });
     }
 
@@ -175,13 +99,14 @@ export async function startHecServer(options: HecServerOptions = {}): Promise<He
       let lines = 0;
       for (let at = body.indexOf(0x0a); at !== -1; at = body.indexOf(0x0a, at + 1)) lines++;
       counts.kept += lines;
-      Object.assign(entry, { events: lines });
+      Object.assign(entry, { events: lines, kept: lines });
     } else {
       const read = readEnvelopes(body, options);
       Object.assign(entry, { events: read.events.length });
       if (read.refusal === undefined || options.keeps === 'prefix') {
         for (const event of read.events) events.push(event);
         counts.kept += read.events.length;
+        entry.kept = read.events.length;
       }
       if (read.refusal !== undefined) {
         const number = read.refusal.event + (read.refusal.code === 7 ? 1 : 0);
@@ -192,7 +117,10 @@ export async function startHecServer(options: HecServerOptions = {}): Promise<He
     }
     const questions =
       fault === 'swallow-ack' ? Number.POSITIVE_INFINITY : fault === 'late-ack' ? 3 : (options.ackAfter ?? 0);
-    if (server.tokenState === 'ack' && channel !== undefined) entry.ackId = memoryOf(backend).give(channel, questions);
+    if (server.tokenState === 'ack' && channel !== undefined) {
+      entry.ackId = memoryOf(backend).give(channel, questions);
+      given.set(`${backend} ${channel} ${entry.ackId}`, entry);
+    }
     if (fault === 'reset-after') return request.socket.destroy();
     if (fault === 'hang-after') return;
     const ack = entry.ackId === undefined || fault === 'no-ack-id' ? {} : { ackId: entry.ackId };

@@ -156,8 +156,8 @@ export const hostileEvents: fc.Arbitrary<Hostile[]> = fc
     }),
   );
 
-/** Runs `check` over 100,000 events. @throws Error that names the seed and the first event that fails, shrunk */
-export function forHostileEvents(check: (hostile: Hostile) => void): void {
+/** Runs `check` over hostile events. @throws Error that names the seed and the first event that fails, shrunk */
+export function forHostileEvents(check: (hostile: Hostile) => void, count = 100_000): void {
   let failing = '';
   const property = fc.property(hostileEvents, (events) => {
     for (const hostile of events) {
@@ -165,6 +165,6 @@ export function forHostileEvents(check: (hostile: Hostile) => void): void {
       check(hostile);
     }
   });
-  const { failed, seed, counterexamplePath, errorInstance } = fc.check(property, { numRuns: 100_000 / perDraw });
+  const { failed, seed, counterexamplePath, errorInstance } = fc.check(property, { numRuns: count / perDraw });
   if (failed) throw new Error(`seed ${seed}, path ${counterexamplePath}: ${failing}`, { cause: errorInstance });
 }

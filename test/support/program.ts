@@ -87,3 +87,8 @@ export function covers(checkpoint: ReturnType<typeof readCheckpoint>, id: bigint
     return BigInt(from) <= id && id <= BigInt(to);
   });
 }
+
+/** Resolves when `check` holds; looks again every few milliseconds. The test's own timeout bounds it. */
+export async function eventually(check: () => boolean): Promise<void> {
+  while (!check()) await new Promise((resolve) => setTimeout(resolve, 20));
+}

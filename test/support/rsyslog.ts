@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -68,6 +68,8 @@ export interface Rsyslog {
   lines(): Promise<RsyslogLine[]>;
   /** `lines`, once there are at least `count`. @throws where they do not come within `timeoutMs` */
   waitForLines(count: number, timeoutMs?: number): Promise<RsyslogLine[]>;
+  /** Resolves once at least `count` records were written, whatever they are. @throws as `waitForLines` */
+  waitForCount(count: number, timeoutMs?: number): Promise<void>;
   /** SIGTERM, wait for its end, start again on the same ports. */
   restart(): Promise<void>;
   /** SIGTERM and wait. */
@@ -143,6 +145,24 @@ export async function startRsyslog(options: RsyslogOptions = {}): Promise<Rsyslo
         throw new Error(`${found.length} of ${count} records came; rsyslogd said: ${said}`);
       });
       return found;
+    },
+    async waitForCount(count, timeoutMs = 20_000) {
+      let found = 0;
+      let offset = 0;
+      await until(async () => {
+        const file = await open(out).catch(() => undefined);
+        if (file === undefined) return false;
+        for (const chunk = Buffer.alloc(1024 ** 2); ; ) {
+          const { bytesRead } = await file.read(chunk, 0, chunk.length, offset);
+          for (let at = chunk.indexOf(10); at >= 0 && at < bytesRead; at = chunk.indexOf(10, at + 1)) found++;
+          offset += bytesRead;
+          if (bytesRead === 0) break;
+        }
+        await file.close();
+        return found >= count;
+      }, timeoutMs).catch(() => {
+        throw new Error(`${found} of ${count} records came; rsyslogd said: ${said}`);
+      });
     },
     async restart() {
       await end('SIGTERM');

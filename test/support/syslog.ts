@@ -49,10 +49,12 @@ export interface Driven {
 }
 
 /**
- * What a route does, in short: batches of `size` in order; what comes back for a retry is sent again from `taken` on,
+ * What a route does, in short: batches as large as may be, in order, each after `before`; what comes back for a retry is sent again from `taken` on,
  * oldest first; a refused batch is sent record by record.
  */
-export async function drive(sink: Sink, records: readonly Encoded[], size = sink.limits.maxEvents, kill = never) {
+export async function drive(sink: Sink, records: readonly Encoded[], before = async (_batch: Encoded[]) => {}) {
+  const size = sink.limits.maxEvents;
+  const kill = never;
   const driven: Driven = { setAside: [], retries: [], sent: 0 };
   const waiting: Encoded[][] = [];
   for (let at = 0; at < records.length; at += size) waiting.push(records.slice(at, at + size));
@@ -85,11 +87,12 @@ export async function drive(sink: Sink, records: readonly Encoded[], size = sink
       await settleOldest();
       continue;
     }
+    await before(next);
     driven.sent += next.length;
     const answer = await sink.send({ records: next } satisfies Batch, kill);
     if (answer.kind === 'sent') open.push({ records: next, confirmed: answer.confirmed });
     else {
-      const later = answer.kind === 'accepted' ? [] : open.splice(0);
+      const later = answer.kind === 'retry' ? open.splice(0) : [];
       await judge(next, answer);
       for (const batch of later.toReversed()) await judge(batch.records, await batch.confirmed);
     }

@@ -52,7 +52,8 @@ export function told({ event, raw, rawUser }: Hostile): Told {
   }
   const ms = parts.createdAt === undefined ? Number.NaN : Date.parse(parts.createdAt);
   const readable = ms >= 0 && ms < Date.UTC(10_000, 0);
-  const meta = raw.get('meta');
+  const meta = raw.get('meta') ?? 'null';
+  if (meta !== 'null' && !meta.startsWith('{')) unmapped.set('meta', oneLine(meta));
   return {
     id: String(event.id),
     ...parts,
@@ -61,7 +62,7 @@ export function told({ event, raw, rawUser }: Hostile): Told {
     readable,
     user,
     hasUser: Object.values(user).some((value) => value !== undefined),
-    meta: meta === undefined || meta === 'null' ? undefined : oneLine(meta),
+    meta: meta.startsWith('{') ? oneLine(meta) : undefined,
     unmapped,
   };
 }

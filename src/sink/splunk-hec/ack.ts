@@ -213,6 +213,7 @@ export class Acknowledgements {
     if (refusal.kind === 'accepted') return;
     const before = this.#trouble;
     this.#trouble = refusal.detail;
+    if (refusal.kind === 'retry' && refusal.afterMs !== undefined) this.#asking.rest(refusal.afterMs);
     if (refusal.kind === 'retry' && status !== 404) return;
     if (before !== refusal.detail) this.#options.warn(`nothing new is sent until this is put right: ${refusal.detail}`);
     const verdict = this.#options.refused(refusal);

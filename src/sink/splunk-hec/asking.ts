@@ -29,6 +29,7 @@ export class Asking {
   #loop: Promise<void> = Promise.resolve();
   #running = false;
   #nextAtMs = Number.POSITIVE_INFINITY;
+  #notBeforeMs = 0;
   #waitMs: number;
   #hurried = 0;
 
@@ -53,6 +54,11 @@ export class Asking {
     this.#loop = this.#run();
   }
 
+  /** The other side wants no question for `ms`. */
+  rest(ms: number): void {
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, this.#options.elapsed() + ms);
+  }
+
   /** Asks faster until `until` resolves; it must not reject. */
   async hurry(until: Promise<unknown>): Promise<void> {
     this.#hurried++;
@@ -75,7 +81,7 @@ export class Asking {
     const { pace, elapsed, any, ask } = this.#options;
     const { signal } = this.#closing;
     while (any() && !signal.aborted) {
-      const leftMs = this.#nextAtMs - elapsed();
+      const leftMs = Math.max(this.#nextAtMs, this.#notBeforeMs) - elapsed();
       if (leftMs > 0) {
         this.#alarm = new AbortController();
         await sleep(leftMs, this.#alarm.signal);

@@ -24,41 +24,46 @@ function addressProblem(text: string): string | undefined {
 }
 
 /** Configuration of a `syslog` sink. */
-export const syslogOptions = entry('syslog').extend({
-  address: z
-    .string()
-    .superRefine((text, context) => {
-      const problem = addressProblem(text);
-      if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
-    })
-    .describe('udp:// tcp:// tls:// relp:// relp+tls:// with host:port, or unix:///dev/log.'),
-  framing: z.enum(['octet-counting', 'newline']).default('octet-counting').describe('Framing on tcp and tls.'),
-  rfc: z
-    .union([z.literal(5424), z.literal(3164)])
-    .optional()
-    .describe('Message format; default 5424, on unix:///dev/log 3164.'),
-  maxMessageBytes: size(480, 1024 ** 2)
-    .optional()
-    .describe('Longest message without the frame’s count; default 8000, on udp 1180.'),
-  facility: z
-    .union([z.enum(facilities), z.int().min(0).max(23)])
-    .default('audit')
-    .describe('Facility by name or number.'),
-  appName: z
-    .string()
-    .regex(/^[!-~]{1,48}$/, 'write 1 to 48 printable ASCII characters without space')
-    .default('qasphere')
-    .describe('APP-NAME.'),
-  sdId: z
-    .string()
-    .regex(/^[!#-<>-\\^-~]{1,32}$/, 'write a structured data id such as qasphere@32473')
-    .default('qasphere@32473')
-    .describe('Id of the structured data element.'),
-  severity: z
-    .record(z.string().min(1), z.enum(['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug']))
-    .optional()
-    .describe('Severity by action: globs, the first that matches wins over the built-in table.'),
-  timeout: duration(100).prefault('30s').describe('Longest wait for a connection, a response or a stalled write.'),
-  tls: tlsBlock.optional(),
-});
+export const syslogOptions = entry('syslog')
+  .extend({
+    address: z
+      .string()
+      .superRefine((text, context) => {
+        const problem = addressProblem(text);
+        if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+      })
+      .describe('udp:// tcp:// tls:// relp:// relp+tls:// with host:port, or unix:///dev/log.'),
+    framing: z.enum(['octet-counting', 'newline']).default('octet-counting').describe('Framing on tcp and tls.'),
+    rfc: z
+      .union([z.literal(5424), z.literal(3164)])
+      .optional()
+      .describe('Message format; default 5424, on unix:///dev/log 3164.'),
+    maxMessageBytes: size(480, 1024 ** 2)
+      .optional()
+      .describe('Longest message without the frame’s count; default 8000, on udp 1180.'),
+    facility: z
+      .union([z.enum(facilities), z.int().min(0).max(23)])
+      .default('audit')
+      .describe('Facility by name or number.'),
+    appName: z
+      .string()
+      .regex(/^[!-~]{1,48}$/, 'write 1 to 48 printable ASCII characters without space')
+      .default('qasphere')
+      .describe('APP-NAME.'),
+    sdId: z
+      .string()
+      .regex(/^[!#-<>-\\^-~]{1,32}$/, 'write a structured data id such as qasphere@32473')
+      .default('qasphere@32473')
+      .describe('Id of the structured data element.'),
+    severity: z
+      .record(z.string().min(1), z.enum(['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug']))
+      .optional()
+      .describe('Severity by action: globs, the first that matches wins over the built-in table.'),
+    timeout: duration(100).prefault('30s').describe('Longest wait for a connection, a response or a stalled write.'),
+    tls: tlsBlock.optional(),
+  })
+  .superRefine((options, context) => {
+    if (options.tls !== undefined && !/^(tls|relp\+tls):/.test(options.address))
+      context.addIssue({ code: 'custom', path: ['tls'], message: 'has no effect here: write tls:// or relp+tls://' });
+  });
 export type SyslogOptions = z.infer<typeof syslogOptions>;

@@ -320,6 +320,8 @@ describe('a batch that stays unacknowledged', () => {
     expect(await confirmed).not.toHaveProperty('afterMs');
     expect(await delivered(at.sink, batchOf(1, 2))).toEqual({ kind: 'accepted' });
     expect(idsOf(at.hec)).toEqual([1, 2, 1, 2]);
+    const [first, second] = at.hec.requests.filter(({ kind }) => kind === 'data');
+    expect(second?.channel).not.toBe(first?.channel);
   });
 
   it('a second time shows a broken path: nothing new is sent, that one is repeated after ever longer waits', async () => {
@@ -423,7 +425,9 @@ describe('finishing', () => {
   });
 
   it('ends when kill fires; what is open stays in the journal and is asked about no more', async () => {
-    await using at = await acknowledging({ server: { ackAfter: Number.POSITIVE_INFINITY } });
+    let hears = false;
+    const fault = () => (hears ? undefined : { status: 200, body: { acks: {} } });
+    await using at = await acknowledging({ server: onAcks(fault) });
     const kill = new AbortController();
     const answer = await at.sink.send(batchOf(1, 2), kill.signal);
     const finishing = at.sink.finish?.(kill.signal);
@@ -432,10 +436,12 @@ describe('finishing', () => {
     await finishing;
     if (answer.kind === 'sent') await expect(answer.confirmed).rejects.toThrow('enough');
     expect(at.sink.journal?.()).toMatchObject({ channels: [{ open: [{ ids: [['1', '2']] }] }] });
-    await settleDown();
+    hears = true;
     const { length } = at.hec.requests;
-    await settleDown();
-    expect(at.hec.requests.length).toBe(length);
+    expect(await delivered(at.sink, batchOf(3))).toEqual({ kind: 'accepted' });
+    const asked = at.hec.requests.slice(length).flatMap(({ acks }) => acks);
+    expect([asked.includes(0), asked.includes(1)]).toEqual([false, true]);
+    expect(at.sink.journal?.()).toMatchObject({ channels: [{ open: [{ ids: [['1', '2']] }] }] });
   });
 
   it('is not needed for closing: what is open then counts as not confirmed', async () => {
@@ -464,6 +470,28 @@ describe('finishing', () => {
       }
     }
     expect(gaps).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000]);
+  });
+});
+
+describe('questions about acknowledgements', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it('wait as long as the collector asks them to', async () => {
+    const busy: Fault = { status: 503, body: { text: 'Server is busy', code: 9 }, headers: { 'retry-after': '30' } };
+    await using at = await acknowledging({ server: onAcks((n) => (n === 0 ? busy : undefined)) });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const { confirmed } = await sent(at.sink, batchOf(1));
+    const asked = () => at.hec.requests.filter(({ kind }) => kind === 'ack').length - 1;
+    for (const [ms, questions] of [
+      [10, 1],
+      [29_000, 1],
+      [1_100, 2],
+    ] as const) {
+      await vi.advanceTimersByTimeAsync(ms);
+      await settleDown();
+      expect(asked()).toBe(questions);
+    }
+    expect(await confirmed).toEqual({ kind: 'accepted' });
   });
 });
 

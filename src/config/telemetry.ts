@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { duration } from '../options/values.ts';
+
+/** `HOST:PORT` taken apart; an IPv6 address stands in brackets. */
+function parseListen(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  return host === undefined || port > 65_535 ? undefined : { host, port };
+}
+
+const listen = z.string().transform((text, context) => {
+  const parsed = parseListen(text);
+  if (parsed !== undefined) return parsed;
+  context.addIssue({ code: 'custom', message: 'write HOST:PORT, for example 127.0.0.1:9464 or [::1]:9464' });
+  return z.NEVER;
+});
+
+const otlp = z
+  .strictObject({
+    endpoint: z
+      .string()
+      .superRefine((text, context) => {
+        const url = URL.parse(text);
+        if (url === null || !['http:', 'https:'].includes(url.protocol) || url.search !== '' || url.hash !== '')
+          context.addIssue({ code: 'custom', message: 'write http://HOST:4318 or https://…' });
+        else if (url.username !== '' || url.password !== '')
+          context.addIssue({ code: 'custom', message: 'takes no user or password: OTEL_EXPORTER_OTLP_HEADERS does' });
+      })
+      .describe('Base URL of an OTLP receiver (HTTP, protobuf); /v1/metrics and /v1/traces are added.'),
+    metrics: z.boolean().default(true).describe('Send the metrics.'),
+    traces: z.boolean().default(true).describe('Send a span for every poll, page, encoding, delivery and checkpoint.'),
+    interval: duration(1000).prefault('60s').describe('How often metrics are sent.'),
+  })
+  .optional()
+  .describe('OpenTelemetry, pushed. The OTEL_* variables are honoured too; headers come from there alone.');
+
+/** The block `telemetry`. */
+export const telemetryOptions = z
+  .strictObject({
+    listen: listen
+      .optional()
+      .describe('HOST:PORT that answers /metrics, /livez and /readyz, for example 127.0.0.1:9464; off when absent.'),
+    hosts: z
+      .array(z.string().regex(/^[A-Za-z0-9._-]+$/, 'write a host name, without a port'))
+      .default([])
+      .describe('Names under which it may be asked, besides IP addresses and localhost; all others get 421.'),
+    page: z
+      .boolean()
+      .optional()
+      .describe('Show the status page at /. Default: only where listen is a loopback address.'),
+    otlp,
+  })
+  .prefault({})
+  .describe('What the program tells of itself.');

@@ -1,0 +1,35 @@
+import type { Config } from '../config/schema.ts';
+import { isLoopback } from '../options/values.ts';
+import type { Otlp } from '../telemetry/sdk.ts';
+import { Telemetry, type Wanted } from '../telemetry/telemetry.ts';
+import type { World } from './compose.ts';
+
+type Env = World['env'];
+
+/** Telemetry for one state directory; nothing is loaded or listens before `apply`. */
+export function openTelemetry({ version, observe, now }: World, config: Config): Telemetry {
+  const clock = () => ({ epochMs: now(), monotonicMs: performance.now() });
+  const { hostname } = new URL(config.source.url);
+  return new Telemetry({ version, instance: `${hostname} ${config.state.directory}`, clock, observe });
+}
+
+/** What the block `telemetry` and the standard `OTEL_*` variables ask for. */
+export function wantedTelemetry({ telemetry }: Config, env: Env): Wanted {
+  const { listen, hosts, page } = telemetry;
+  return { listen, hosts, page: page ?? isLoopback(listen?.host ?? ''), otlp: wantedOtlp(telemetry.otlp, env) };
+}
+
+/** OpenTelemetry specification, "Environment Variable Specification". */
+function wantedOtlp(block: Config['telemetry']['otlp'], env: Env): Otlp | undefined {
+  if (env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true') return undefined;
+  const wants = (signal: 'METRICS' | 'TRACES') => {
+    const exporter = env[`OTEL_${signal}_EXPORTER`];
+    if (exporter !== undefined && exporter !== '') return exporter.split(',').includes('otlp');
+    return ['', `${signal}_`].some((part) => (env[`OTEL_EXPORTER_OTLP_${part}ENDPOINT`] ?? '') !== '');
+  };
+  const metrics = block?.metrics ?? wants('METRICS');
+  const traces = block?.traces ?? wants('TRACES');
+  if (!metrics && !traces) return undefined;
+  const intervalMs = block?.interval ?? (Number(env['OTEL_METRIC_EXPORT_INTERVAL']) || 60_000);
+  return { metrics, traces, endpoint: block?.endpoint, intervalMs };
+}

@@ -1,0 +1,59 @@
+import type { Moment } from '../core/clock.ts';
+import { type AuditEvent, type Cursor, createdAtMs } from '../core/event.ts';
+
+export interface News {
+  /** Events that no earlier page covered. */
+  readonly fresh: number;
+  /** For each of them, how long it took from `createdAt` to this page; empty where they may have waited for us. */
+  readonly delaysMs: readonly number[];
+}
+
+/** Looked for less often than this, an event's wait says nothing of the server, milliseconds. */
+const attentiveMs = 5 * 60_000;
+
+/**
+ * Tells what of a page was never fetched before: ids outside the stretches of the log that pages have covered. An event
+ * that appears late within such a stretch does not count, its route tells of it.
+ */
+export class Novelty {
+  /** Stretches read, `]from, to]`, ascending and apart: about one for each route. */
+  #read: { from: Cursor; to: Cursor }[] = [];
+  /** When the end of the log was last seen. */
+  #endSeen: Moment | undefined;
+
+  take(after: Cursor, events: readonly AuditEvent[], asked: Moment, answered: Moment): News {
+    const last = events.at(-1)?.id ?? after;
+    const greatest = this.#read.at(-1)?.to ?? after;
+    const isCovered = ({ id }: AuditEvent) => this.#read.some(({ from, to }) => id > from && id <= to);
+    const fresh = after >= greatest ? events : events.filter((event) => !isCovered(event));
+    this.#cover(after, last);
+    const delaysMs = this.#isAttentive(asked) && last > greatest ? delays(fresh, asked, answered) : [];
+    if (fresh.length === 0 && last >= greatest) this.#endSeen = asked;
+    else if (last > greatest && delaysMs.length === 0) this.#endSeen = undefined;
+    return { fresh: fresh.length, delaysMs };
+  }
+
+  #isAttentive({ monotonicMs }: Moment): boolean {
+    return this.#endSeen !== undefined && monotonicMs - this.#endSeen.monotonicMs <= attentiveMs;
+  }
+
+  #cover(from: Cursor, to: Cursor): void {
+    const merged = { from, to };
+    const apart = this.#read.filter((other) => {
+      if (other.to < merged.from || other.from > merged.to) return true;
+      if (other.from < merged.from) merged.from = other.from;
+      if (other.to > merged.to) merged.to = other.to;
+      return false;
+    });
+    this.#read = [...apart, merged].sort((a, b) => (a.from < b.from ? -1 : 1));
+  }
+}
+
+function delays(events: readonly AuditEvent[], asked: Moment, answered: Moment): number[] {
+  if (asked.serverMs === undefined || answered.serverMs === undefined) return [];
+  const seenMs = (asked.serverMs + answered.serverMs) / 2;
+  return events
+    .map(createdAtMs)
+    .filter((ms) => ms !== undefined)
+    .map((ms) => Math.max(0, seenMs - ms));
+}

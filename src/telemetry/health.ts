@@ -1,0 +1,232 @@
+import type { Cursor } from '../core/event.ts';
+import type { Happening } from '../core/happening.ts';
+import type { Reason } from '../core/verdict.ts';
+import { Rate } from './rate.ts';
+
+/** One moment by both of this machine's clocks, milliseconds: ages are measured by the one that nobody sets. */
+export interface Instant {
+  readonly epochMs: number;
+  readonly monotonicMs: number;
+}
+
+/** Something that does not work, since when, and what was last said of it. */
+export interface Trouble<Kind extends string = string> {
+  readonly kind: Kind;
+  readonly since: Instant;
+  readonly reason: Reason | undefined;
+  /** One printable line. */
+  readonly detail: string;
+  readonly attempts: number;
+}
+
+export interface SourceHealth {
+  /** When a page was last read. */
+  lastPoll: Instant | undefined;
+  key: 'unknown' | 'accepted' | 'refused';
+  /** Polls fail. */
+  trouble: Trouble<'failing' | 'refused'> | undefined;
+  /** By the cursor whose page can't be read. */
+  readonly unreadable: Map<Cursor, { readonly since: Instant; readonly detail: string }>;
+  /** Requests that are out, by their cursor. */
+  readonly asking: Map<Cursor, Instant>;
+  /** The server's clock less this machine's, milliseconds; undefined while it gives no Date. */
+  serverAheadMs: number | undefined;
+  /** The server's clock less this machine's monotonic one. */
+  serverOffsetMs: number | undefined;
+  fetched: number;
+}
+
+export interface SinkHealth {
+  /** The checkpoint's `after`: everything at or below is done. */
+  cursor: Cursor | undefined;
+  /** The greatest id confirmed. */
+  head: Cursor | undefined;
+  /** When that event was created, epoch. */
+  headAtMs: number | undefined;
+  lastSuccess: Instant | undefined;
+  trouble: Trouble<'failing' | 'parked' | 'gone'> | undefined;
+  /** The checkpoint or the dead letter can't be written. */
+  stateTrouble: Trouble<'state'> | undefined;
+  /** The newest delivered event has another text now: since when, and its id. */
+  rewritten: { readonly since: Instant; readonly id: Cursor } | undefined;
+  /** When the oldest event seen and not confirmed was created, epoch by the server's clock. */
+  oldestAtMs: number | undefined;
+  delivered: number;
+  setAside: number;
+  readonly rate: Rate;
+}
+
+/**
+ * What the happenings add up to: how each part fares just now. Pure but for the clock it is given; nothing here decides
+ * anything for the routes.
+ */
+export class Health {
+  readonly #clock: () => Instant;
+  readonly started: Instant;
+  version = '';
+  /** The schedule's longest interval, milliseconds. */
+  pollEveryMs = 0;
+  readonly source: SourceHealth = {
+    lastPoll: undefined,
+    key: 'unknown',
+    trouble: undefined,
+    unreadable: new Map(),
+    asking: new Map(),
+    serverAheadMs: undefined,
+    serverOffsetMs: undefined,
+    fetched: 0,
+  };
+  /** In the order of the configuration. */
+  sinks: ReadonlyMap<string, SinkHealth> = new Map();
+
+  constructor(clock: () => Instant) {
+    this.#clock = clock;
+    this.started = clock();
+  }
+
+  now(): Instant {
+    return this.#clock();
+  }
+
+  /** Age of the oldest event seen and not confirmed; while polls fail at least that of the last good one. */
+  lagMs({ oldestAtMs }: SinkHealth): number {
+    const { monotonicMs, epochMs } = this.#clock();
+    const { serverOffsetMs, trouble, lastPoll } = this.source;
+    const serverMs = serverOffsetMs === undefined ? epochMs : monotonicMs + serverOffsetMs;
+    const waited = oldestAtMs === undefined ? 0 : Math.max(0, serverMs - oldestAtMs);
+    const silent = trouble === undefined ? 0 : monotonicMs - (lastPoll ?? this.started).monotonicMs;
+    return Math.max(waited, silent);
+  }
+
+  observe(h: Happening): void {
+    if (h.event === 'daemon.start') this.#begin(h);
+    else if ('sink' in h) {
+      const sink = this.sinks.get(h.sink);
+      if (sink !== undefined) this.#sink(sink, h);
+    } else this.#source(h);
+  }
+
+  #begin({ version, sinks, pollEveryMs }: Extract<Happening, { event: 'daemon.start' }>): void {
+    this.version = version;
+    this.pollEveryMs = pollEveryMs;
+    this.source.unreadable.clear();
+    this.source.asking.clear();
+    this.sinks = new Map(sinks.map((name) => [name, this.sinks.get(name) ?? unknownSink()]));
+    // What the routes of the old configuration waited for, those of the new one tell themselves.
+    for (const sink of this.sinks.values()) sink.oldestAtMs = undefined;
+  }
+
+  #source(h: Happening): void {
+    const { source } = this;
+    switch (h.event) {
+      case 'source.asking':
+        source.asking.set(h.after, this.#clock());
+        break;
+      case 'source.request':
+        source.asking.delete(h.after);
+        break;
+      case 'source.page': {
+        const at = this.#clock();
+        source.lastPoll = at;
+        source.key = 'accepted';
+        source.trouble = undefined;
+        source.unreadable.delete(h.after);
+        source.fetched += h.fresh;
+        if (h.serverAheadMs === undefined) break;
+        source.serverAheadMs = h.serverAheadMs;
+        source.serverOffsetMs = at.epochMs + h.serverAheadMs - at.monotonicMs;
+        break;
+      }
+      case 'source.retry':
+        // A refused key that is waited out is asked about again: that is still a refusal.
+        if (source.key !== 'refused') source.trouble = this.#still(source.trouble, 'failing', h.reason, h.detail);
+        break;
+      case 'source.refused':
+        source.key = 'refused';
+        source.trouble = this.#still(source.trouble, 'refused', 'auth', h.detail);
+        break;
+      case 'source.unreadable': {
+        const since = source.unreadable.get(h.after)?.since ?? this.#clock();
+        source.unreadable.set(h.after, { since, detail: h.detail });
+        break;
+      }
+    }
+  }
+
+  #sink(sink: SinkHealth, h: Extract<Happening, { sink: string }>): void {
+    switch (h.event) {
+      case 'route.start':
+        sink.cursor = h.cursor;
+        sink.head ??= h.after;
+        break;
+      case 'route.newest':
+        if (h.fate === 'rewritten') sink.rewritten ??= { since: this.#clock(), id: h.id };
+        else sink.rewritten = undefined;
+        break;
+      case 'route.waiting':
+        sink.oldestAtMs = h.oldestAtMs;
+        break;
+      case 'route.delivered':
+        sink.lastSuccess = this.#clock();
+        sink.trouble = undefined;
+        sink.delivered += h.records;
+        sink.rate.add(h.records, sink.lastSuccess.monotonicMs);
+        if (sink.head !== undefined && h.last < sink.head) break;
+        sink.head = h.last;
+        sink.headAtMs = h.lastAtMs;
+        break;
+      case 'route.retry':
+        sink.trouble = this.#still(sink.trouble, 'failing', h.reason, h.detail);
+        break;
+      case 'route.parked':
+        sink.trouble = this.#still(sink.trouble, 'parked', h.reason, h.detail);
+        break;
+      case 'route.gone':
+        sink.trouble = this.#still(sink.trouble, 'gone', undefined, h.detail);
+        break;
+      case 'route.recovered':
+      case 'route.unparked':
+        sink.trouble = undefined;
+        break;
+      case 'route.set_aside':
+        sink.setAside += 1;
+        sink.stateTrouble = undefined;
+        break;
+      case 'checkpoint.saved':
+        sink.cursor = h.after;
+        sink.stateTrouble = undefined;
+        break;
+      case 'checkpoint.recovered':
+        sink.stateTrouble = undefined;
+        break;
+      case 'checkpoint.retry':
+        sink.stateTrouble = this.#still(sink.stateTrouble, 'state', undefined, h.detail);
+        break;
+    }
+  }
+
+  #still<Kind extends string>(
+    before: Trouble<Kind> | undefined,
+    kind: Kind,
+    reason: Reason | undefined,
+    detail: string,
+  ): Trouble<Kind> {
+    return { kind, reason, detail, since: before?.since ?? this.#clock(), attempts: (before?.attempts ?? 0) + 1 };
+  }
+}
+
+function unknownSink(): SinkHealth {
+  return {
+    cursor: undefined,
+    head: undefined,
+    headAtMs: undefined,
+    lastSuccess: undefined,
+    trouble: undefined,
+    stateTrouble: undefined,
+    rewritten: undefined,
+    oldestAtMs: undefined,
+    delivered: 0,
+    setAside: 0,
+    rate: new Rate(),
+  };
+}

@@ -1,0 +1,136 @@
+import type { Meter, Tracer } from '@opentelemetry/api';
+import type { Observe } from '../core/happening.ts';
+import { printable } from '../core/printable.ts';
+
+export interface SdkOptions {
+  readonly version: string;
+  /** Tells instances apart: `service.instance.id`. */
+  readonly instance: string;
+  /** Keep the metrics for `/metrics`. */
+  readonly prometheus: boolean;
+  /** Send by OTLP over HTTP (protobuf); undefined: not. */
+  readonly otlp: Otlp | undefined;
+  readonly observe: Observe;
+}
+
+export interface Otlp {
+  readonly metrics: boolean;
+  readonly traces: boolean;
+  /** Base of `/v1/metrics` and `/v1/traces`; undefined: the standard variables, else http://localhost:4318. */
+  readonly endpoint: string | undefined;
+  /** How often metrics are sent, milliseconds. */
+  readonly intervalMs: number;
+}
+
+/** The OpenTelemetry SDK, as far as it was asked for. */
+export interface Sdk {
+  readonly meter: Meter;
+  /** Undefined where no traces are sent. */
+  readonly tracer: Tracer | undefined;
+  /** The metrics in Prometheus's text format. */
+  prometheus(): Promise<string>;
+  /** Sends what is left; gives up after `timeoutMs`. Never rejects. */
+  shutdown(timeoutMs: number): Promise<void>;
+}
+
+const scope = 'qasphere-siem-forwarder';
+
+/** Loads what is needed of the SDK, and nothing else; nothing global is set. */
+export async function startSdk({ version, instance, prometheus, otlp, observe }: SdkOptions): Promise<Sdk> {
+  const [metrics, resources] = await Promise.all([
+    import('@opentelemetry/sdk-metrics'),
+    import('@opentelemetry/resources'),
+  ]);
+  // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win.
+  const resource = resources
+    .resourceFromAttributes({
+      'service.name': scope,
+      'service.version': version,
+      'service.instance.id': instance,
+      'process.runtime.name': 'nodejs',
+      'process.runtime.version': process.versions.node,
+      'process.pid': process.pid,
+    })
+    .merge(
+      resources.detectResources({
+        detectors: [resources.resourceAttributesEnvDetector, resources.serviceNameEnvDetector],
+      }),
+    );
+  const scrape = prometheus ? await import('@opentelemetry/exporter-prometheus') : undefined;
+  const reader =
+    scrape &&
+    new scrape.PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true, withoutTargetInfo: true });
+  const serializer = scrape && new scrape.PrometheusSerializer(undefined, false, undefined, true, true);
+  const readers = [...(reader ? [reader] : []), ...(otlp?.metrics ? [await push(otlp, observe)] : [])];
+  const meters = new metrics.MeterProvider({ resource, readers });
+  const tracers = otlp?.traces ? await traces(otlp, resource, observe) : undefined;
+  return {
+    meter: meters.getMeter(scope, version),
+    tracer: tracers?.getTracer(scope, version),
+    async prometheus() {
+      if (reader === undefined || serializer === undefined) return '';
+      return serializer.serialize((await reader.collect()).resourceMetrics);
+    },
+    async shutdown(timeoutMs) {
+      const all = [meters.shutdown({ timeoutMillis: timeoutMs }), tracers?.shutdown()];
+      let timer: NodeJS.Timeout | undefined;
+      const limit = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, timeoutMs);
+      });
+      await Promise.race([Promise.allSettled(all), limit]);
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function push({ endpoint, intervalMs }: Otlp, observe: Observe) {
+  const [{ PeriodicExportingMetricReader }, { OTLPMetricExporter }] = await Promise.all([
+    import('@opentelemetry/sdk-metrics'),
+    import('@opentelemetry/exporter-metrics-otlp-proto'),
+  ]);
+  const exporter = new OTLPMetricExporter(endpoint === undefined ? {} : { url: signalUrl(endpoint, 'metrics') });
+  told(exporter, 'metrics', observe);
+  return new PeriodicExportingMetricReader({
+    exporter,
+    exportIntervalMillis: intervalMs,
+    exportTimeoutMillis: Math.min(intervalMs, 30_000),
+  });
+}
+
+async function traces({ endpoint }: Otlp, resource: import('@opentelemetry/resources').Resource, observe: Observe) {
+  const [{ BatchSpanProcessor, TracerProvider }, { OTLPTraceExporter }] = await Promise.all([
+    import('@opentelemetry/sdk-trace'),
+    import('@opentelemetry/exporter-trace-otlp-proto'),
+  ]);
+  const exporter = new OTLPTraceExporter(endpoint === undefined ? {} : { url: signalUrl(endpoint, 'traces') });
+  told(exporter, 'traces', observe);
+  return new TracerProvider({ resource, spanProcessors: [new BatchSpanProcessor({ exporter })] });
+}
+
+/** The signal's own address under `endpoint` (OTLP specification, "Endpoint URLs for OTLP/HTTP"). */
+const signalUrl = (endpoint: string, signal: string) => `${endpoint.replace(/\/$/, '')}/v1/${signal}`;
+
+/** Has `exporter` tell its failures, which the SDK would keep to itself. */
+function told<Items>(
+  exporter: { export(items: Items, done: (result: { code: number; error?: Error }) => void): void },
+  signal: 'metrics' | 'traces',
+  observe: Observe,
+): void {
+  const send = exporter.export.bind(exporter);
+  let failing = false;
+  exporter.export = (items, done) =>
+    send(items, (result) => {
+      if (result.code !== exportSuccess) {
+        failing = true;
+        const detail = printable(result.error?.message ?? 'no reason given');
+        observe({ event: 'telemetry.export_failed', signal, detail });
+      } else if (failing) {
+        failing = false;
+        observe({ event: 'telemetry.export_recovered', signal });
+      }
+      done(result);
+    });
+}
+
+/** `ExportResultCode.SUCCESS` of @opentelemetry/core. */
+const exportSuccess = 0;

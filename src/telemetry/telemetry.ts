@@ -1,0 +1,132 @@
+import type { Happening, Observe } from '../core/happening.ts';
+import { printable } from '../core/printable.ts';
+import { answers } from './answers.ts';
+import { Health, type Instant } from './health.ts';
+import { createInstruments } from './instruments.ts';
+import { type Listener, startListener } from './listener.ts';
+import { observeProcess } from './process-metrics.ts';
+import { type Otlp, type Sdk, startSdk } from './sdk.ts';
+import { status } from './status.ts';
+import { serveStatus } from './status-socket.ts';
+
+export interface TelemetryOptions {
+  readonly version: string;
+  /** Tells instances apart in what is pushed. */
+  readonly instance: string;
+  readonly clock: () => Instant;
+  /** Where what happens to telemetry itself is told. */
+  readonly observe: Observe;
+}
+
+/** What the configuration wants; the environment is read already. */
+export interface Wanted {
+  readonly listen?: { readonly host: string; readonly port: number } | undefined;
+  readonly hosts: readonly string[];
+  readonly page: boolean;
+  readonly otlp: Otlp | undefined;
+}
+
+/** A listener that could not be had is tried again after this, milliseconds. */
+const againMs = 10_000;
+const shutdownMs = 2_000;
+/** Happenings kept for the instruments while the SDK loads. */
+const mostPending = 10_000;
+
+/** All that tells how the program fares, but for the log. It outlives a reload; nothing of it can stop a route. */
+export class Telemetry implements AsyncDisposable {
+  readonly health: Health;
+  readonly #options: TelemetryOptions;
+  #instruments: Observe | undefined;
+  #pending: Happening[] | undefined;
+  #sdk: Promise<Sdk | undefined> = Promise.resolve(undefined);
+  #wanted = '';
+  #listener: Listener | undefined;
+  #socket: AsyncDisposable | undefined;
+  #again: NodeJS.Timeout | undefined;
+
+  constructor(options: TelemetryOptions) {
+    this.#options = options;
+    this.health = new Health(options.clock);
+  }
+
+  observe(happening: Happening): void {
+    this.health.observe(happening);
+    if (this.#instruments !== undefined) this.#instruments(happening);
+    else if (this.#pending !== undefined && this.#pending.length < mostPending) this.#pending.push(happening);
+  }
+
+  /** Answers at `<directory>/status.sock`; where that can't be, it is said and all else goes on. */
+  async serve(directory: string): Promise<void> {
+    try {
+      this.#socket = await serveStatus(directory, () => status(this.health));
+    } catch (error) {
+      this.#failed(error, 'status.sock');
+    }
+  }
+
+  /** Puts in force what the configuration says; what is the same stays as it is. */
+  async apply(wanted: Wanted): Promise<void> {
+    const key = JSON.stringify(wanted);
+    if (key === this.#wanted) return;
+    await this.#close();
+    this.#wanted = key;
+    if (wanted.listen === undefined && wanted.otlp === undefined) return;
+    this.#pending = [];
+    this.#sdk = this.#load(wanted);
+    await this.#listen(wanted);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close();
+    await this.#socket?.[Symbol.asyncDispose]();
+  }
+
+  /** Loaded beside the start of the routes: it must not hold up the first record. */
+  async #load({ listen, otlp }: Wanted): Promise<Sdk | undefined> {
+    const { version, instance, observe } = this.#options;
+    try {
+      const sdk = await startSdk({ version, instance, prometheus: listen !== undefined, otlp, observe });
+      this.#instruments = createInstruments(sdk.meter, this.health);
+      observeProcess(sdk.meter);
+      for (const happening of this.#pending ?? []) this.#instruments(happening);
+      return sdk;
+    } catch (error) {
+      this.#failed(error, 'OpenTelemetry');
+      return undefined;
+    } finally {
+      this.#pending = undefined;
+    }
+  }
+
+  async #listen(wanted: Wanted): Promise<void> {
+    const { listen, hosts } = wanted;
+    if (listen === undefined) return;
+    const paths = answers({
+      health: this.health,
+      metrics: async () => (await this.#sdk)?.prometheus(),
+      page: undefined,
+    });
+    try {
+      this.#listener = await startListener({ ...listen, hosts, paths });
+      this.#options.observe({ event: 'telemetry.listening', address: this.#listener.address });
+    } catch (error) {
+      this.#failed(error, `telemetry.listen ${listen.host}:${listen.port}`);
+      this.#again = setTimeout(() => void this.#listen(wanted), againMs).unref();
+    }
+  }
+
+  async #close(): Promise<void> {
+    clearTimeout(this.#again);
+    await this.#listener?.[Symbol.asyncDispose]();
+    this.#listener = undefined;
+    const sdk = await this.#sdk;
+    this.#sdk = Promise.resolve(undefined);
+    this.#instruments = undefined;
+    await sdk?.shutdown(shutdownMs);
+  }
+
+  #failed(error: unknown, what: string): void {
+    const detail = printable(`${what}: ${error instanceof Error ? error.message : 'failed'}`);
+    this.#options.observe({ event: 'telemetry.failed', detail });
+  }
+}

@@ -1,0 +1,85 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { startSimulator } from '../../src/simulate/server.ts';
+import type { Status } from '../../src/telemetry/status.ts';
+import { startProgram } from '../support/program.ts';
+import { scratch } from '../support/scratch.ts';
+
+const { directory } = scratch();
+const key = 'SIEM-LOG-ONLY-demo';
+let runs = 0;
+
+function configure(url: string, telemetry: string, more = ''): { file: string; state: string } {
+  const state = join(directory, `state-${++runs}`);
+  const file = join(directory, `config-${runs}.yaml`);
+  const text = `source: { url: "${url}", apiKey: ${key}, schedule: "* * * * * *" ${more} }
+state: { directory: "${state}" }
+sinks: [{ type: stdout }]
+telemetry: ${telemetry}
+`;
+  writeFileSync(file, text, { mode: 0o600 });
+  return { file, state };
+}
+
+const lines = (stderr: string) => stderr.split('\n').filter((line) => line.startsWith('{'));
+const events = (stderr: string) => lines(stderr).map((line) => JSON.parse(line) as Record<string, unknown>);
+const addressIn = (stderr: string) =>
+  events(stderr).find(({ event }) => event === 'telemetry.listening')?.['address'] as string | undefined;
+const get = async (address: string | undefined, path: string) => {
+  const response = await fetch(`http://${address}${path}`);
+  return { status: response.status, text: await response.text() };
+};
+
+async function statusOf(file: string, ...flags: string[]) {
+  const program = startProgram(['status', '-c', file, ...flags]);
+  const code = await program.ended;
+  return { code, out: program.stdout() };
+}
+
+describe('the running daemon', () => {
+  it('tells how it fares over HTTP and over its socket, and takes the socket away at the end', async () => {
+    await using simulator = await startSimulator({ events: 30, key });
+    const { file } = configure(simulator.url, '{ listen: "127.0.0.1:0" }');
+    expect((await statusOf(file, '--ready')).code).toBe(69);
+    const daemon = startProgram(['run', '-c', file]);
+    await daemon.until((stderr, stdout) => addressIn(stderr) !== undefined && stdout.split('\n').length > 30);
+    const address = addressIn(daemon.stderr());
+    expect(await get(address, '/readyz')).toEqual({ status: 200, text: '{"ready":true,"reasons":[]}\n' });
+    expect((await get(address, '/livez')).status).toBe(200);
+    expect((await get(address, '/metrics')).text).toContain('forwarder_events_delivered_total{sink="stdout"} 30\n');
+    expect((await statusOf(file, '--ready')).code).toBe(0);
+    const { code, out } = await statusOf(file, '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(out) as Status).toMatchObject({ ready: true, sinks: [{ name: 'stdout', delivered: 30 }] });
+    daemon.child.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
+    expect((await statusOf(file, '--ready')).code).toBe(69);
+  });
+
+  it('stays up and alive, but not ready, while the key is refused', async () => {
+    await using simulator = await startSimulator({ events: 3, key: 'another' });
+    const { file } = configure(simulator.url, '{ listen: "127.0.0.1:0" }', ', onKeyRejected: wait');
+    const daemon = startProgram(['run', '-c', file]);
+    await daemon.until((stderr) => stderr.includes('source.refused') && addressIn(stderr) !== undefined);
+    const address = addressIn(daemon.stderr());
+    const ready = await get(address, '/readyz');
+    expect(ready.status).toBe(503);
+    expect(ready.text).toContain('key_refused');
+    expect(ready.text).not.toContain(key);
+    expect((await get(address, '/livez')).status).toBe(200);
+    expect((await get(address, '/metrics')).text).toContain('forwarder_key_accepted 0\n');
+    expect((await statusOf(file)).out).toContain('key refused');
+    daemon.child.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
+  });
+
+  it('delivers although its port is taken, and says so', async () => {
+    await using simulator = await startSimulator({ events: 5, key });
+    const { file } = configure(simulator.url, `{ listen: "127.0.0.1:${new URL(simulator.url).port}" }`);
+    const daemon = startProgram(['run', '-c', file]);
+    await daemon.until((stderr, stdout) => stderr.includes('telemetry.failed') && stdout.split('\n').length > 5);
+    daemon.child.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
+  });
+});

@@ -1,0 +1,128 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Happening, Observe } from '../../src/core/happening.ts';
+import { Health } from '../../src/telemetry/health.ts';
+import { createInstruments, instruments } from '../../src/telemetry/instruments.ts';
+import { observeProcess } from '../../src/telemetry/process-metrics.ts';
+import { type Sdk, startSdk } from '../../src/telemetry/sdk.ts';
+import { HandClock } from '../support/hand-clock.ts';
+
+const promtool = '/usr/bin/promtool';
+const canCheck = existsSync(promtool);
+
+let sdk: Sdk;
+let clock: HandClock;
+let observe: Observe;
+beforeEach(async () => {
+  const unsaid = () => {};
+  sdk = await startSdk({ version: '1', instance: 'test', prometheus: true, otlp: undefined, observe: unsaid });
+  clock = new HandClock();
+  const health = new Health(clock.read);
+  const move = createInstruments(sdk.meter, health);
+  observeProcess(sdk.meter);
+  observe = (happening) => {
+    health.observe(happening);
+    move(happening);
+  };
+  tell({ event: 'daemon.start', version: '1', sinks: ['splunk', 'stdout'], pollEveryMs: 15_000, reload: false });
+});
+afterEach(async () => {
+  await sdk.shutdown(1_000);
+});
+
+const tell = (...happenings: Happening[]) => {
+  for (const happening of happenings) observe(happening);
+};
+/** Value of a series as Prometheus would read it; undefined where there is none. */
+const value = async (series: string) => {
+  const line = (await sdk.prometheus()).split('\n').find((text) => text.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.split(' ')[1]);
+};
+
+const page = { event: 'source.page', after: 1n, events: 5, fresh: 3, bytes: 400, serverAheadMs: 0 } as const;
+
+describe('the metrics', () => {
+  it('bear the public names', () => {
+    expect(Object.keys(instruments)).toEqual(
+      expect.arrayContaining([
+        'forwarder_events_fetched_total',
+        'forwarder_events_delivered_total',
+        'forwarder_events_filtered_total',
+        'forwarder_events_dead_lettered_total',
+        'forwarder_delivery_failures_total',
+        'forwarder_delivery_duration_seconds',
+        'forwarder_source_requests_total',
+        'forwarder_late_events_total',
+        'forwarder_event_visibility_seconds',
+        'forwarder_cursor',
+        'forwarder_lag_seconds',
+        'forwarder_last_success_timestamp_seconds',
+        'forwarder_key_accepted',
+      ]),
+    );
+  });
+
+  it('count what comes in and goes out, by sink', async () => {
+    tell(page, page, { event: 'route.filtered', sink: 'splunk', events: 4 });
+    tell({ event: 'route.delivered', sink: 'splunk', records: 2, last: 9n, elapsedMs: 300 });
+    tell({ event: 'route.late', sink: 'stdout', events: 6, first: 3n });
+    tell({ event: 'route.set_aside', sink: 'stdout', id: 4n, reason: 'malformed', detail: 'x' });
+    expect(await value('forwarder_events_fetched_total')).toBe(6);
+    expect(await value('forwarder_events_delivered_total{sink="splunk"}')).toBe(2);
+    expect(await value('forwarder_events_filtered_total{sink="splunk"}')).toBe(4);
+    expect(await value('forwarder_late_events_total{sink="stdout"}')).toBe(6);
+    expect(await value('forwarder_events_dead_lettered_total{sink="stdout"}')).toBe(1);
+    expect(await value('forwarder_delivery_duration_seconds_bucket{sink="splunk",le="0.5"}')).toBe(1);
+    expect(await value('forwarder_delivery_duration_seconds_bucket{sink="splunk",le="0.25"}')).toBe(0);
+  });
+
+  it('begin at zero for every sink, so that the first event counts as an increase', async () => {
+    expect(await value('forwarder_events_delivered_total{sink="stdout"}')).toBe(0);
+    expect(await value('forwarder_events_dead_lettered_total{sink="stdout"}')).toBe(0);
+  });
+
+  it('count failures by reason and requests by status', async () => {
+    tell({ event: 'route.retry', sink: 'splunk', reason: 'server', detail: 'x', attempt: 1, waitMs: 1 });
+    tell({ event: 'route.parked', sink: 'splunk', reason: 'auth', detail: 'x' });
+    tell({ event: 'source.request', after: 1n, status: 200, elapsedMs: 1 });
+    tell({ event: 'source.request', after: 1n, status: 'timeout', elapsedMs: 1 });
+    expect(await value('forwarder_delivery_failures_total{sink="splunk",reason="server"}')).toBe(1);
+    expect(await value('forwarder_delivery_failures_total{sink="splunk",reason="auth"}')).toBe(1);
+    expect(await value('forwarder_source_requests_total{status="200"}')).toBe(1);
+    expect(await value('forwarder_source_requests_total{status="timeout"}')).toBe(1);
+  });
+
+  it('tell how things stand at the moment they are asked', async () => {
+    expect(await value('forwarder_key_accepted')).toBeUndefined();
+    expect(await value('forwarder_ready')).toBe(0);
+    tell(page, { event: 'source.visible', delaysMs: [1_500, 70_000] });
+    tell({ event: 'checkpoint.saved', sink: 'splunk', after: 41n, elapsedMs: 1 });
+    tell({ event: 'route.delivered', sink: 'splunk', records: 2, last: 42n, elapsedMs: 1 });
+    tell({ event: 'route.waiting', sink: 'splunk', oldestAtMs: clock.epochMs });
+    clock.pass(7_000);
+    expect(await value('forwarder_key_accepted')).toBe(1);
+    expect(await value('forwarder_ready')).toBe(1);
+    expect(await value('forwarder_cursor{sink="splunk"}')).toBe(41);
+    expect(await value('forwarder_lag_seconds{sink="splunk"}')).toBe(7);
+    expect(await value('forwarder_lag_seconds{sink="stdout"}')).toBe(0);
+    expect(await value('forwarder_last_success_timestamp_seconds{sink="splunk"}')).toBe(clock.epochMs / 1000 - 7);
+    expect(await value('forwarder_event_visibility_seconds_bucket{le="60"}')).toBe(1);
+    tell({ event: 'source.refused', status: 403, detail: 'x', causes: [] });
+    expect(await value('forwarder_key_accepted')).toBe(0);
+    expect(await value('forwarder_ready')).toBe(0);
+  });
+
+  it('hold what Node tells of the process', async () => {
+    expect(await value('process_resident_memory_bytes')).toBeGreaterThan(1e6);
+    expect(await value('process_cpu_seconds_total')).toBeGreaterThan(0);
+  });
+
+  it.skipIf(!canCheck)('satisfy promtool (skipped where the package prometheus is absent)', async () => {
+    tell(page, { event: 'source.visible', delaysMs: [1] });
+    tell({ event: 'route.delivered', sink: 'splunk', records: 2, last: 42n, elapsedMs: 1 });
+    const { stdout, stderr, status } = spawnSync(promtool, ['check', 'metrics'], { input: await sdk.prometheus() });
+    expect(`${stdout}${stderr}`).toBe('');
+    expect(status).toBe(0);
+  });
+});

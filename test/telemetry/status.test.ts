@@ -1,0 +1,100 @@
+import { statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Happening } from '../../src/core/happening.ts';
+import { Health } from '../../src/telemetry/health.ts';
+import { status } from '../../src/telemetry/status.ts';
+import { askStatus, serveStatus } from '../../src/telemetry/status-socket.ts';
+import { span, statusText } from '../../src/telemetry/status-text.ts';
+import { HandClock } from '../support/hand-clock.ts';
+import { scratch } from '../support/scratch.ts';
+
+const { directory: state } = scratch();
+let clock: HandClock;
+let health: Health;
+const tell = (...happenings: Happening[]) => {
+  for (const happening of happenings) health.observe(happening);
+};
+const id = 18_446_744_073_709_551_615n;
+
+beforeEach(() => {
+  clock = new HandClock();
+  health = new Health(clock.read);
+  const sinks = ['splunk', 'a-sink-with-a-name-as-long-as-it-may-be-written-in-a-file-1234567'];
+  tell({ event: 'daemon.start', version: '1.2.3', sinks, pollEveryMs: 15_000, reload: false });
+  tell({ event: 'source.page', after: 1n, events: 3, fresh: 3, bytes: 9, serverAheadMs: -3_600_000 });
+  tell({ event: 'checkpoint.saved', sink: 'splunk', after: id, elapsedMs: 1 });
+  tell({ event: 'route.delivered', sink: 'splunk', records: 3, last: id, elapsedMs: 1, lastAtMs: clock.epochMs });
+  clock.pass(90_000);
+});
+
+describe('the status', () => {
+  it('keeps every digit of an id', () => {
+    expect(status(health).sinks[0]).toMatchObject({ cursor: String(id), last: String(id), state: 'ok', delivered: 3 });
+  });
+
+  it('says since when a sink is parked and what was said', () => {
+    tell({ event: 'route.parked', sink: 'splunk', reason: 'auth', detail: 'bad token' });
+    clock.pass(60_000);
+    expect(status(health).sinks[0]).toMatchObject({
+      state: 'parked',
+      trouble: { kind: 'parked', seconds: 60, reason: 'auth', detail: 'bad token', since: '2026-01-01T12:01:30.000Z' },
+    });
+  });
+});
+
+describe('the status table', () => {
+  it('fits into 80 columns and shows what came from outside escaped', () => {
+    const detail = `\u001b[2J\u202e${'no '.repeat(200)}`;
+    tell({ event: 'route.retry', sink: 'splunk', reason: 'network', detail, attempt: 1, waitMs: 1 });
+    tell({ event: 'source.retry', reason: 'server', detail, attempt: 1, waitMs: 1 });
+    tell({ event: 'source.unreadable', after: id, detail });
+    clock.pass(400_000);
+    const text = statusText(status(health));
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    expect(text).not.toMatch(/[\u001b\u202e]/);
+    expect(text).toContain(String(id));
+    expect(text).toContain('NOT READY');
+    expect(text).toContain('source_unreadable');
+  });
+
+  it('says that the local clock is wrong', () => {
+    expect(statusText(status(health))).toContain('local clock 1h00m ahead');
+  });
+
+  it('shows spans shortly', () => {
+    expect([0, 59.4, 61, 3_600, 90_000].map(span)).toEqual(['0s', '59s', '1m01s', '1h00m', '1d01h']);
+  });
+});
+
+describe('the status socket', () => {
+  it('tells who connects, takes the place of one left behind, and is for its owner alone', async () => {
+    writeFileSync(join(state, 'status.sock'), 'left behind');
+    await using _ = await serveStatus(state, () => status(health));
+    expect(await askStatus(state)).toEqual(status(health));
+    expect(statSync(join(state, 'status.sock')).mode & 0o777).toBe(0o600);
+  });
+
+  it('reads nothing of what it is told', async () => {
+    await using _ = await serveStatus(state, () => status(health));
+    const said = await new Promise<string>((resolve) => {
+      let text = '';
+      connect(join(state, 'status.sock'))
+        .setEncoding('utf8')
+        .on('data', (chunk: string) => {
+          text += chunk;
+        })
+        .on('error', () => {})
+        .on('close', () => resolve(text))
+        .end('x'.repeat(1_000_000));
+    });
+    expect(JSON.parse(said)).toMatchObject({ format: 1 });
+  });
+
+  it('says nothing where no daemon runs', async () => {
+    expect(await askStatus(state)).toBeUndefined();
+    await (await serveStatus(state, () => status(health)))[Symbol.asyncDispose]();
+    expect(await askStatus(state)).toBeUndefined();
+  });
+});
