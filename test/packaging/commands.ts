@@ -7,7 +7,7 @@ export interface Outcome {
 }
 
 /** Runs a program to its end, `input` on its standard input. */
-export function runCommand(command: string, args: readonly string[], input = ''): Promise<Outcome> {
+export function runCommand(command: string, args: readonly string[], input: string | Buffer = ''): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     let output = '';

@@ -51,12 +51,12 @@ export class Machine implements AsyncDisposable {
   }
 
   /** Runs a bash command line inside, as root. */
-  exec(command: string, input = ''): Promise<Outcome> {
+  exec(command: string, input: string | Buffer = ''): Promise<Outcome> {
     return runCommand('bash', ['-c', `exec ${this.#prefix} bash -c "$1"`, '-', command], input);
   }
 
   /** The same. @throws where it fails */
-  async do(command: string, input = ''): Promise<string> {
+  async do(command: string, input: string | Buffer = ''): Promise<string> {
     const { code, output } = await this.exec(command, input);
     if (code !== 0) throw new Error(`${command}: exit ${code}: ${output.slice(-500)}`);
     return output;

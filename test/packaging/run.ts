@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Checks } from './checks.ts';
 import { Machine } from './machine.ts';
+import { checkFreshPackage, checkPackage } from './package.ts';
 import { startPeers } from './peers.ts';
-import { checkUnit, setUp } from './systemd.ts';
+import { checkUnit, setUp, unit } from './systemd.ts';
 
 /**
  * Installs, boots, kills, fills and upgrades for real: `npm run test:packaging`. FORWARDER_TOOLS names the folder of
@@ -35,11 +36,14 @@ const checks = new Checks();
 if (!asked.includes('--no-build') && (wants('--unit') || wants('--package')))
   execFileSync('npm', ['run', '--silent', 'build:deb'], { cwd: root, stdio: 'inherit' });
 
-if (wants('--unit')) {
+if (wants('--unit') || wants('--package')) {
   await using peers = await startPeers();
   await using machine = await Machine.boot(tools, ['--install-live', deb]);
+  if (wants('--package')) await checkFreshPackage(checks, machine);
   await setUp(machine, peers);
-  await checkUnit(checks, machine, peers);
+  if (wants('--unit')) await checkUnit(checks, machine, peers);
+  await machine.do(`systemctl start ${unit}`);
+  if (wants('--package')) await checkPackage(checks, machine, peers, deb);
   if (checks.failed > 0) console.log(await machine.do('journalctl -b -o short-monotonic | tail -n 150'));
 }
 

@@ -1,6 +1,7 @@
+import { startHecServer } from '../support/hec-server.ts';
 import { type Checks, holds, pause, until } from './checks.ts';
 import type { Machine } from './machine.ts';
-import { allArrived, firstKey, type Peers, startPeers } from './peers.ts';
+import { allArrived, firstKey, type Peers } from './peers.ts';
 
 export const unit = 'qasphere-siem-forwarder.service';
 export const etc = '/etc/qasphere-siem-forwarder';
@@ -154,16 +155,16 @@ export async function checkUnit(checks: Checks, machine: Machine, peers: Peers):
 }
 
 async function reload(machine: Machine, peers: Peers): Promise<void> {
-  await using second = await startPeers({ events: 0, rate: 0 });
+  await using second = await startHecServer();
   const doubles = peers.doubles();
   const before = await machine.show(unit);
-  const more = `  - { name: second, type: splunk-hec, url: "${second.hec.url}", token: "${second.hec.token}" }\n`;
+  const more = `  - { name: second, type: splunk-hec, url: "${second.url}", token: "${second.token}" }\n`;
   await machine.write(`${etc}/config.yaml`, configuration(peers) + more, '0640', 'qasphere-siem-forwarder');
   const upTo = peers.simulator.lastId();
   await machine.do(`systemctl reload ${unit}`);
   await until(
-    () => second.hec.count >= upTo,
-    async () => `${second.hec.count} of ${upTo} events came to the new sink: ${await journal(machine, '-n 5')}`,
+    () => second.count >= upTo,
+    async () => `${second.count} of ${upTo} events came to the new sink: ${await journal(machine, '-n 5')}`,
   );
   await allArrived(peers);
   holds(peers.doubles() === doubles, `${peers.doubles() - doubles} events came twice`);
