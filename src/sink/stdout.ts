@@ -3,11 +3,12 @@ import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { Batch } from '../core/event.ts';
 import { accepted, type Verdict } from '../core/verdict.ts';
-import { entry } from './entry.ts';
+import { together } from '../options/values.ts';
+import { checkRecords, entry } from './entry.ts';
 import type { Sink } from './sink.ts';
 
 /** Configuration of a `stdout` sink. */
-export const stdoutOptions = entry('stdout');
+export const stdoutOptions = entry('stdout').superRefine(checkRecords, together);
 
 const newline = 0x0a;
 type Failure = NodeJS.ErrnoException;
