@@ -47,6 +47,7 @@ export type Happening =
   | { event: 'route.done'; sink: string; after: Cursor }
   | { event: 'checkpoint.saved'; sink: string; after: Cursor; elapsedMs: number }
   | { event: 'checkpoint.retry'; sink: string; detail: string; attempt: number; waitMs: number }
+  | { event: 'checkpoint.recovered'; sink: string; outageMs: number }
   | { event: 'checkpoint.fallback'; sink: string; detail: string }
   | { event: 'checkpoint.orphan'; sink: string }
   // sink: something a person should know that is no verdict

@@ -5,6 +5,7 @@ import type { CheckpointStore } from '../checkpoint/store.ts';
 import type { Config } from '../config/schema.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
+import { createActions } from '../format/actions.ts';
 import type { RouteOptions } from '../route/route.ts';
 import { Pace } from '../source/pace.ts';
 import { Restriction } from '../source/restriction.ts';
@@ -43,9 +44,10 @@ export async function compose(config: Config, world: World, life: Life): Promise
   const keepPages = config.sinks.length > 1 ? pagesKept : 0;
   const source = new SharedSource({ api, onKeyRejected, observe, random, wake, restriction, keepPages, life });
 
+  const actions = createActions(config.actions);
   const routes = config.sinks.map((sink): RouteOptions => {
     const { name } = sink;
-    const shape = shapeOf(sink, config, world);
+    const shape = shapeOf(sink, config, world, actions);
     return {
       name,
       origin,

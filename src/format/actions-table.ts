@@ -1,4 +1,4 @@
-import type { ActionRow } from './actions.ts';
+import type { ActionRow } from './action-row.ts';
 import type { OcsfClass, Outcome, Severity } from './vocabulary.ts';
 
 /**

@@ -1,25 +1,7 @@
 import { glob } from '../core/glob.ts';
+import type { ActionRow } from './action-row.ts';
 import { builtInActions, fallbackActions } from './actions-table.ts';
-import type { OcsfClass, Outcome, Severity } from './vocabulary.ts';
 import { canonical, nounsOf, wordsOf } from './words.ts';
-
-/** One row of the table of actions (config/actions.yaml): what the actions that match it mean. */
-export interface ActionRow {
-  /** Globs, compared with the action as sent and, both brought to one spelling, as `noun.verb.outcome`. */
-  readonly match: readonly string[];
-  /** Whether what is done is known from documentation, or assumed. */
-  readonly basis?: 'derived' | 'guessed';
-  readonly category: string;
-  readonly activity: string;
-  readonly outcome: Outcome;
-  readonly severity: Severity;
-  readonly ocsf: { readonly class: OcsfClass; readonly activity: number };
-  readonly ecs: { readonly category: readonly string[]; readonly type: readonly string[] };
-  /** Splunk CIM: model, its child dataset, and the model's word for the action. Absent where no model fits. */
-  readonly cim?: { readonly model: string; readonly dataset?: string; readonly action?: string };
-  /** The account acted upon is the actor's own where `meta` names no other. */
-  readonly self?: boolean;
-}
 
 /** What an action means. */
 export interface Meaning extends Omit<ActionRow, 'match' | 'basis'> {

@@ -79,7 +79,8 @@ export class Memory {
   /** Saves; where the disk refuses, again and again until `life.stop`. */
   async commit(life: Life): Promise<void> {
     const { sink, observe, random } = this.#options;
-    await insist<Retry | { kind: 'saved' }>(
+    let sinceMs: number | undefined;
+    const { kind } = await insist<Retry | { kind: 'saved' }>(
       async () => {
         try {
           await this.#save();
@@ -93,10 +94,15 @@ export class Memory {
         firstMs: 500,
         longestMs: 10_000,
         random,
-        onRetry: ({ detail }, attempt, waitMs) => observe({ event: 'checkpoint.retry', sink, detail, attempt, waitMs }),
+        onRetry: ({ detail }, attempt, waitMs) => {
+          sinceMs ??= performance.now();
+          observe({ event: 'checkpoint.retry', sink, detail, attempt, waitMs });
+        },
       },
       life,
     );
+    if (kind === 'saved' && sinceMs !== undefined)
+      observe({ event: 'checkpoint.recovered', sink, outageMs: Math.round(performance.now() - sinceMs) });
   }
 
   async #save(): Promise<void> {

@@ -110,7 +110,7 @@ export class SharedSource implements Source, AsyncDisposable {
     switch (verdict.kind) {
       case 'page':
         this.#accepted();
-        this.#recovered();
+        this.#recovered(key);
         if (most === undefined) this.#keep(verdict.page);
         await this.#lookAtKey(life);
         return verdict.page;
@@ -154,8 +154,10 @@ export class SharedSource implements Source, AsyncDisposable {
     this.#options.observe({ event: 'source.accepted' });
   }
 
-  #recovered(): void {
-    if (this.#outage === undefined) return;
+  /** The outage is over when no request waits for its next try any more. */
+  #recovered(key: string): void {
+    this.#troubles.delete(key);
+    if (this.#outage === undefined || this.#troubles.size > 0) return;
     const { attempts, sinceMs } = this.#outage;
     this.#outage = undefined;
     this.#options.observe({ event: 'source.recovered', attempts, outageMs: Math.round(performance.now() - sinceMs) });

@@ -1,4 +1,5 @@
 import type { Happening } from '../core/happening.ts';
+import type { Reason } from '../core/verdict.ts';
 
 export interface Described {
   readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -22,8 +23,8 @@ export function describe(h: Happening): Described {
       return { level: 'trace', message: `${h.delaysMs.length} events were seen for the first time` };
     case 'source.retry':
       return {
-        // A wrong address does not pass by itself, whatever is tried.
-        level: h.reason === 'address' ? 'error' : 'warn',
+        // A wrong address does not pass by itself, whatever is tried; a refused key is told as what it is.
+        level: h.reason === 'address' ? 'error' : h.reason === 'auth' ? 'debug' : 'warn',
         message: `the source is not to be had, trying again: ${h.detail}`,
         lasts: `source.retry ${h.reason}`,
       };
@@ -31,9 +32,7 @@ export function describe(h: Happening): Described {
       return {
         level: 'info',
         message: `the source is back after ${seconds(h.outageMs)}`,
-        ends: ['network', 'timeout', 'throttled', 'server', 'auth', 'address', 'malformed', 'too_large'].flatMap(
-          (reason) => [`source.retry ${reason}`, 'source.unreadable', 'source.refused'],
-        ),
+        ends: [...reasons.map((reason) => `source.retry ${reason}`), 'source.unreadable'],
       };
     case 'source.refused':
       return {
@@ -90,9 +89,7 @@ export function describe(h: Happening): Described {
       return {
         level: 'info',
         message: `${h.sink}: delivers again after ${seconds(h.outageMs)}`,
-        ends: ['network', 'timeout', 'throttled', 'server', 'auth', 'address', 'malformed', 'too_large'].map(
-          (reason) => `route.retry ${h.sink} ${reason}`,
-        ),
+        ends: retriesOf(h.sink),
       };
     case 'route.parked':
       return {
@@ -104,7 +101,7 @@ export function describe(h: Happening): Described {
       return {
         level: 'info',
         message: `${h.sink}: accepted again after ${seconds(h.outageMs)}`,
-        ends: [`route.parked ${h.sink}`, `route.breaker ${h.sink}`],
+        ends: [`route.parked ${h.sink}`, `route.breaker ${h.sink}`, ...retriesOf(h.sink)],
       };
     case 'route.gone':
       return { level: 'info', message: `${h.sink}: ended, ${h.detail}` };
@@ -126,12 +123,18 @@ export function describe(h: Happening): Described {
     case 'route.done':
       return { level: 'info', message: `${h.sink}: has everything up to event ${h.after}` };
     case 'checkpoint.saved':
-      return { level: 'trace', message: `${h.sink}: checkpoint at ${h.after}`, ends: [`checkpoint.retry ${h.sink}`] };
+      return { level: 'trace', message: `${h.sink}: checkpoint at ${h.after}` };
     case 'checkpoint.retry':
       return {
         level: 'error',
         message: `${h.sink}: paused, trying again: ${h.detail}`,
         lasts: `checkpoint.retry ${h.sink}`,
+      };
+    case 'checkpoint.recovered':
+      return {
+        level: 'info',
+        message: `${h.sink}: goes on after ${seconds(h.outageMs)}, state can be written again`,
+        ends: [`checkpoint.retry ${h.sink}`],
       };
     case 'checkpoint.fallback':
       return { level: 'warn', message: `${h.sink}: ${h.detail}` };
@@ -204,6 +207,19 @@ function describeNewest({ sink, id, fate }: Extract<Happening, { event: 'route.n
     lasts,
   };
 }
+
+const reasons: readonly Reason[] = [
+  'network',
+  'timeout',
+  'throttled',
+  'server',
+  'auth',
+  'address',
+  'malformed',
+  'too_large',
+];
+
+const retriesOf = (sink: string) => reasons.map((reason) => `route.retry ${sink} ${reason}`);
 
 function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 1000)} s`;

@@ -196,6 +196,9 @@ export class Health {
         sink.cursor = h.after;
         sink.stateTrouble = undefined;
         break;
+      case 'checkpoint.recovered':
+        sink.stateTrouble = undefined;
+        break;
       case 'checkpoint.retry':
         sink.stateTrouble = this.#still(sink.stateTrouble, 'state', undefined, h.detail);
         break;

@@ -122,6 +122,7 @@ export function createInstruments(meter: Meter, health: Health): Observe {
       case 'route.done':
       case 'checkpoint.saved':
       case 'checkpoint.retry':
+      case 'checkpoint.recovered':
       case 'checkpoint.fallback':
       case 'checkpoint.orphan':
       case 'sink.warning':

@@ -8,6 +8,8 @@ export const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'sile
 /** Writes log lines; each is on its way to stderr when the call returns. */
 export interface Logger {
   log(level: Exclude<Level, 'silent'>, members: Readonly<Record<string, unknown>>, message: string): void;
+  /** Whether a line of this level is written. */
+  writes(level: Exclude<Level, 'silent'>): boolean;
   setLevel(level: Level): void;
 }
 
@@ -46,6 +48,7 @@ export function createLogger({ level, terminal, journal = false }: LoggerOptions
       saying = at;
       logger[at](members, message);
     },
+    writes: (at) => logger.isLevelEnabled(at),
     setLevel: (next) => {
       logger.level = next;
     },

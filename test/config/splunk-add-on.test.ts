@@ -128,6 +128,9 @@ describe('the add-on for Splunk', () => {
       'test_case.clone',
       'tag.rename',
       'folder.move',
+      'project.exported',
+      'audit_log.exported',
+      'integration.sync',
     ];
     for (const name of names) {
       const { action = 'unknown', model } = known.meaningOf(name).cim ?? {};

@@ -1,4 +1,4 @@
-import type { ActionRow } from '../../src/format/actions.ts';
+import type { ActionRow } from '../../src/format/action-row.ts';
 import { builtInActions, fallbackActions } from '../../src/format/actions-table.ts';
 
 const head = `# What an action of the audit log means: the built-in table, for reading and as a model. Generated from

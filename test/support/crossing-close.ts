@@ -32,6 +32,7 @@ const delivery = new StreamDelivery({
   stepMs: 60_000,
   closeWaitMs: 5_000,
   maxUnconfirmedBytes: 1_000,
+  maxUnconfirmedBatches: 100,
   open: (kill) => openWire({ to, where, timeoutMs: 2_000 }, kill),
 });
 

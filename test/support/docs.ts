@@ -1,4 +1,4 @@
-import type { ActionRow } from '../../src/format/actions.ts';
+import type { ActionRow } from '../../src/format/action-row.ts';
 import { builtInActions } from '../../src/format/actions-table.ts';
 import { createFormat, formatNames } from '../../src/format/formats.ts';
 import { auditEvent } from './audit-events.ts';

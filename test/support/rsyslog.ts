@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,6 +53,8 @@ export interface RsyslogLine {
   readonly procid: string;
   readonly msgid: string;
   readonly sd: string;
+  /** Parameters of our structured data element, as rsyslog's mmpstrucdata read them. */
+  readonly parameters: Readonly<Record<string, string>>;
   readonly msg: string;
 }
 
@@ -68,6 +70,8 @@ export interface Rsyslog {
   lines(): Promise<RsyslogLine[]>;
   /** `lines`, once there are at least `count`. @throws where they do not come within `timeoutMs` */
   waitForLines(count: number, timeoutMs?: number): Promise<RsyslogLine[]>;
+  /** Resolves once at least `count` records were written, whatever they are. @throws as `waitForLines` */
+  waitForCount(count: number, timeoutMs?: number): Promise<void>;
   /** SIGTERM, wait for its end, start again on the same ports. */
   restart(): Promise<void>;
   /** SIGTERM and wait. */
@@ -79,6 +83,12 @@ export interface Rsyslog {
   stop(): Promise<void>;
   /** What rsyslog said of itself. */
   errors(): string;
+}
+
+function lineOf(text: string): RsyslogLine {
+  const { params, ...line } = JSON.parse(text) as RsyslogLine & { readonly params: string };
+  const elements = params === '' ? {} : (JSON.parse(params) as Record<string, Record<string, string>>);
+  return { ...line, parameters: elements['qasphere@32473'] ?? {} };
 }
 
 /** Starts a rsyslogd of its own on loopback, with its own configuration, writing all it receives to a file. */
@@ -120,7 +130,7 @@ export async function startRsyslog(options: RsyslogOptions = {}): Promise<Rsyslo
   const lines = async () => {
     const text = await readFile(out, 'utf8').catch(() => '');
     const whole = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
-    return whole.filter((line) => line !== '').map((line) => JSON.parse(line) as RsyslogLine);
+    return whole.filter((line) => line !== '').map((line) => lineOf(line));
   };
   await start();
   return {
@@ -143,6 +153,24 @@ export async function startRsyslog(options: RsyslogOptions = {}): Promise<Rsyslo
         throw new Error(`${found.length} of ${count} records came; rsyslogd said: ${said}`);
       });
       return found;
+    },
+    async waitForCount(count, timeoutMs = 20_000) {
+      let found = 0;
+      let offset = 0;
+      await until(async () => {
+        const file = await open(out).catch(() => undefined);
+        if (file === undefined) return false;
+        for (const chunk = Buffer.alloc(1024 ** 2); ; ) {
+          const { bytesRead } = await file.read(chunk, 0, chunk.length, offset);
+          for (let at = chunk.indexOf(10); at >= 0 && at < bytesRead; at = chunk.indexOf(10, at + 1)) found++;
+          offset += bytesRead;
+          if (bytesRead === 0) break;
+        }
+        await file.close();
+        return found >= count;
+      }, timeoutMs).catch(() => {
+        throw new Error(`${found} of ${count} records came; rsyslogd said: ${said}`);
+      });
     },
     async restart() {
       await end('SIGTERM');
@@ -167,6 +195,7 @@ const template = [
   'procid',
   'msgid',
   'structured-data:sd',
+  '$!rfc5424-sd:params',
   'msg',
 ]
   .map((field) => field.split(':'))
@@ -198,14 +227,16 @@ function configuration(
 main_queue(queue.size="200000" queue.timeoutShutdown="20000")
 ${[...modules].map((name) => `module(load="${name}"${name === 'imuxsock' ? ' SysSock.Use="off"' : ''}${parameters(options.modules?.[name])})`).join('\n')}
 template(name="parsed" type="list") { constant(value="{") ${template} constant(value="}\\n") }
-ruleset(name="all") { action(type="omfile" file="${directory}/out" template="parsed") }
+module(load="mmpstrucdata")
+ruleset(name="all") { action(type="mmpstrucdata") action(type="omfile" file="${directory}/out" template="parsed") }
 ruleset(name="none") { stop }
 input(type="imtcp" address="127.0.0.1" port="${control}" ruleset="none")
 ${inputs.map((input, index) => `input(type="${input.type}"${where(input, index)} ruleset="all"${parameters(input.parameters)})`).join('\n')}
 `;
 }
 
-async function freePort(type: RsyslogInput['type']): Promise<number> {
+/** A port of loopback that is free now. */
+export async function freePort(type: RsyslogInput['type']): Promise<number> {
   if (type === 'imuxsock') return 0;
   if (type === 'imudp') {
     const socket = createSocket('udp4').bind(0, '127.0.0.1');

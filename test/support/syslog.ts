@@ -42,6 +42,26 @@ export const encoded = (event: AuditEvent, format: Format = plainJson): Encoded 
   record: format.encode(event),
 });
 
+/** What a reader must find in our structured data element: written apart from the code under test. */
+export function parametersOf({ id, value }: AuditEvent): Record<string, string> {
+  const user = value['user'] as Record<string, unknown> | null | undefined;
+  const named = [user?.['email'], user?.['name'], user?.['id']].find(
+    (one) => typeof one !== 'object' && (one ?? '') !== '',
+  );
+  const given = { id, action: value['action'], user: named, src: value['ip'], tenant: 'acme.eu1.qasphere.com' };
+  const kept = Object.entries(given).filter(([, one]) => one !== undefined && one !== '');
+  return Object.fromEntries(kept.map(([name, one]) => [name, visible(String(one))]));
+}
+
+/** Text with controls shown as escapes. */
+const visible = (text: string) =>
+  text
+    .toWellFormed()
+    .replace(
+      /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
+      (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+
 export interface Driven {
   readonly setAside: { readonly id: bigint; readonly verdict: SetAside }[];
   readonly retries: string[];
@@ -49,10 +69,12 @@ export interface Driven {
 }
 
 /**
- * What a route does, in short: batches of `size` in order; what comes back for a retry is sent again from `taken` on,
+ * What a route does, in short: batches as large as may be, in order, each after `before`; what comes back for a retry is sent again from `taken` on,
  * oldest first; a refused batch is sent record by record.
  */
-export async function drive(sink: Sink, records: readonly Encoded[], size = sink.limits.maxEvents, kill = never) {
+export async function drive(sink: Sink, records: readonly Encoded[], before = async (_batch: Encoded[]) => {}) {
+  const size = sink.limits.maxEvents;
+  const kill = never;
   const driven: Driven = { setAside: [], retries: [], sent: 0 };
   const waiting: Encoded[][] = [];
   for (let at = 0; at < records.length; at += size) waiting.push(records.slice(at, at + size));
@@ -85,11 +107,12 @@ export async function drive(sink: Sink, records: readonly Encoded[], size = sink
       await settleOldest();
       continue;
     }
+    await before(next);
     driven.sent += next.length;
     const answer = await sink.send({ records: next } satisfies Batch, kill);
     if (answer.kind === 'sent') open.push({ records: next, confirmed: answer.confirmed });
     else {
-      const later = answer.kind === 'accepted' ? [] : open.splice(0);
+      const later = answer.kind === 'retry' ? open.splice(0) : [];
       await judge(next, answer);
       for (const batch of later.toReversed()) await judge(batch.records, await batch.confirmed);
     }

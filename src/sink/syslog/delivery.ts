@@ -26,7 +26,8 @@ export interface Delivery {
   dispose(): Promise<void>;
 }
 
-const streamWindow = 64;
+/** One more than a stream leaves unconfirmed: its window never fills, since a send that finds no room makes some. */
+const streamWindow = streamDefaults.maxUnconfirmedBatches + 1;
 const streamLimits: BatchLimits = { maxEvents: 500, maxBytes: 256 * 1024 };
 /** Small enough for a receiver's default socket buffer (212,992 bytes on Linux). */
 const datagramLimits: BatchLimits = { maxEvents: 100, maxBytes: 64 * 1024 };

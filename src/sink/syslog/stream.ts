@@ -12,13 +12,19 @@ export interface StreamRules {
   readonly stepMs: number;
   /** How long a half-closed peer may take for its own close, milliseconds. */
   readonly closeWaitMs: number;
-  /** Most bytes written and not confirmed. */
+  /** Most bytes and batches written and not confirmed. */
   readonly maxUnconfirmedBytes: number;
+  readonly maxUnconfirmedBatches: number;
   /** How long the other side's TCP may acknowledge nothing of what it owes, milliseconds. */
   readonly timeoutMs: number;
 }
 
-export const streamDefaults = { stepMs: 1_000, closeWaitMs: 3_000, maxUnconfirmedBytes: 8 * 1024 ** 2 } as const;
+export const streamDefaults = {
+  stepMs: 1_000,
+  closeWaitMs: 3_000,
+  maxUnconfirmedBytes: 2 * 1024 ** 2,
+  maxUnconfirmedBatches: 256,
+} as const;
 /** Steps are counted, not read from a clock: a process that was halted for a while has seen nothing meanwhile. */
 const steps = 10;
 /** So many half-closes in a row without a clean end: then never again. */
@@ -53,6 +59,7 @@ export class StreamDelivery {
   #mayHalfClose = true;
   #failedHalfCloses = 0;
   #endedWell = false;
+  #turn: Promise<void> = Promise.resolve();
   /** Why the last connection could not be made; '' where it could. */
   openFault = '';
 
@@ -61,31 +68,47 @@ export class StreamDelivery {
   }
 
   /** Writes the frames of one batch. @throws the reason of `kill` */
-  async send(frames: Buffer, kill: AbortSignal): Promise<Verdict | Sent> {
-    kill.throwIfAborted();
-    const drop = () => this.#wire?.destroy();
-    kill.addEventListener('abort', drop);
-    try {
-      if (this.#bytes > 0 && this.#bytes + frames.length > this.#rules.maxUnconfirmedBytes)
-        await this.#makeRoom(frames.length, kill);
-      const wire = await this.#open(kill);
-      if (!(wire instanceof Wire)) return wire.verdict;
-      const fault = await wire.write(frames);
+  send(frames: Buffer, kill: AbortSignal): Promise<Verdict | Sent> {
+    return this.#inTurn(async () => {
       kill.throwIfAborted();
-      if (fault !== undefined) return fault.verdict;
-      return { kind: 'sent', confirmed: this.#confirmed(frames.length, wire, kill) };
-    } finally {
-      kill.removeEventListener('abort', drop);
-    }
+      const drop = () => this.#wire?.destroy();
+      kill.addEventListener('abort', drop);
+      try {
+        if (!this.#hasRoom(frames.length)) await this.#makeRoom(frames.length, kill);
+        const wire = await this.#open(kill);
+        if (!(wire instanceof Wire)) return wire.verdict;
+        const fault = await wire.write(frames);
+        kill.throwIfAborted();
+        if (fault !== undefined) return fault.verdict;
+        return { kind: 'sent', confirmed: this.#confirmed(frames.length, wire, kill) };
+      } finally {
+        kill.removeEventListener('abort', drop);
+      }
+    });
   }
 
   /** Half-closes and waits until everything is confirmed or handed back. @throws the reason of `kill` */
-  async finish(kill: AbortSignal): Promise<void> {
-    if (this.#unconfirmed.length > 0) await this.#rotate(kill);
+  finish(kill: AbortSignal): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#unconfirmed.length > 0) await this.#rotate(kill);
+    });
   }
 
   dispose(): void {
     this.#wire?.destroy();
+  }
+
+  /** One after the other: nothing may be written between the last look at what is acknowledged and our FIN. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turn = promise;
+    await before;
+    try {
+      return await work();
+    } finally {
+      resolve();
+    }
   }
 
   async #open(kill: AbortSignal): Promise<Wire | Fault> {
@@ -171,10 +194,16 @@ export class StreamDelivery {
     this.#ticker = undefined;
   }
 
+  #hasRoom(bytes: number): boolean {
+    const { maxUnconfirmedBytes, maxUnconfirmedBatches } = this.#rules;
+    if (this.#unconfirmed.length === 0) return true;
+    return this.#bytes + bytes <= maxUnconfirmedBytes && this.#unconfirmed.length < maxUnconfirmedBatches;
+  }
+
   /** Waits until `bytes` more fit. */
   async #makeRoom(bytes: number, kill: AbortSignal): Promise<void> {
     if (this.#mayHalfClose) await this.#rotate(kill);
-    else await this.#settled(Math.max(1, this.#rules.maxUnconfirmedBytes - bytes), kill);
+    else await this.#settled(() => this.#hasRoom(bytes), kill);
   }
 
   /** Gets everything confirmed: at once by a half-close, or with time. */
@@ -182,16 +211,17 @@ export class StreamDelivery {
     const wire = this.#wire;
     const halfClosing = this.#mayHalfClose;
     if (halfClosing && wire !== undefined) await unless(kill, wire.halfClose(this.#rules.closeWaitMs));
-    await this.#settled(0, kill);
-    if (!halfClosing) return;
-    this.#mayHalfClose = wire?.fault === undefined;
+    await this.#settled(() => false, kill);
+    // One lost before our FIN went out says nothing of how its peer answers that.
+    if (!halfClosing || !wire?.isHalfClosed) return;
+    this.#mayHalfClose = wire.fault === undefined;
     this.#failedHalfCloses = this.#mayHalfClose ? 0 : this.#failedHalfCloses + 1;
   }
 
-  /** Waits until at most `bytes` are unconfirmed. @throws the reason of `kill` */
-  async #settled(bytes: number, kill: AbortSignal): Promise<void> {
+  /** Waits until `enough`, or until everything is settled. @throws the reason of `kill` */
+  async #settled(enough: () => boolean, kill: AbortSignal): Promise<void> {
     for (let oldest = this.#unconfirmed[0]; oldest !== undefined; oldest = this.#unconfirmed[0]) {
-      if ((bytes > 0 && this.#bytes <= bytes) || kill.aborted) break;
+      if (enough() || kill.aborted) break;
       await unless(kill, oldest.settled);
     }
     kill.throwIfAborted();

@@ -1,0 +1,84 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openSyslog } from '../../src/sink/syslog/sink.ts';
+import { Authority, certificatesMissing, type Leaf } from '../support/authority.ts';
+import { type Rsyslog, type RsyslogInput, type RsyslogLine, rsyslogMissing, startRsyslog } from '../support/rsyslog.ts';
+import { drive, encoded, eventOf, options, sinkDeps } from '../support/syslog.ts';
+
+const missing = certificatesMissing ?? rsyslogMissing('imrelp', 'lmnsd_ossl');
+const skipped = missing === undefined ? '' : ` (skipped: ${missing})`;
+const events = 50_000;
+const restarts = 10;
+/** Records in the 2 MiB that a stream leaves unconfirmed at most. */
+const streamWindow = (2 * 1024 ** 2) / 250;
+
+describe.skipIf(missing !== undefined)(`a real rsyslog that is restarted${skipped}`, () => {
+  let authority: Authority;
+  let server: Leaf;
+  let rsyslog: Rsyslog | undefined;
+  beforeAll(() => {
+    authority = new Authority();
+    server = authority.leaf();
+  });
+  afterAll(() => authority[Symbol.dispose]());
+  afterEach(async () => {
+    await rsyslog?.stop();
+    rsyslog = undefined;
+  });
+
+  const records = Array.from({ length: events }, (_, index) =>
+    encoded(eventOf({ id: index + 1, action: 'user.login', ip: '192.0.2.7', createdAt: '2026-11-23T10:20:30.456Z' })),
+  );
+  const idOf = (line: RsyslogLine) => Number(/^\[\S+ id="(\d+)"/.exec(line.sd)?.[1]);
+
+  const overTls = (): RsyslogInput => ({
+    type: 'imtcp',
+    parameters: {
+      'streamDriver.name': 'ossl',
+      'streamDriver.mode': '1',
+      'streamDriver.authMode': 'anon',
+      'streamDriver.CAFile': authority.caFile,
+      'streamDriver.certFile': server.certFile,
+      'streamDriver.keyFile': server.keyFile,
+    },
+  });
+
+  const ways: readonly (readonly [string, () => RsyslogInput, (port: number) => Record<string, unknown>, number])[] = [
+    ['relp', () => ({ type: 'imrelp' }), (port) => ({ address: `relp://127.0.0.1:${port}` }), 128],
+    ['tcp', () => ({ type: 'imtcp' }), (port) => ({ address: `tcp://127.0.0.1:${port}` }), streamWindow],
+    [
+      'tls',
+      overTls,
+      (port) => ({ address: `tls://127.0.0.1:${port}`, tls: { caFile: authority.caFile } }),
+      streamWindow,
+    ],
+  ];
+
+  it.each(ways)(
+    `with SIGTERM ${restarts} times amid ${events} events loses nothing over %s`,
+    async (_, input, to, window) => {
+      rsyslog = await startRsyslog({ inputs: [input()] });
+      const collector = rsyslog;
+      await using sink = openSyslog(options(to(collector.port)), sinkDeps());
+      // Each restart begins when a twelfth more is about to be sent, and goes on while it is.
+      let done = 0;
+      let restarting = Promise.resolve();
+      const driven = await drive(sink, records, async (batch) => {
+        if (done === restarts || Number(batch.at(-1)?.event.id) < ((done + 1) * events) / (restarts + 2)) return;
+        done++;
+        await restarting;
+        restarting = collector.restart();
+      });
+      await restarting;
+      expect(done).toBe(restarts);
+      await collector.terminate();
+      const ids = (await collector.lines()).map(idOf);
+      expect(driven.setAside).toEqual([]);
+      expect(new Set(ids).size).toBe(events);
+      // What came twice was unconfirmed at a reset. A dying rsyslog may still take a connection and reset that one too.
+      const twice = ids.length - events;
+      expect(twice).toBeLessThanOrEqual(driven.sent - events);
+      expect(twice).toBeLessThanOrEqual(2 * window * restarts);
+      expect(driven.retries.length).toBeGreaterThanOrEqual(restarts / 2);
+    },
+  );
+});

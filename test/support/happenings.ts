@@ -1,0 +1,56 @@
+import type { Happening } from '../../src/core/happening.ts';
+
+/** One of each, so that nothing can be added to the union without being looked at here. */
+type Samples = { readonly [E in Happening['event']]: Extract<Happening, { event: E }> };
+
+const failing = { reason: 'network', detail: 'no answer', attempt: 1, waitMs: 10 } as const;
+const sink = 'splunk';
+
+export const samples: Samples = {
+  'source.asking': { event: 'source.asking', after: 1n },
+  'source.request': { event: 'source.request', after: 1n, status: 200, elapsedMs: 1 },
+  'source.page': { event: 'source.page', after: 1n, events: 2, fresh: 1, bytes: 800, serverAheadMs: 3 },
+  'source.visible': { event: 'source.visible', delaysMs: [1_000] },
+  'source.retry': { event: 'source.retry', ...failing },
+  'source.recovered': { event: 'source.recovered', attempts: 2, outageMs: 1_000 },
+  'source.refused': { event: 'source.refused', status: 403, detail: 'answered 403.', causes: ['one', 'two'] },
+  'source.accepted': { event: 'source.accepted' },
+  'source.stopped': { event: 'source.stopped', reason: 'address', detail: 'no tenant' },
+  'source.restriction': { event: 'source.restriction', breadth: 'restricted', detail: 'as it should' },
+  'source.unreadable': { event: 'source.unreadable', after: 1n, detail: 'no JSON' },
+  'source.cursor_mismatch': { event: 'source.cursor_mismatch', after: 1n, answered: '9', greatest: 8n },
+  'source.count': { event: 'source.count', count: 500, why: 'the last page was heavy' },
+  'route.start': { event: 'route.start', sink, after: 9n, cursor: 7n, from: 'checkpoint' },
+  'route.newest': { event: 'route.newest', sink, id: 9n, fate: 'rewritten' },
+  'route.poll': { event: 'route.poll', sink, fresh: 2 },
+  'route.waiting': { event: 'route.waiting', sink, oldestAtMs: undefined },
+  'route.delivered': { event: 'route.delivered', sink, records: 2, last: 9n, elapsedMs: 12.3456, lastAtMs: 5 },
+  'route.filtered': { event: 'route.filtered', sink, events: 2 },
+  'route.late': { event: 'route.late', sink, events: 2, first: 3n },
+  'route.retry': { event: 'route.retry', sink, ...failing },
+  'route.recovered': { event: 'route.recovered', sink, attempts: 2, outageMs: 1_000 },
+  'route.parked': { event: 'route.parked', sink, reason: 'auth', detail: 'bad token' },
+  'route.unparked': { event: 'route.unparked', sink, outageMs: 1_000 },
+  'route.gone': { event: 'route.gone', sink, detail: 'the reader is gone' },
+  'route.set_aside': { event: 'route.set_aside', sink, id: 9n, reason: 'malformed', detail: 'no' },
+  'route.breaker': { event: 'route.breaker', sink, refused: 100 },
+  'route.gave_up': { event: 'route.gave_up', sink, waitingFor: 'sink', detail: 'no answer', patienceMs: 1_000 },
+  'route.progress': { event: 'route.progress', sink, events: 2, perSecond: 1.234 },
+  'route.done': { event: 'route.done', sink, after: 9n },
+  'checkpoint.saved': { event: 'checkpoint.saved', sink, after: 9n, elapsedMs: 1 },
+  'checkpoint.retry': { event: 'checkpoint.retry', sink, detail: 'ENOSPC', attempt: 1, waitMs: 10 },
+  'checkpoint.recovered': { event: 'checkpoint.recovered', sink, outageMs: 1_000 },
+  'checkpoint.fallback': { event: 'checkpoint.fallback', sink, detail: 'the older generation' },
+  'checkpoint.orphan': { event: 'checkpoint.orphan', sink },
+  'sink.warning': { event: 'sink.warning', sink, topic: 'tls', detail: 'expires soon' },
+  'sink.untimed': { event: 'sink.untimed', sink, events: 1 },
+  'sink.info': { event: 'sink.info', sink, topic: 'proof_of_delivery', detail: 'acknowledged' },
+  'telemetry.listening': { event: 'telemetry.listening', address: '127.0.0.1:9464' },
+  'telemetry.failed': { event: 'telemetry.failed', detail: 'EADDRINUSE' },
+  'telemetry.export_failed': { event: 'telemetry.export_failed', signal: 'metrics', detail: 'no answer' },
+  'telemetry.export_recovered': { event: 'telemetry.export_recovered', signal: 'metrics' },
+  'daemon.start': { event: 'daemon.start', version: '1', sinks: [sink], pollEveryMs: 15_000, reload: false },
+  'daemon.warning': { event: 'daemon.warning', topic: 'configuration', detail: 'readable by others' },
+  'daemon.stopping': { event: 'daemon.stopping', signal: 'SIGTERM' },
+  'daemon.stopped': { event: 'daemon.stopped', behind: [] },
+};
