@@ -1,5 +1,6 @@
 import type { Observe } from '../core/happening.ts';
 import type { Notifier } from '../core/notifier.ts';
+import type { Drift } from './drift.ts';
 
 /** What the parts get from the world around them. */
 export interface World {
@@ -12,6 +13,8 @@ export interface World {
   readonly random: () => number;
   /** The key was looked at in this start already (before a reload). */
   readonly restrictionKnown?: boolean;
+  /** What was told of the API's drift in this start; where absent, of its own. */
+  readonly drift?: Drift;
   /** A SIGHUP: whoever waits tries now. */
   readonly wake: Notifier;
 }

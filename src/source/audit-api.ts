@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Moment } from '../core/clock.ts';
-import type { Cursor } from '../core/event.ts';
+import type { AuditEvent, Cursor } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
 import type { Secret, SecretSource } from '../core/secret.ts';
@@ -29,6 +29,8 @@ export interface AuditApiOptions {
   readonly now: () => number;
   /** A page of this origin was read in an earlier start. */
   readonly readBefore: boolean;
+  /** Told of events that were never read before, some of a page at once. */
+  readonly onFresh?: (events: readonly AuditEvent[]) => void;
 }
 
 export interface Fetched {
@@ -125,7 +127,7 @@ export class AuditApi {
     key: Secret,
     { asked, answered, serverAheadMs }: Moments,
   ): Fetched | Retry {
-    const { observe, now } = this.#options;
+    const { observe, now, onFresh } = this.#options;
     const cut = cutPage(body, now());
     if (cut.kind === 'unreadable') {
       const again = cutPage(without(key, body), now());
@@ -145,10 +147,11 @@ export class AuditApi {
       event: 'source.page',
       after,
       events: events.length,
-      fresh,
+      fresh: fresh.length,
       bytes: body.length,
       ...(serverAheadMs !== undefined && { serverAheadMs }),
     });
+    if (fresh.length > 0) onFresh?.(fresh);
     if (delaysMs.length > 0) observe({ event: 'source.visible', delaysMs });
     return { kind: 'page', page: { after, events, asked, answered } };
   }
