@@ -52,15 +52,16 @@ export class Drift {
 }
 
 class Names {
-  readonly #known = new Set<string>();
+  readonly #labels = new Map<string, string>();
   readonly #told = new Set<string>();
 
   /** The name as it is shown, or what stands for all others. */
   label(name: string): string {
+    const known = this.#labels.get(name);
+    if (known !== undefined) return known;
+    if (this.#labels.size >= mostNames) return others;
     const shown = printable(name, longestName);
-    if (this.#known.has(shown)) return shown;
-    if (this.#known.size >= mostNames) return others;
-    this.#known.add(shown);
+    this.#labels.set(name, shown);
     return shown;
   }
 
