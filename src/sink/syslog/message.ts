@@ -13,6 +13,8 @@ export interface MessageRules {
   readonly severityOf: (action: string) => number;
   readonly appName: string;
   readonly sdId: string;
+  /** Whether RFC 3164 has its TAG: CEF and LEEF follow the HOSTNAME directly, as their own specifications show. */
+  readonly tag: boolean;
   readonly tenant: string;
   /** Whether the payload is JSON. */
   readonly json: boolean;
@@ -61,8 +63,8 @@ function header3164(rules: MessageRules, event: AuditEvent): string {
   const day = String(time.getUTCDate()).padStart(2, ' ');
   const stamp = `${months[time.getUTCMonth()]} ${day} ${time.toISOString().slice(-13, -5)}`;
   const host = rules.local ? '' : `${headerField(rules.tenant, 255)} `;
-  const tag = rules.appName.replace(/[^A-Za-z0-9_.-]/g, '_').slice(0, 32);
-  return `<${priority(rules, actionOf(event))}>${stamp} ${host}${tag}: `;
+  const tag = rules.tag ? `${rules.appName.replace(/[^A-Za-z0-9_.-]/g, '_').slice(0, 32)}: ` : '';
+  return `<${priority(rules, actionOf(event))}>${stamp} ${host}${tag}`;
 }
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
