@@ -61,6 +61,8 @@ export type Happening =
   /** Events delivered without a time of their own; counted, a warning says it once. */
   | { event: 'sink.untimed'; sink: string; events: number }
   | { event: 'sink.info'; sink: string; topic: string; detail: string }
+  /** Seen on a connection. `peer`: `source`, or `sink/NAME`. */
+  | { event: 'tls.certificate'; peer: string; whose: 'server' | 'client'; endsAtMs: number }
   // telemetry
   | { event: 'telemetry.listening'; address: string }
   | { event: 'telemetry.failed'; detail: string }

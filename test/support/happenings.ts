@@ -49,6 +49,7 @@ export const samples: Samples = {
   'sink.warning': { event: 'sink.warning', sink, topic: 'tls', detail: 'expires soon' },
   'sink.untimed': { event: 'sink.untimed', sink, events: 1 },
   'sink.info': { event: 'sink.info', sink, topic: 'proof_of_delivery', detail: 'acknowledged' },
+  'tls.certificate': { event: 'tls.certificate', peer: 'source', whose: 'server', endsAtMs: 5_000 },
   'telemetry.listening': { event: 'telemetry.listening', address: '127.0.0.1:9464' },
   'telemetry.failed': { event: 'telemetry.failed', detail: 'EADDRINUSE' },
   'telemetry.export_failed': { event: 'telemetry.export_failed', signal: 'metrics', detail: 'no answer' },
