@@ -79,6 +79,7 @@ export async function compose(config: Config, world: World, life: Life): Promise
       observe,
       random,
       wake,
+      graceMs: config.shutdownTimeout * 0.75,
       format,
       wants: actionFilter(filter ?? {}),
       redact: redactor(redact ?? []),

@@ -1,7 +1,7 @@
 import type { CheckpointStore } from '../checkpoint/store.ts';
 import { type Cursor, createdAtMs, type Encoded } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
-import { type Life, unless, within } from '../core/life.ts';
+import { type Life, mortal, unless, within } from '../core/life.ts';
 import type { Notifier } from '../core/notifier.ts';
 import type { Retry, SetAside } from '../core/verdict.ts';
 import { insist } from '../net/retry.ts';
@@ -31,6 +31,8 @@ export interface RouteOptions extends Shape {
   readonly observe: Observe;
   readonly random: () => number;
   readonly wake: Notifier;
+  /** How long what is in hand may take once the route stops, for whatever reason, milliseconds; then it is dropped. */
+  readonly graceMs: number;
 }
 
 /** Pages of the window to read again in one poll, at most: the rest waits for the next. */
@@ -68,10 +70,10 @@ export class Route implements AsyncDisposable {
       await memory.commit(life);
     }
     observe({ event: 'route.start', sink: name, after: progress.head, from: found?.from ?? 'checkpoint' });
-    return new Route(options, sink, progress, memory, life);
+    return new Route(options, sink, progress, memory);
   }
 
-  private constructor(options: RouteOptions, sink: Sink, progress: Progress, memory: Memory, life: Life) {
+  private constructor(options: RouteOptions, sink: Sink, progress: Progress, memory: Memory) {
     this.name = options.name;
     this.#options = options;
     this.#sink = sink;
@@ -85,9 +87,9 @@ export class Route implements AsyncDisposable {
       random: options.random,
       wake: options.wake,
       delivered: (records) => memory.delivered(records),
-      setAside: (record, verdict) => this.#setAside(record, verdict, life),
+      setAside: (record, verdict, life) => this.#setAside(record, verdict, life),
       dirty: () => memory.dirty,
-      commit: () => memory.commit(life),
+      commit: (life) => memory.commit(life),
       sent: () => sink.journal !== undefined && memory.touch(),
       refusedInRow: () => memory.refusedInRow,
     });
@@ -141,15 +143,16 @@ export class Route implements AsyncDisposable {
     });
   }
 
-  /** Runs the lane beside `read`; when either ends, so does the other, in good order. */
+  /** Runs the lane beside `read`; when either ends, so does the other, in good order and within `graceMs`. */
   async #besideLane(life: Life, read: (inner: Life) => Promise<void>): Promise<void> {
-    const inner = within(life);
+    using inner = mortal(life, this.#options.graceMs);
     const lane = this.#lane.run(inner).finally(() => inner.end());
     const fates = this.#learnFates(inner);
     const reading = read(inner).finally(() => inner.end());
-    const results = await Promise.allSettled([lane, reading, fates]);
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined && !life.kill.aborted) throw failed.reason;
+    const [outcome, ...others] = await Promise.allSettled([reading, lane, fates]);
+    // What is left of a drop says nothing; why the reading ended does.
+    const failed = [outcome, ...(inner.kill.aborted ? [] : others)].find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
   }
 
   /** Reads until a page brings nothing new, then what of the window has settled since. */
