@@ -50,7 +50,10 @@ export class Route implements AsyncDisposable {
   #pageCap: number;
   /** Something behind the cursor must be read again. */
   #rereadDue = false;
-  #lastPageMs = performance.now();
+  /** Batches of an earlier process whose fate is not known. */
+  #fatesOpen = 0;
+  /** When a page came, or the fate of such a batch. */
+  #lastNewsMs = performance.now();
   /** Clock of the last page: local monotonic to server. */
   #serverAheadMs: number | undefined;
 
@@ -113,13 +116,17 @@ export class Route implements AsyncDisposable {
   get lane(): Lane {
     return this.#lane;
   }
+  /** Whether the sink has yet to take, or to confirm, something. */
+  get awaitsSink(): boolean {
+    return !this.#lane.isIdle || this.#fatesOpen > 0;
+  }
   /** What holds this route up just now, one printable line. */
   get trouble(): string | undefined {
     return this.#memory.trouble ?? this.#lane.trouble;
   }
   /** When a page or a confirmation last came, monotonic milliseconds. */
   get lastProgressMs(): number {
-    return Math.max(this.#lastPageMs, this.#lane.lastAcceptedMs);
+    return Math.max(this.#lastNewsMs, this.#lane.lastAcceptedMs);
   }
 
   /** Polls at every tick until `life.stop`. @throws {SourceStop} and bugs, after what is on the wire is confirmed */
@@ -137,18 +144,22 @@ export class Route implements AsyncDisposable {
 
   /** Catches up with the newest event as of `tickMs` (monotonic) or later, and has all of it confirmed. */
   async once(tickMs: number, life: Life): Promise<void> {
-    await this.#besideLane(life, async (inner) => {
+    await this.#besideLane(life, async (inner, fates) => {
+      await this.#drain(tickMs, inner);
+      await this.#lane.flush(inner);
+      await fates;
+      if (!this.#rereadDue) return;
       await this.#drain(tickMs, inner);
       await this.#lane.flush(inner);
     });
   }
 
   /** Runs the lane beside `read`; when either ends, so does the other, in good order and within `graceMs`. */
-  async #besideLane(life: Life, read: (inner: Life) => Promise<void>): Promise<void> {
+  async #besideLane(life: Life, read: (inner: Life, fates: Promise<void>) => Promise<void>): Promise<void> {
     using inner = mortal(life, this.#options.graceMs);
     const lane = this.#lane.run(inner).finally(() => inner.end());
     const fates = this.#learnFates(inner);
-    const reading = read(inner).finally(() => inner.end());
+    const reading = read(inner, fates).finally(() => inner.end());
     const [outcome, ...others] = await Promise.allSettled([reading, lane, fates]);
     // What is left of a drop says nothing; why the reading ended does.
     const failed = [outcome, ...(inner.kill.aborted ? [] : others)].find(({ status }) => status === 'rejected');
@@ -214,7 +225,7 @@ export class Route implements AsyncDisposable {
 
   /** Takes a page in; what of it is new counts as in flight from here on. */
   #take(page: Page): Page['events'] {
-    this.#lastPageMs = performance.now();
+    this.#lastNewsMs = performance.now();
     const { serverMs, monotonicMs } = page.asked;
     this.#serverAheadMs = serverMs === undefined ? undefined : serverMs - monotonicMs;
     const events = page.events.map((event) => ({ id: event.id, createdAtMs: createdAtMs(event) }));
@@ -252,10 +263,13 @@ export class Route implements AsyncDisposable {
     const fates = (this.#sink.recovered ?? []).map(async ({ ranges, confirmed }) => {
       const ids = ranges.flatMap(([from, to]) => [...idsBetween(from, to)]);
       this.#progress.resume(ids);
+      this.#fatesOpen += 1;
       const verdict = await unless(
         life.stop,
         confirmed.catch(() => undefined),
       );
+      this.#fatesOpen -= 1;
+      this.#lastNewsMs = performance.now();
       if (verdict?.kind === 'accepted') this.#progress.settle(ids);
       else {
         this.#progress.release(ids);

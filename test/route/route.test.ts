@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Happening } from '../../src/core/happening.ts';
 import { sleep } from '../../src/core/life.ts';
 import { Notifier } from '../../src/core/notifier.ts';
+import type { Verdict } from '../../src/core/verdict.ts';
 import { createFormat } from '../../src/format/formats.ts';
 import { Route, type RouteOptions } from '../../src/route/route.ts';
 import { type Source, SourceStop } from '../../src/source/source.ts';
@@ -109,6 +110,24 @@ describe('a route', () => {
     kill.abort(new Error('given up'));
     await once;
     expect(built.isSaved).toBe(false);
+  });
+
+  it('waits in once for what an earlier process sent, and sends again what of it got lost', async () => {
+    let tell: (verdict: Verdict) => void = () => {};
+    const sink = new ScriptedSink(2);
+    sink.recovered = [
+      { ranges: [[1n, 2n]], confirmed: Promise.resolve({ kind: 'accepted' }) },
+      { ranges: [[3n, 4n]], confirmed: new Promise((resolve) => (tell = resolve)) },
+    ];
+    const { built, life, store, happenings } = await route(new Log(1, 2, 3, 4, 5), sink);
+    const once = built.once(performance.now(), life);
+    await until(() => happenings.some(({ event }) => event === 'route.delivered'));
+    expect(sink.taken).toEqual([5n]);
+    expect(built.awaitsSink).toBe(true);
+    tell({ kind: 'retry', reason: 'timeout', detail: 'never acknowledged' });
+    await once;
+    expect(sink.taken).toEqual([5n, 3n, 4n]);
+    expect(store.saved.get('test')?.after).toBe(5n);
   });
 
   it('is not done once all is confirmed: that has to be saved, however long the disk is full', async () => {
