@@ -10,6 +10,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'catch up with the newest event, then exit',
     load: async () => (await import('./once.ts')).onceCommand,
   },
+  replay: {
+    summary: 'deliver a range of events to one sink again',
+    load: async () => (await import('./replay.ts')).replayCommand,
+  },
   cursor: {
     summary: 'list the cursors of the sinks, or move them',
     load: async () => (await import('./cursor.ts')).cursorCommand,

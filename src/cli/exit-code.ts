@@ -1,6 +1,6 @@
 import { CheckpointProblem } from '../checkpoint/store.ts';
 import { StateHeld } from '../daemon/lock.ts';
-import { NameProblem } from '../daemon/sink-names.ts';
+import { Misuse } from '../daemon/sink-names.ts';
 import { StateProblem } from '../daemon/state-directory.ts';
 import type { Ending } from '../daemon/together.ts';
 import { SourceStop } from '../source/source.ts';
@@ -21,7 +21,7 @@ export const exitCode = {
 
 /** The code for an error that ends the program; 70 where it is none of those we expect. */
 export function codeOf(error: unknown): number {
-  if (error instanceof UsageError || error instanceof NameProblem) return exitCode.usage;
+  if (error instanceof UsageError || error instanceof Misuse) return exitCode.usage;
   if (error instanceof CheckpointProblem) return exitCode.config;
   if (error instanceof StateHeld) return exitCode.held;
   if (error instanceof StateProblem) return exitCode.state;

@@ -1,9 +1,13 @@
+import type { Config } from '../config/schema.ts';
 import { sleep } from '../core/life.ts';
+import { diskStatus } from '../daemon/disk-status.ts';
 import { askStatus } from '../telemetry/status-socket.ts';
 import { statusText } from '../telemetry/status-text.ts';
 import { type Command, configFlag } from './command.ts';
+import { diskStatusJson, diskStatusText } from './disk-status-text.ts';
 import { exitCode } from './exit-code.ts';
 import { readConfig } from './set-up.ts';
+import { jsonLine } from './table.ts';
 
 const watchMs = 2_000;
 
@@ -16,23 +20,26 @@ export const statusCommand: Command = {
     watch: { type: 'boolean', describes: 'again every 2 s, until Ctrl-C' },
     ready: { type: 'boolean', describes: 'say nothing; exit code 0 where the daemon is ready, else 69' },
   },
-  notes: 'Asks the running daemon through status.sock in the state directory.',
+  notes: 'Asks the running daemon through status.sock in the state directory; where none runs, reads what is on disk.',
   async run({ config: file, json, watch, ready }, _, around) {
     const loaded = readConfig(file as string | undefined, around);
     if (loaded === undefined) return exitCode.config;
     const { directory } = loaded.config.state;
     if (ready === true) return (await askStatus(directory))?.ready === true ? exitCode.done : exitCode.unreachable;
     for (;;) {
-      const status = await askStatus(directory);
-      if (status === undefined) around.complain(`no daemon is running in ${directory}`);
-      else {
-        const text = json === true ? `${JSON.stringify(status)}\n` : statusText(status);
-        // Clears the screen between two tables.
-        await around.print(watch === true && json !== true ? `\u001b[H\u001b[2J${text}` : text);
-      }
-      if (watch !== true) return status === undefined ? exitCode.unreachable : exitCode.done;
+      const text = await told(loaded.config, json === true);
+      // Clears the screen between two tables.
+      await around.print(watch === true && json !== true ? `\u001b[H\u001b[2J${text}` : text);
+      if (watch !== true) return exitCode.done;
       await sleep(watchMs, around.life.stop);
       if (around.life.stop.aborted) return exitCode.done;
     }
   },
 };
+
+async function told(config: Config, json: boolean): Promise<string> {
+  const status = await askStatus(config.state.directory);
+  if (status !== undefined) return json ? jsonLine({ running: true, ...status }) : statusText(status);
+  const onDisk = await diskStatus(config);
+  return json ? jsonLine(diskStatusJson(onDisk)) : diskStatusText(onDisk);
+}

@@ -23,7 +23,8 @@ export async function once(config: Config, world: World, life: Life, { patienceM
   );
 }
 
-async function patiently(
+/** Catches `route` up; it is given up after `patienceMs` without progress, or where its sink parks. */
+export async function patiently(
   route: Route,
   life: Life,
   patienceMs: number,

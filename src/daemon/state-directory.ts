@@ -61,8 +61,9 @@ export async function usingState<T>(path: string, work: () => Promise<T>): Promi
   try {
     return await work();
   } catch (error) {
-    if (error instanceof StateProblem) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
+    // Node's own errors (ERR_…) and ours are no word of the file system.
+    if (!/^E[A-Z0-9]+$/.test(code ?? '')) throw error;
     const why =
       code === 'EROFS'
         ? 'is on a read-only file system'

@@ -1,6 +1,6 @@
 import { type Life, within } from '../core/life.ts';
-import { SinkGone } from '../route/lane.ts';
 import { Route, type RouteOptions } from '../route/route.ts';
+import { SinkGone } from '../route/sink-gone.ts';
 import { SourceStop } from '../source/source.ts';
 
 /** How one route ended. */

@@ -1,5 +1,6 @@
 import type { Encoded } from '../core/event.ts';
-import type { SetAside } from '../core/verdict.ts';
+import type { SetAside, Verdict } from '../core/verdict.ts';
+import type { Sent } from '../sink/sink.ts';
 
 /** A batch on its way: `waiting` to be sent (again), or `sent` and not yet confirmed. */
 export interface Entry {
@@ -78,4 +79,15 @@ export class InFlight {
   hurry(): void {
     for (const entry of this.#entries) entry.notBeforeMs = 0;
   }
+}
+
+/** Takes from `entry` the leading records that `verdict` says got through; `rest` is the verdict on what is left. */
+export function partTaken<V extends Verdict | Sent>(entry: Entry, verdict: V): { taken: readonly Encoded[]; rest: V } {
+  const most = entry.records.length - 1;
+  const count = verdict.kind === 'accepted' || verdict.kind === 'sent' ? 0 : Math.min(verdict.taken ?? 0, most);
+  const taken = entry.records.slice(0, count);
+  if (count === 0) return { taken, rest: verdict };
+  entry.records = entry.records.slice(count);
+  const known = verdict.kind === 'set-aside' && verdict.culprit !== undefined;
+  return { taken, rest: known ? { ...verdict, culprit: (verdict.culprit ?? 0) - count } : verdict };
 }

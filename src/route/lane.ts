@@ -1,38 +1,14 @@
 import { createdAtMs, type Encoded } from '../core/event.ts';
-import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
 import { Notifier } from '../core/notifier.ts';
 import type { Retry, SetAside, Stop, Verdict } from '../core/verdict.ts';
-import { backoffMs, insist } from '../net/retry.ts';
-import type { Sent, Sink } from '../sink/sink.ts';
-import { type Entry, InFlight } from './in-flight.ts';
+import { insist } from '../net/retry.ts';
+import type { Sent } from '../sink/sink.ts';
+import { type Entry, InFlight, partTaken } from './in-flight.ts';
+import type { LaneOptions } from './lane-options.ts';
+import { Setbacks } from './setbacks.ts';
+import { SinkGone } from './sink-gone.ts';
 import { Trouble } from './trouble.ts';
-
-/** What a lane tells its route, and asks of it. */
-export interface LaneOptions {
-  readonly name: string;
-  readonly sink: Sink;
-  readonly observe: Observe;
-  readonly random: () => number;
-  /** A SIGHUP: try now. */
-  readonly wake: Notifier;
-  /** The sink has confirmed these. */
-  readonly delivered: (records: readonly Encoded[]) => void;
-  /** Puts one record aside, durably. */
-  readonly setAside: (record: Encoded, verdict: SetAside) => Promise<void>;
-  /** Whether something is confirmed and not yet durable; nothing new is sent before `commit` made it so. */
-  readonly dirty: () => boolean;
-  readonly commit: () => Promise<void>;
-  /** A batch is on the wire: what the sink wants to remember of it may be saved. */
-  readonly sent: () => void;
-  /** Events refused alone in a row (counted over restarts). */
-  readonly refusedInRow: () => number;
-}
-
-/** The destination is gone for good: the route ends. */
-export class SinkGone extends Error {
-  override readonly name = 'SinkGone';
-}
 
 /** After so many refusals in a row without one acceptance the fault is taken to be ours. */
 export const breakerLimit = 100;
@@ -49,13 +25,13 @@ export class Lane {
   readonly #changed = new Notifier();
   readonly #trouble: Trouble;
   #lastAcceptedMs = performance.now();
-  /** Losses after sending, in a row; batches lost together are one. */
-  #setbacks = { count: 0, lastSend: 0, waitMs: 0 };
+  readonly #setbacks: Setbacks;
   #sends = 0;
 
   constructor(options: LaneOptions) {
     this.#options = options;
     this.#trouble = new Trouble(options.name, options.observe);
+    this.#setbacks = new Setbacks({ ...backoff, random: options.random });
   }
 
   /** What stands in the way just now, one printable line. */
@@ -188,26 +164,17 @@ export class Lane {
 
   /** Leading records that got through all the same are done; the rest is what the verdict speaks of. */
   #keepTaken<V extends Verdict | Sent>(entry: Entry, verdict: V): V {
-    if (verdict.kind === 'accepted' || verdict.kind === 'sent') return verdict;
-    const taken = Math.min(verdict.taken ?? 0, entry.records.length - 1);
-    if (taken <= 0) return verdict;
-    this.#accepted(entry.records.slice(0, taken), entry);
-    entry.records = entry.records.slice(taken);
-    return verdict.kind === 'set-aside' && verdict.culprit !== undefined
-      ? { ...verdict, culprit: verdict.culprit - taken }
-      : verdict;
+    const { taken, rest } = partTaken(entry, verdict);
+    if (taken.length > 0) this.#accepted(taken, entry);
+    return rest;
   }
 
   #setback(entry: Entry, verdict: Retry): void {
     const afterMs = verdict.afterMs ?? 0;
-    if (entry.send > this.#setbacks.lastSend) {
-      const count = this.#setbacks.count + 1;
-      // The first loss is made good at once: the far side may only have restarted.
-      const waitMs = count === 1 ? 0 : backoffMs(backoff, count - 1, this.#options.random);
-      this.#setbacks = { count, lastSend: this.#sends, waitMs };
-      this.#trouble.retries(verdict, count, Math.max(waitMs, afterMs));
-    }
-    entry.notBeforeMs = performance.now() + Math.max(this.#setbacks.waitMs, afterMs);
+    const isFirst = this.#setbacks.comes(entry.send, this.#sends);
+    const waitMs = Math.max(this.#setbacks.waitMs, afterMs);
+    if (isFirst) this.#trouble.retries(verdict, this.#setbacks.count, waitMs);
+    entry.notBeforeMs = performance.now() + waitMs;
   }
 
   async #refused(entry: Entry, verdict: SetAside): Promise<void> {
@@ -244,7 +211,7 @@ export class Lane {
   #accepted(records: readonly Encoded[], { offeredMs }: Entry): void {
     const { name: sink, observe, delivered } = this.#options;
     this.#lastAcceptedMs = performance.now();
-    this.#setbacks = { ...this.#setbacks, count: 0, waitMs: 0 };
+    this.#setbacks.end();
     this.#trouble.ends();
     delivered(records);
     const event = records.at(-1)?.event;

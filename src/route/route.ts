@@ -1,18 +1,20 @@
 import type { CheckpointStore } from '../checkpoint/store.ts';
-import { type Cursor, createdAtMs, type Encoded } from '../core/event.ts';
+import type { Cursor, Encoded } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import { type Life, unless, within } from '../core/life.ts';
+import type { Note } from '../core/note.ts';
 import type { Notifier } from '../core/notifier.ts';
-import type { Retry, SetAside } from '../core/verdict.ts';
-import { insist } from '../net/retry.ts';
-import type { Sink } from '../sink/sink.ts';
+import type { SetAside, Verdict } from '../core/verdict.ts';
+import type { Sent, Sink } from '../sink/sink.ts';
 import type { Page, Source } from '../source/source.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { batches, type Shape, shape } from './encode.ts';
 import { Lane } from './lane.ts';
 import { Memory } from './memory.ts';
 import { lookUp } from './newest.ts';
-import { hasCome, Progress } from './progress.ts';
+import { Progress } from './progress.ts';
+import { Reader } from './reader.ts';
+import { putAside } from './set-aside.ts';
 import { findStart, type StartAt } from './start.ts';
 import type { Ticks } from './ticks.ts';
 
@@ -37,8 +39,6 @@ export interface RouteOptions extends Shape {
 
 /** How often the newest delivered event is looked up, milliseconds. */
 const lookUpMs = 3_600_000;
-/** Pages of the window to read again in one poll, at most: the rest waits for the next. */
-const sweepPages = 100;
 
 /** One sink's way: read, shape, deliver, remember. */
 export class Route implements AsyncDisposable {
@@ -48,14 +48,9 @@ export class Route implements AsyncDisposable {
   readonly #progress: Progress;
   readonly #memory: Memory;
   readonly #lane: Lane;
-  /** Events in a full page, as the server gives them: some cap the count. */
-  #pageCap: number;
+  readonly #setAside: (record: Encoded, verdict: SetAside) => Promise<void>;
+  readonly #reader: Reader;
   #lookedUpMs = Number.NEGATIVE_INFINITY;
-  /** Something behind the cursor must be read again. */
-  #rereadDue = false;
-  #lastPageMs = performance.now();
-  /** Clock of the last page: local monotonic to server. */
-  #serverAheadMs: number | undefined;
 
   /** Loads the checkpoint, or finds the start and writes it down before anything else. Undefined where `life` ends first. */
   static async open(options: RouteOptions, life: Life): Promise<Route | undefined> {
@@ -83,15 +78,27 @@ export class Route implements AsyncDisposable {
     this.#sink = sink;
     this.#progress = progress;
     this.#memory = memory;
-    this.#pageCap = options.pageSize;
+    const { source, pageSize, observe, random, wake, deadLetter } = options;
+    this.#reader = new Reader({
+      sink: options.name,
+      source,
+      progress,
+      pageSize,
+      observe,
+      deliver: (events, inner) => this.#deliver(events, inner),
+    });
+    const aside = { sink: options.name, deadLetter, observe, random };
+    this.#setAside = async (record, verdict) => {
+      if (await putAside(record, verdict, aside, life)) memory.setAside(record);
+    };
     this.#lane = new Lane({
       name: options.name,
       sink,
-      observe: options.observe,
-      random: options.random,
-      wake: options.wake,
+      observe,
+      random,
+      wake,
       delivered: (records) => memory.delivered(records),
-      setAside: (record, verdict) => this.#setAside(record, verdict, life),
+      setAside: this.#setAside,
       dirty: () => memory.dirty,
       commit: () => memory.commit(life),
       sent: () => sink.journal !== undefined && memory.touch(),
@@ -123,7 +130,12 @@ export class Route implements AsyncDisposable {
   }
   /** When a page or a confirmation last came, monotonic milliseconds. */
   get lastProgressMs(): number {
-    return Math.max(this.#lastPageMs, this.#lane.lastAcceptedMs);
+    return Math.max(this.#reader.lastPageMs, this.#lane.lastAcceptedMs);
+  }
+
+  /** Sends a record of the forwarder's own. @throws the reason of `kill` */
+  tell(note: Note, kill: AbortSignal): Promise<Verdict | Sent> {
+    return this.#sink.tell(note, kill);
   }
 
   /** Polls at every tick until `life.stop`. @throws {SourceStop} and bugs, after what is on the wire is confirmed */
@@ -143,20 +155,22 @@ export class Route implements AsyncDisposable {
 
   /** Catches up with the newest event as of `tickMs` (monotonic) or later, and has all of it confirmed. */
   async once(tickMs: number, life: Life): Promise<void> {
-    await this.#besideLane(life, async (inner) => {
+    await this.#besideLane(life, async (inner, fates) => {
       const { newest } = this.#memory;
       await this.#drain(tickMs, inner);
+      await fates;
+      if (this.#reader.rereadDue) await this.#drain(tickMs, inner);
       await this.#lane.flush(inner);
       await this.#lookUp(newest, tickMs, inner);
     });
   }
 
   /** Runs the lane beside `read`; when either ends, so does the other, in good order. */
-  async #besideLane(life: Life, read: (inner: Life) => Promise<void>): Promise<void> {
+  async #besideLane(life: Life, read: (inner: Life, fates: Promise<void>) => Promise<void>): Promise<void> {
     const inner = within(life);
     const lane = this.#lane.run(inner).finally(() => inner.end());
     const fates = this.#learnFates(inner);
-    const reading = read(inner).finally(() => inner.end());
+    const reading = read(inner, fates).finally(() => inner.end());
     const results = await Promise.allSettled([lane, reading, fates]);
     const failed = results.find((result) => result.status === 'rejected');
     if (failed !== undefined && !life.kill.aborted) throw failed.reason;
@@ -171,86 +185,20 @@ export class Route implements AsyncDisposable {
     this.#options.observe({ event: 'route.newest', sink: this.name, id: newest.id, fate });
   }
 
-  /** Reads until a page brings nothing new, then what of the window has settled since. */
   async #drain(tickMs: number, life: Life): Promise<void> {
-    const progress = this.#progress;
-    // A window that fits into one page is read with the news, in one request; a larger one not at every poll.
-    const small = progress.windowSize < this.#pageCap || this.#rereadDue;
-    this.#rereadDue = false;
-    const fresh = await this.#read(small ? progress.after : progress.head, tickMs, life, false);
-    this.#options.observe({ event: 'route.poll', sink: this.name, fresh });
-    if (!small && this.#sweepDue(tickMs)) await this.#read(progress.after, tickMs, life, true);
+    await this.#reader.drain(tickMs, life);
     if (this.#memory.dirty) this.#lane.nudge();
   }
 
-  #sweepDue(tickMs: number): boolean {
-    const { settledAt } = this.#progress;
-    const serverMs = this.#serverAheadMs === undefined ? undefined : tickMs + this.#serverAheadMs;
-    return settledAt === undefined || hasCome(settledAt, { monotonicMs: tickMs, serverMs });
-  }
-
-  /** Reads pages from `from` on, the next one while the last is being delivered; gives how many events were new. */
-  async #read(from: Cursor, tickMs: number, life: Life, sweep: boolean): Promise<number> {
-    const { source } = this.#options;
-    const inner = within(life);
-    let fresh = 0;
-    let pages = 0;
-    let before: Page | undefined;
-    let next: Promise<Page | undefined> | undefined = source.page(from, tickMs, inner);
-    try {
-      while (next !== undefined) {
-        const page: Page | undefined = await next;
-        if (page === undefined) break;
-        pages += 1;
-        this.#learnCap(page, before);
-        before = page;
-        const taken = this.#take(page);
-        fresh += taken.length;
-        const last: Cursor | undefined = page.events.at(-1)?.id;
-        const goesOn: boolean = sweep
-          ? last !== undefined && this.#progress.after >= last && pages < sweepPages
-          : last !== undefined && (taken.length > 0 || last < this.#progress.head);
-        next = goesOn && last !== undefined ? source.page(last, tickMs, inner) : undefined;
-        next?.catch(() => {});
-        await this.#deliver(taken, life);
-      }
-    } finally {
-      inner.end();
-      await next?.catch(() => {});
-    }
-    return fresh;
-  }
-
-  /** A server that gives less than it is asked for shows it by pages of one length. */
-  #learnCap(page: Page, before: Page | undefined): void {
-    const { length } = page.events;
-    if (length > this.#pageCap) this.#pageCap = this.#options.pageSize;
-    else if (length >= 10 && length === before?.events.length) this.#pageCap = length;
-  }
-
-  /** Takes a page in; what of it is new counts as in flight from here on. */
-  #take(page: Page): Page['events'] {
-    this.#lastPageMs = performance.now();
-    const { serverMs, monotonicMs } = page.asked;
-    this.#serverAheadMs = serverMs === undefined ? undefined : serverMs - monotonicMs;
-    const events = page.events.map((event) => ({ id: event.id, createdAtMs: createdAtMs(event) }));
-    const { fresh, late } = this.#progress.offer({ ...page, events });
-    const [first] = late;
-    if (first !== undefined)
-      this.#options.observe({ event: 'route.late', sink: this.name, events: late.length, first });
-    this.#memory.touchIfMoved();
-    return fresh.size === page.events.length ? page.events : page.events.filter(({ id }) => fresh.has(id));
-  }
-
   async #deliver(events: Page['events'], life: Life): Promise<void> {
+    this.#memory.touchIfMoved();
     const records: Encoded[] = [];
     const filtered: Cursor[] = [];
     for (const event of events) {
       const shaped = shape(event, this.#options);
       if (shaped.kind === 'record') records.push(shaped.encoded);
       else if (shaped.kind === 'filtered') filtered.push(event.id);
-      else
-        await this.#setAside(shaped.encoded, { kind: 'set-aside', reason: 'malformed', detail: shaped.detail }, life);
+      else await this.#setAside(shaped.encoded, { kind: 'set-aside', reason: 'malformed', detail: shaped.detail });
     }
     if (filtered.length > 0) {
       this.#progress.settle(filtered);
@@ -275,50 +223,12 @@ export class Route implements AsyncDisposable {
       if (verdict?.kind === 'accepted') this.#progress.settle(ids);
       else {
         this.#progress.release(ids);
-        this.#rereadDue = true;
+        this.#reader.reread();
       }
       this.#memory.touch();
       this.#lane.nudge();
     });
     await Promise.all(fates);
-  }
-
-  async #setAside(record: Encoded, { reason, detail }: SetAside, life: Life): Promise<void> {
-    const { deadLetter, observe, random } = this.#options;
-    let sinceMs: number | undefined;
-    const verdict = await insist<Retry | { kind: 'kept' }>(
-      async () => {
-        try {
-          await deadLetter.append({ sink: this.name, reason: `${reason}: ${detail}`, event: record.event });
-          return { kind: 'kept' };
-        } catch (error) {
-          return {
-            kind: 'retry',
-            reason: 'server',
-            detail: `the dead letter can't be written: ${(error as Error).message}`,
-          };
-        }
-      },
-      {
-        firstMs: 500,
-        longestMs: 10_000,
-        random,
-        onRetry: (retry, attempt, waitMs) => {
-          sinceMs ??= performance.now();
-          observe({ event: 'checkpoint.retry', sink: this.name, detail: retry.detail, attempt, waitMs });
-        },
-      },
-      life,
-    );
-    if (verdict.kind !== 'kept') return;
-    if (sinceMs !== undefined)
-      observe({
-        event: 'checkpoint.recovered',
-        sink: this.name,
-        outageMs: Math.round(performance.now() - sinceMs),
-      });
-    this.#memory.setAside(record);
-    observe({ event: 'route.set_aside', sink: this.name, id: record.event.id, reason, detail });
   }
 }
 

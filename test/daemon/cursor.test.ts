@@ -12,7 +12,7 @@ import { applyRename, applyReset, applySet, examineRename } from '../../src/daem
 import { Lookup } from '../../src/daemon/cursor/lookup.ts';
 import { planRename, planReset, planSet } from '../../src/daemon/cursor/plan.ts';
 import { lookAtCursors } from '../../src/daemon/cursor/rows.ts';
-import { NameProblem } from '../../src/daemon/sink-names.ts';
+import { Misuse } from '../../src/daemon/sink-names.ts';
 import { startSimulator } from '../../src/simulate/server.ts';
 import { configOf, load } from '../support/configuration.ts';
 
@@ -217,7 +217,7 @@ describe('a sink that is renamed', () => {
     await save('old', 50n);
     await mkdir(join(state, 'dead-letter'));
     for (const name of ['old.ndjson', 'a.ndjson']) await writeFile(join(state, 'dead-letter', name), `${name}\n`);
-    await expect(renamed(config, 'old', 'a')).rejects.toThrow(NameProblem);
+    await expect(renamed(config, 'old', 'a')).rejects.toThrow(Misuse);
     expect(existsSync(file('old.json'))).toBe(true);
     expect(await readFile(join(state, 'dead-letter', 'a.ndjson'), 'utf8')).toBe('a.ndjson\n');
   });

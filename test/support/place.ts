@@ -42,10 +42,11 @@ export function newPlace(): Place {
     directory,
     state,
     configure(source, sinks, more = '') {
+      const pace = more.includes('requestsPerSecond') ? '' : 'requestsPerSecond: 20, ';
       const list = sinks.map((sink) => `  - ${sink}\n`).join('');
       writeFileSync(
         config,
-        `source: { url: "${source}", apiKey: ${key}, requestsPerSecond: 20, schedule: "* * * * * *" ${more} }\nstate: { directory: "${state}" }\nsinks:\n${list}`,
+        `source: { url: "${source}", apiKey: ${key}, ${pace}schedule: "* * * * * *" ${more} }\nstate: { directory: "${state}" }\nsinks:\n${list}`,
       );
       chmodSync(config, 0o600);
     },

@@ -14,7 +14,7 @@ import { appendOperation } from '../../checkpoint/operations.ts';
 import { type Checkpoint, CheckpointProblem } from '../../checkpoint/store.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Cursor } from '../../core/event.ts';
-import { NameProblem, quoted } from '../sink-names.ts';
+import { Misuse, quoted } from '../sink-names.ts';
 import { usingState } from '../state-directory.ts';
 import type { World } from '../world.ts';
 import { type DeadLetterMove, deadLetterMoves, moveDeadLetters } from './dead-letters.ts';
@@ -44,7 +44,7 @@ export interface Rename {
 
 /**
  * Whether `sink` can be renamed: nothing of the new name may be there, but for what an earlier attempt that was cut off,
- * or a person, moved already. @throws {NameProblem} @throws {CheckpointProblem} where there is no good generation
+ * or a person, moved already. @throws {Misuse} @throws {CheckpointProblem} where there is no good generation
  */
 export async function examineRename(config: Config, sink: string, to: string): Promise<Rename> {
   const directory = checkpointsOf(config);
@@ -54,7 +54,7 @@ export async function examineRename(config: Config, sink: string, to: string): P
     if (taken[which].kind === 'missing') continue;
     const moved = old[which].kind === 'missing' || (await isSameFile(paths.old[which], paths.taken[which]));
     if (!moved || !belongsTo(taken[which], sink))
-      throw new NameProblem(
+      throw new Misuse(
         `${to} has a checkpoint already, and rename never overwrites: "cursor reset ${to}" first if it is not wanted`,
       );
   }
@@ -91,9 +91,9 @@ export async function applyRename(config: Config, plan: Plan, rename: Rename, pa
   });
 }
 
-function nameless(sink: string, known: readonly string[]): NameProblem {
+function nameless(sink: string, known: readonly string[]): Misuse {
   const others = known.length === 0 ? 'no sink has one' : `these have one: ${known.join(', ')}`;
-  return new NameProblem(`there is no checkpoint of sink ${quoted(sink)} to rename: ${others}`);
+  return new Misuse(`there is no checkpoint of sink ${quoted(sink)} to rename: ${others}`);
 }
 
 const belongsTo = (generation: Generation, sink: string) =>

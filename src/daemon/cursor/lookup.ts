@@ -39,11 +39,12 @@ export class Lookup implements Disposable {
   #http: HttpClient | undefined;
   #trouble: string | undefined;
 
-  constructor(config: Config, world: World, stop: AbortSignal) {
+  /** `pace` is shared with whoever asks beside it; default: one of its own. */
+  constructor(config: Config, world: World, stop: AbortSignal, pace?: Pace) {
     this.#config = config;
     this.#world = world;
     this.#stop = stop;
-    this.#pace = new Pace(config.source.requestsPerSecond, () => performance.now());
+    this.#pace = pace ?? new Pace(config.source.requestsPerSecond, () => performance.now());
   }
 
   /** Why the API could not be asked, one printable line. */

@@ -1,4 +1,5 @@
 import { type AuditEvent, actionOf, createdAtMs } from '../../core/event.ts';
+import { type Note, noteText } from '../../core/note.ts';
 import { escapePayload, escapeText } from './escape.ts';
 
 /** How a sink writes its messages. */
@@ -27,6 +28,19 @@ export function syslogMessage(rules: MessageRules, event: AuditEvent, record: Bu
   const header = rules.rfc === 5424 ? header5424(rules, event, shortened) : header3164(rules, event);
   return Buffer.concat([Buffer.from(header, 'utf8'), escapePayload(record, rules.json)]);
 }
+
+/** A record of the forwarder's own: MSGID names it, the payload is JSON. */
+export function noteMessage(rules: MessageRules, note: Note): Buffer {
+  const priority = rules.facility * 8 + (isGrave(note) ? 4 : 6);
+  const event = { value: { createdAt: new Date(note.atMs).toISOString() }, receivedAtMs: note.atMs };
+  const header =
+    rules.rfc === 5424
+      ? `<${priority}>1 ${timestamp(note.atMs)} ${headerField(rules.tenant, 255)} ${headerField(rules.appName, 48)} - ${note.event} [${rules.sdId} tenant="${escapeText(rules.tenant).replace(/["\\\]]/g, '\\$&')}"] `
+      : header3164({ ...rules, severityOf: () => priority % 8 }, { ...event, id: 0n, text: Buffer.alloc(0) });
+  return Buffer.concat([Buffer.from(header, 'utf8'), escapePayload(Buffer.from(noteText(note)), true)]);
+}
+
+const isGrave = ({ event }: Note) => event === 'forwarder.set_aside' || event === 'forwarder.interrupted';
 
 /** RFC 5424 section 6: `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA `. */
 function header5424(rules: MessageRules, event: AuditEvent, shortened: boolean): string {

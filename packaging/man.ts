@@ -1,0 +1,97 @@
+/** One command as its own help tells it. */
+export interface CommandHelp {
+  readonly name: string;
+  readonly summary: string;
+  /** Output of `COMMAND --help`. */
+  readonly help: string;
+}
+
+/** The page qasphere-siem-forwarder(8), with the commands as the program itself describes them. */
+export function manPage(version: string, commands: readonly CommandHelp[]): string {
+  return [
+    `.TH QASPHERE-SIEM-FORWARDER 8 "" "qasphere-siem-forwarder ${roff(version)}" "System Administration"`,
+    section('NAME', 'qasphere-siem-forwarder \\- forwards the QA Sphere audit log to Splunk, syslog and stdout'),
+    section('SYNOPSIS', '.B qasphere-siem-forwarder\n.I COMMAND\n.RI [ options ]'),
+    section('DESCRIPTION', description.map(roff).join('\n.PP\n')),
+    section('COMMANDS', commands.map(command).join('\n')),
+    section('EXIT STATUS', exitCodes.map(([code, means]) => `.TP\n.B ${code}\n${roff(means)}`).join('\n')),
+    section('ENVIRONMENT', roff(environment)),
+    section('FILES', files.map(([path, what]) => `.TP\n.I ${roff(path)}\n${roff(what)}`).join('\n')),
+    section('SIGNALS', signals.map(([name, does]) => `.TP\n.B ${name}\n${roff(does)}`).join('\n')),
+    section('SEE ALSO', '.BR systemctl (1),\n.BR journalctl (1),\n.BR systemd\\-creds (1)'),
+    '',
+  ].join('\n');
+}
+
+const description = [
+  'Polls the audit log of a QA Sphere tenant and delivers each event to every configured sink, at least once and in order, with a durable cursor for each sink. Checkpoints move only after a sink has accepted; what a sink refuses for its content is set aside in a dead letter, never dropped.',
+  'Under systemd, put the key into /etc/credstore/qasphere-api-key, edit /etc/qasphere-siem-forwarder/config.yaml, then start the unit qasphere-siem-forwarder. One instance a tenant: qasphere-siem-forwarder@NAME with NAME.yaml beside that file.',
+];
+
+const exitCodes: readonly (readonly [number, string])[] = [
+  [0, 'done, or stopped by SIGTERM or SIGINT'],
+  [64, 'wrong usage'],
+  [69, 'the source or a sink could not be reached, or a sink refused us (check, once); not ready (status --ready)'],
+  [70, 'our own fault, please report it'],
+  [73, 'the state directory cannot be used'],
+  [75, 'another instance holds the state directory'],
+  [77, 'the API refuses the key'],
+  [78, 'configuration or checkpoint invalid, or the URL is no QA Sphere tenant'],
+  [130, 'a second SIGTERM or SIGINT'],
+];
+
+const environment =
+  'Where there is no configuration file, QASPHERE_URL, QASPHERE_API_KEY or QASPHERE_API_KEY_FILE, SPLUNK_HEC_URL with SPLUNK_HEC_TOKEN or SPLUNK_HEC_TOKEN_FILE, and SYSLOG_ADDRESS give the configuration. LOG_LEVEL overrides the log level, STATE_DIRECTORY names the state directory where the configuration does not. HTTPS_PROXY and NO_PROXY are honoured.';
+
+const files: readonly (readonly [string, string])[] = [
+  ['/etc/qasphere-siem-forwarder/config.yaml', 'the configuration; its schema and examples lie below /usr/share'],
+  ['/etc/credstore/qasphere-api-key', 'the API key, for the unit; likewise splunk-hec-token'],
+  ['/var/lib/qasphere-siem-forwarder', 'state: checkpoints and dead letters. Removed when the package is purged'],
+];
+
+const signals: readonly (readonly [string, string])[] = [
+  ['SIGTERM, SIGINT', 'finish what is in flight within shutdownTimeout and exit; a second one exits at once'],
+  ['SIGHUP', 'read configuration, secrets and certificates again'],
+];
+
+function command({ name, summary, help }: CommandHelp): string {
+  const [, , usage = '', , ...rest] = help.trimEnd().split('\n');
+  return [
+    `.SS ${roff(name)}`,
+    `${roff(summary)}.`,
+    '.PP',
+    '.nf',
+    '.ft CR',
+    roff(usage),
+    '',
+    ...rest.flatMap(wrapped).map(roff),
+    '.ft',
+    '.fi',
+  ].join('\n');
+}
+
+const width = 76;
+
+/** A long line of help goes on below where its text began. */
+function wrapped(line: string): string[] {
+  const indent = ' '.repeat(/^ *(?:\S+ )*(?:\S+)? {2,}(?=\S)/.exec(line)?.[0].length ?? 0);
+  const lines: string[] = [];
+  let rest = line;
+  while (rest.length > width) {
+    const at = rest.lastIndexOf(' ', width);
+    if (at <= indent.length) break;
+    lines.push(rest.slice(0, at));
+    rest = indent + rest.slice(at + 1);
+  }
+  return [...lines, rest];
+}
+
+const section = (title: string, text: string) => `.SH ${title}\n${text}`;
+
+/** Text that roff takes as text (groff(7)). */
+function roff(text: string): string {
+  return text
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .replace(/^([.'])/gm, '\\&$1');
+}

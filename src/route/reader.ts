@@ -1,0 +1,118 @@
+import { type Cursor, createdAtMs } from '../core/event.ts';
+import type { Observe } from '../core/happening.ts';
+import { type Life, within } from '../core/life.ts';
+import type { Page, Source } from '../source/source.ts';
+import { hasCome, type Progress } from './progress.ts';
+
+export interface ReaderOptions {
+  readonly sink: string;
+  readonly source: Source;
+  readonly progress: Progress;
+  readonly pageSize: number;
+  readonly observe: Observe;
+  /** Takes what is new, in order of id; resolves when there is room for more. */
+  readonly deliver: (events: Page['events'], life: Life) => Promise<void>;
+}
+
+/** Pages of the window to read again in one poll, at most: the rest waits for the next. */
+const sweepPages = 100;
+
+/** Reads what a sink does not have yet: the news, and what appeared behind the cursor. */
+export class Reader {
+  readonly #options: ReaderOptions;
+  /** Events in a full page, as the server gives them: some cap the count. */
+  #pageCap: number;
+  /** Something behind the cursor must be read again. */
+  #rereadDue = false;
+  #lastPageMs = performance.now();
+  /** How far the server's clock is ahead of the monotonic one, as of the last page. */
+  #serverAheadMs: number | undefined;
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+    this.#pageCap = options.pageSize;
+  }
+
+  /** When a page last came, monotonic milliseconds. */
+  get lastPageMs(): number {
+    return this.#lastPageMs;
+  }
+  get rereadDue(): boolean {
+    return this.#rereadDue;
+  }
+
+  /** What is behind the cursor is read again with the next drain. */
+  reread(): void {
+    this.#rereadDue = true;
+  }
+
+  /** Reads until a page brings nothing new, then what of the window has settled since. */
+  async drain(tickMs: number, life: Life): Promise<void> {
+    const { progress, observe, sink } = this.#options;
+    // A window that fits into one page is read with the news, in one request; a larger one not at every poll.
+    const small = progress.windowSize < this.#pageCap || this.#rereadDue;
+    this.#rereadDue = false;
+    const fresh = await this.#read(small ? progress.after : progress.head, tickMs, life, false);
+    observe({ event: 'route.poll', sink, fresh });
+    if (!small && this.#sweepDue(tickMs)) await this.#read(progress.after, tickMs, life, true);
+  }
+
+  #sweepDue(tickMs: number): boolean {
+    const { settledAt } = this.#options.progress;
+    const serverMs = this.#serverAheadMs === undefined ? undefined : tickMs + this.#serverAheadMs;
+    return settledAt === undefined || hasCome(settledAt, { monotonicMs: tickMs, serverMs });
+  }
+
+  /** Reads pages from `from` on, the next one while the last is being delivered; gives how many events were new. */
+  async #read(from: Cursor, tickMs: number, life: Life, sweep: boolean): Promise<number> {
+    const { source, progress, deliver } = this.#options;
+    const inner = within(life);
+    let fresh = 0;
+    let pages = 0;
+    let before: Page | undefined;
+    let next: Promise<Page | undefined> | undefined = source.page(from, tickMs, inner);
+    try {
+      while (next !== undefined) {
+        const page: Page | undefined = await next;
+        if (page === undefined) break;
+        pages += 1;
+        this.#learnCap(page, before);
+        before = page;
+        const taken = this.#take(page);
+        fresh += taken.events.length;
+        const last: Cursor | undefined = page.events.at(-1)?.id;
+        const goesOn: boolean = sweep
+          ? last !== undefined && taken.settled && pages < sweepPages
+          : last !== undefined && (taken.events.length > 0 || last < progress.head);
+        next = goesOn && last !== undefined ? source.page(last, tickMs, inner) : undefined;
+        next?.catch(() => {});
+        await deliver(taken.events, life);
+      }
+    } finally {
+      inner.end();
+      await next?.catch(() => {});
+    }
+    return fresh;
+  }
+
+  /** A server that gives less than it is asked for shows it by pages of one length. */
+  #learnCap(page: Page, before: Page | undefined): void {
+    const { length } = page.events;
+    if (length > this.#pageCap) this.#pageCap = this.#options.pageSize;
+    else if (length >= 10 && length === before?.events.length) this.#pageCap = length;
+  }
+
+  /** Takes a page in; what of it is new counts as in flight from here on. */
+  #take(page: Page): { events: Page['events']; settled: boolean } {
+    this.#lastPageMs = performance.now();
+    const { serverMs, monotonicMs } = page.asked;
+    this.#serverAheadMs = serverMs === undefined ? undefined : serverMs - monotonicMs;
+    const events = page.events.map((event) => ({ id: event.id, createdAtMs: createdAtMs(event) }));
+    const { progress, observe, sink } = this.#options;
+    const { fresh, late, settled } = progress.offer({ ...page, events });
+    const [first] = late;
+    if (first !== undefined) observe({ event: 'route.late', sink, events: late.length, first });
+    const all = fresh.size === page.events.length;
+    return { events: all ? page.events : page.events.filter(({ id }) => fresh.has(id)), settled };
+  }
+}

@@ -1,0 +1,49 @@
+import type { Cursor } from '../core/event.ts';
+import type { Life } from '../core/life.ts';
+import type { Page, Source } from './source.ts';
+
+export interface RangeOptions {
+  readonly source: Source;
+  /** The last id of the range. */
+  readonly until: Cursor;
+  /** Waits for leave to ask, before each page. */
+  readonly turn: (life: Life) => Promise<void>;
+}
+
+/** A log that ends at `until`, whatever comes after it. */
+export class RangeSource implements Source {
+  readonly #options: RangeOptions;
+
+  constructor(options: RangeOptions) {
+    this.#options = options;
+  }
+
+  get trouble(): string | undefined {
+    return this.#options.source.trouble;
+  }
+
+  async page(after: Cursor, notBeforeMs: number, life: Life): Promise<Page | undefined> {
+    const { source, until, turn } = this.#options;
+    if (after >= until) return emptyPage(after);
+    await turn(life);
+    return this.#cut(await source.page(after, notBeforeMs, life));
+  }
+
+  async peek(after: Cursor, life: Life): Promise<Page | undefined> {
+    const { source, until } = this.#options;
+    return after >= until ? emptyPage(after) : this.#cut(await source.peek(after, life));
+  }
+
+  #cut(page: Page | undefined): Page | undefined {
+    const { until } = this.#options;
+    const last = page?.events.at(-1)?.id;
+    if (page === undefined || last === undefined || last <= until) return page;
+    return { ...page, events: page.events.filter(({ id }) => id <= until) };
+  }
+}
+
+/** A page without events that nobody was asked for. */
+export function emptyPage(after: Cursor): Page {
+  const moment = { monotonicMs: performance.now(), serverMs: undefined };
+  return { after, events: [], asked: moment, answered: moment };
+}

@@ -1,0 +1,66 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { startSimulator } from '../../src/simulate/server.ts';
+import { startHecServer } from '../support/hec-server.ts';
+import { key, newPlace, type Place } from '../support/place.ts';
+
+let place: Place;
+beforeEach(() => {
+  place = newPlace();
+});
+afterEach(() => place[Symbol.dispose]());
+
+it('status tells from disk where no daemon runs, and leaves nothing there', async () => {
+  const refuse = (raw: Buffer) => (raw.includes('"action":"user.login"') ? 6 : undefined);
+  await using simulator = await startSimulator({ events: 60, epochMs: Date.UTC(2026, 0, 1), key });
+  await using hec = await startHecServer({ refuse });
+  const sinks = [`{ name: splunk, type: splunk-hec, url: "${hec.url}", token: "${hec.token}" }`];
+  place.configure(simulator.url, sinks);
+  const before = await place.run('status', '--json');
+  expect(before.code, before.stderr).toBe(0);
+  expect(JSON.parse(before.stdout)).toMatchObject({ running: false, sinks: [{ name: 'splunk', state: 'none' }] });
+  expect(existsSync(place.state)).toBe(false);
+
+  expect((await place.run('once')).code).toBe(0);
+  const aside = place.lines('dead-letter/splunk.ndjson').length;
+  expect(aside).toBeGreaterThan(0);
+  writeFileSync(join(place.state, 'dead-letter', 'splunk.replay.ndjson'), '{}\n{}\ntorn');
+  const after = await place.run('status', '--json');
+  const [sink] = (JSON.parse(after.stdout) as { sinks: Record<string, unknown>[] }).sinks;
+  expect(sink).toMatchObject({
+    state: 'good',
+    last: String(simulator.lastId()),
+    deadLetters: aside,
+    deadLettersOfReplay: 2,
+  });
+  const text = await place.run('status');
+  expect(text.code).toBe(0);
+  expect(text.stdout).toContain(`no daemon is running in ${place.state}`);
+  expect(text.stdout).toMatch(new RegExp(`splunk +good .*${simulator.lastId()} .*20\\d\\d-.* ${aside + 2}\n`));
+});
+
+it('status names what is wrong with a checkpoint, and its answer can not steer a terminal', async () => {
+  place.configure('http://127.0.0.1:1', ['{ name: console, type: stdout }']);
+  mkdirSync(join(place.state, 'checkpoints'), { recursive: true });
+  for (const name of ['console.json', 'foreign.json'])
+    writeFileSync(join(place.state, 'checkpoints', name), '\u001b[2J', { mode: 0o600 });
+  const { code, stdout } = await place.run('status');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/console +damaged/);
+  expect(stdout).toMatch(/foreign +damaged, not configured/);
+  expect(stdout).not.toContain('\u001b');
+});
+
+it('status --ready is 69 without a word where no daemon answers, and 0 where one is ready', async () => {
+  await using simulator = await startSimulator({ events: 10, key });
+  place.configure(simulator.url, ['{ name: console, type: stdout }']);
+  expect(await place.run('status', '--ready')).toEqual({ code: 69, stdout: '', stderr: '' });
+  const daemon = place.start('run');
+  await daemon.until((_, stdout) => stdout.split('\n').length > 10);
+  await expect.poll(async () => (await place.run('status', '--ready')).code, { timeout: 30_000 }).toBe(0);
+  const live = await place.run('status', '--json');
+  expect(JSON.parse(live.stdout)).toMatchObject({ running: true, pid: daemon.child.pid });
+  daemon.child.kill('SIGTERM');
+  expect(await daemon.ended).toBe(0);
+});
