@@ -6,6 +6,8 @@ import { printable } from './core/printable.ts';
 import { journalPrefix, stderrIsJournal } from './telemetry/journal.ts';
 
 const oldestNode = 26;
+/** A signal that comes again so soon is the same one. */
+const echoMs = 50;
 /** What is said outside the log are errors. */
 const mark = stderrIsJournal(process.env) ? journalPrefix('error') : '';
 
@@ -20,8 +22,14 @@ async function main(): Promise<number> {
   const kill = new AbortController();
   const hangup = new Notifier();
   let shutdownTimeoutMs = 8_000;
+  let signalledMs = 0;
   const onSignal = (signal: NodeJS.Signals) => {
-    if (stop.signal.aborted) process.exit(130);
+    if (stop.signal.aborted) {
+      // npm hands a Ctrl-C on to a child that had it from the terminal already: that is one signal, not two.
+      if (performance.now() - signalledMs > echoMs) process.exit(130);
+      return;
+    }
+    signalledMs = performance.now();
     stop.abort(new Error(signal));
     // What does not end by itself is cut off, and what does not even then is left behind: checkpoints are.
     setTimeout(() => kill.abort(new Error('out of time')), shutdownTimeoutMs * 0.75).unref();

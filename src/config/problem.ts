@@ -35,13 +35,19 @@ export function pathText(path: Path): string {
 /** Whether a key from outside may be shown: words and globs may, what looks like a token may not. */
 export const isShowable = (key: string): boolean => /^[A-Za-z_*.-]{1,24}(256)?$/.test(key);
 
-/** By position, doubles removed (an alias brings the same mistake several times). */
-export function inOrder(problems: readonly Problem[]): Problem[] {
+/** By file, then by position; doubles removed (an alias brings the same mistake several times). */
+export function inOrder(problems: readonly Problem[], mainFile: string | undefined): Problem[] {
   const seen = new Set<string>();
   return problems
     .filter(({ file, line, column, variable, path, message }) => {
       const key = JSON.stringify([file, line, column, variable, path.split('.').at(-1), message]);
       return !seen.has(key) && seen.add(key);
     })
-    .sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+    .sort(
+      (a, b) =>
+        rank(a, mainFile) - rank(b, mainFile) || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
+    );
 }
+
+/** What stands in a file that the configuration names comes last. */
+const rank = ({ file }: Problem, mainFile: string | undefined) => (file === undefined || file === mainFile ? 0 : 1);

@@ -3,6 +3,7 @@ import { duration, together } from '../options/values.ts';
 import { splunkHecOptions } from '../sink/splunk-hec/options.ts';
 import { stdoutOptions } from '../sink/stdout.ts';
 import { syslogOptions } from '../sink/syslog/options.ts';
+import { actionsFile } from './actions.ts';
 import { sourceOptions } from './source.ts';
 import { telemetryOptions } from './telemetry.ts';
 
@@ -69,7 +70,11 @@ export const configSchema = z
     shutdownTimeout: duration(0)
       .prefault('8s')
       .describe('How long a stop may take to deliver and checkpoint what is in hand.'),
+    actionsFile: actionsFile
+      .optional()
+      .describe('Rows for the table of actions, tried before the built-in ones; config/actions.yaml is a model.'),
   })
+  .transform(({ actionsFile: actions = [], ...rest }) => ({ ...rest, actions }))
   .meta({ title: 'Configuration of qasphere-siem-forwarder' });
 
 /** A valid configuration: durations in milliseconds, sizes in bytes, secrets that do not print. */

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { problemElsewhere } from './actions.ts';
 import { explain, type Nearest, nearest } from './explain.ts';
 import { configShape, shapesAt } from './json-schema.ts';
 import { inOrder, type Path, type Problem, pathText } from './problem.ts';
@@ -25,7 +26,7 @@ export function validate(tree: Tree): Validated {
     const problems = [...tree.problems, ...misspelt, ...issues.flatMap((issue) => judge.describe(issue))];
     return parsed.success && problems.length === 0
       ? { ok: true, config: parsed.data }
-      : { ok: false, problems: inOrder(problems) };
+      : { ok: false, problems: inOrder(problems, tree.locate([]).file) };
   }
 }
 
@@ -93,6 +94,8 @@ function judgeOf(tree: Tree) {
 
     describe(issue: Issue): Problem[] {
       const path = issue.path as Path;
+      const elsewhere = problemElsewhere(issue);
+      if (elsewhere !== undefined) return [elsewhere];
       if (issue.code === 'unrecognized_keys')
         return issue.keys.map((key) => unknownKey([...path, key], nearestKey(path, key)));
       const message = explain(issue, partAt(tree.value, path), shapesAt(shape, tree.value, path));

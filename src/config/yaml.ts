@@ -32,11 +32,11 @@ const mostNodes = 50_000;
 const deepest = 64;
 
 /**
- * Reads one YAML 1.2 document and replaces `${…}` in its strings. Merge keys, tags, duplicate keys and more than 100
+ * Reads one YAML 1.2 document and replaces `${…}` in its strings where there is an `env`. Merge keys, tags, duplicate keys and more than 100
  * uses of aliases are problems; after an error of syntax nothing else is said.
  * @param verbatim keys whose numbers are kept as the text they were written in
  */
-export function readYaml(text: string, file: string, env: Environment, verbatim: readonly string[]): Tree {
+export function readYaml(text: string, file: string, env: Environment | undefined, verbatim: readonly string[]): Tree {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -91,7 +91,7 @@ export function readYaml(text: string, file: string, env: Environment, verbatim:
     if (isSeq(node)) return node.items.map((item, index) => walk(item as Node | null, [...path, index]));
     if (!isScalar(node)) return fault(offset, path, 'is no plain value');
     if (typeof node.value === 'number' && verbatim.includes(String(path.at(-1)))) return node.source;
-    if (typeof node.value !== 'string') return node.value;
+    if (typeof node.value !== 'string' || env === undefined) return node.value;
     const result = substitute(node.value, env);
     if (!result.ok) return fault(offset, path, result.message);
     if (result.whole) substituted.push(path);

@@ -3,12 +3,15 @@ import { DeadLetterFile } from '../checkpoint/dead-letter-files.ts';
 import { FileStore } from '../checkpoint/files.ts';
 import type { CheckpointStore } from '../checkpoint/store.ts';
 import type { Config } from '../config/schema.ts';
+import type { AuditEvent } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
+import { createActions } from '../format/actions.ts';
 import type { RouteOptions } from '../route/route.ts';
 import { Pace } from '../source/pace.ts';
 import { Restriction } from '../source/restriction.ts';
 import { SharedSource } from '../source/shared.ts';
+import { Drift } from './drift.ts';
 import { openApi, openHttp, openSinkOf, shapeOf } from './parts.ts';
 import type { World } from './world.ts';
 
@@ -37,7 +40,10 @@ export async function compose(config: Config, world: World, life: Life): Promise
   const { apiKey, authScheme, pageSize, requestsPerSecond, onKeyRejected, settle, startAt, restrictedKey } =
     config.source;
   const pace = new Pace(requestsPerSecond, () => performance.now());
-  const api = openApi(config, world, { http, pace, observe, readBefore });
+  const actions = createActions(config.actions);
+  const { drift = new Drift() } = world;
+  const onFresh = (events: readonly AuditEvent[]) => drift.of(events, actions, apiKey.current).forEach(observe);
+  const api = openApi(config, world, { http, pace, observe, readBefore, onFresh });
   const policy = world.restrictionKnown ? 'off' : restrictedKey;
   const restriction = new Restriction({ origin, apiKey, authScheme, http, pace, observe, policy });
   const keepPages = config.sinks.length > 1 ? pagesKept : 0;
@@ -45,7 +51,7 @@ export async function compose(config: Config, world: World, life: Life): Promise
 
   const routes = config.sinks.map((sink): RouteOptions => {
     const { name } = sink;
-    const shape = shapeOf(sink, config, world);
+    const shape = shapeOf(sink, config, world, actions);
     return {
       name,
       origin,

@@ -1,5 +1,7 @@
 import type { Config } from '../config/schema.ts';
+import type { AuditEvent } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
+import { type Actions, createActions } from '../format/actions.ts';
 import { actionFilter } from '../format/filter.ts';
 import { createFormat } from '../format/formats.ts';
 import { redactor } from '../format/redact.ts';
@@ -38,6 +40,8 @@ export interface ApiParts {
   readonly pageSize?: number;
   /** A page of this origin was read in an earlier start. */
   readonly readBefore: boolean;
+  /** Told of events that were never read before. */
+  readonly onFresh?: (events: readonly AuditEvent[]) => void;
 }
 
 export function openApi({ source }: Config, { now }: World, parts: ApiParts): AuditApi {
@@ -45,12 +49,18 @@ export function openApi({ source }: Config, { now }: World, parts: ApiParts): Au
   return new AuditApi({ origin, apiKey, authScheme, pageSize, now, ...parts });
 }
 
-/** What a sink wants of an event, and how. */
-export function shapeOf({ format, envelope, filter, redact }: SinkConfig, config: Config, { version }: World): Shape {
+/** What a sink wants of an event, and how. One table of `actions` serves all sinks. */
+export function shapeOf(
+  { format, envelope, filter, redact, hash, hashKey, hashKeyFile }: SinkConfig,
+  config: Config,
+  { version }: World,
+  actions: Actions = createActions(config.actions),
+): Shape {
+  const key = (hashKey ?? hashKeyFile)?.current;
   return {
-    format: createFormat(format, { envelope }, { tenant: tenantOf(config), version }),
+    format: createFormat(format, { envelope, actions }, { tenant: tenantOf(config), version }),
     wants: actionFilter(filter ?? {}),
-    redact: redactor(redact ?? []),
+    redact: redactor(redact ?? [], hash && key && { paths: hash, key }),
   };
 }
 

@@ -5,6 +5,8 @@ import { cimActions, cimDatasets, ecsTypes, ocsfClasses, outcomes, severities } 
 export interface ActionsProblem {
   readonly path: readonly (string | number)[];
   readonly message: string;
+  /** Whether it is the key or its value that is wrong. */
+  readonly part: 'key' | 'value';
 }
 
 type Report = (message: string, ...path: (string | number)[]) => void;
@@ -18,24 +20,29 @@ const rowKeys = ['match', 'basis', 'category', 'activity', 'outcome', 'severity'
  */
 export function readActions(data: unknown): { rows: readonly ActionRow[]; problems: readonly ActionsProblem[] } {
   const problems: ActionsProblem[] = [];
-  const report: Report = (message, ...path) => void problems.push({ path, message });
+  const report: Report = (message, ...path) => void problems.push({ path, message, part: 'value' });
+  const reportKey: Report = (message, ...path) => void problems.push({ path, message, part: 'key' });
   const file = plain(data);
-  if (file === undefined || !Array.isArray(file['actions'])) {
-    report('must hold a list named actions');
-    return { rows: [], problems };
-  }
-  for (const key of Object.keys(file)) if (key !== 'actions' && key !== 'fallback') report('is not known here', key);
-  const rows = file['actions'].map((row: unknown, at: number) =>
-    checkRow(row, (message, ...path) => report(message, 'actions', at, ...path)),
+  const actions = file?.['actions'];
+  if (file === undefined || !Object.hasOwn(file, 'actions')) report('must hold a list named actions');
+  else if (!Array.isArray(actions)) report('must be a list of rows', 'actions');
+  if (file === undefined || !Array.isArray(actions)) return { rows: [], problems };
+  for (const key of Object.keys(file)) if (key !== 'actions' && key !== 'fallback') reportKey('is not known here', key);
+  const rows = actions.map((row: unknown, at: number) =>
+    checkRow(
+      row,
+      (message, ...path) => report(message, 'actions', at, ...path),
+      (message, ...path) => reportKey(message, 'actions', at, ...path),
+    ),
   );
   return problems.length > 0 ? { rows: [], problems } : { rows: rows as ActionRow[], problems };
 }
 
-function checkRow(data: unknown, report: Report): unknown {
+function checkRow(data: unknown, report: Report, reportKey: Report): unknown {
   const row = plain(data);
   if (row === undefined) return report('must be a row with match, category, activity …');
   for (const key of Object.keys(row))
-    if (!rowKeys.includes(key)) report(`is no column; columns are ${rowKeys.join(', ')}`, key);
+    if (!rowKeys.includes(key)) reportKey(`is no column; columns are ${rowKeys.join(', ')}`, key);
   if (!isTexts(row['match'])) report('must be a list of globs', 'match');
   for (const key of ['category', 'activity'])
     if (typeof row[key] !== 'string' || !/^[a-z][a-z0-9_]{0,62}$/.test(row[key]))

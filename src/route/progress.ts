@@ -15,8 +15,6 @@ export interface PageEvidence {
 interface Evidence extends PageEvidence {
   /** Index of the first event not yet passed. */
   next: number;
-  /** The latest time of the events before `next`. */
-  latest: Moment | undefined;
 }
 
 /** Pages that may wait for their events to be done. */
@@ -32,8 +30,8 @@ interface Sighting {
  *
  * `after` is the point below which nothing can change any more: it passes an id only on the word of a page that was
  * asked for at least `settle` after that id's time and whose events up to that id are all done. An id's time is its
- * `createdAt`, but not later than the first page that showed it, not earlier than that of any lower id; that page's
- * moment where `createdAt` can't be read. Without a server clock, the wait is measured from first sight by the
+ * `createdAt`, but not later than the first page that showed it; that page's moment where `createdAt` can't be read. (That
+ * it is not earlier than a lower id's follows: ids are passed in order.) Without a server clock, the wait is measured from first sight by the
  * monotonic clock. Limit: `createdAt` follows the order of ids to within `settle`.
  *
  * Above `after` an id is *done* (delivered, filtered or set aside), *in flight* (offered, verdict unknown), or new.
@@ -91,9 +89,9 @@ export class Progress {
 
   /**
    * Takes a page in: its new ids are in flight from now on and come back, `late` counting those below the head. The
-   * page also bears witness to what it did not show.
+   * page also bears witness to what it did not show. `settled`: nothing can appear any more up to its last event.
    */
-  offer(page: PageEvidence): { fresh: Set<Cursor>; late: readonly Cursor[] } {
+  offer(page: PageEvidence): { fresh: Set<Cursor>; late: readonly Cursor[]; settled: boolean } {
     const fresh = new Set<Cursor>();
     const late: Cursor[] = [];
     const head = this.#head;
@@ -107,14 +105,15 @@ export class Progress {
         this.#lateSightings.set(id, page.answered);
       }
     }
-    const last = page.events.at(-1)?.id;
+    const last = page.events.at(-1);
     if (last !== undefined) {
       const seen = this.#sightings.at(-1)?.upTo;
-      if (seen === undefined || last > seen) this.#sightings.push({ upTo: last, seen: page.answered });
-      this.#bearWitness(page, last);
+      if (seen === undefined || last.id > seen) this.#sightings.push({ upTo: last.id, seen: page.answered });
+      this.#bearWitness(page, last.id);
     }
+    const settled = last === undefined || isSettled(this.#timeOf(last, page.answered), page.asked, this.#settleMs);
     this.#advance();
-    return { fresh, late };
+    return { fresh, late, settled };
   }
 
   /** Marks ids as in flight that an earlier process sent and whose fate is not known yet. */
@@ -150,7 +149,7 @@ export class Progress {
       return last < earlierLast || (page.after > earlier.after && page.after > this.#after);
     });
     // What is dropped here is only read again.
-    if (this.#evidence.length < evidenceLimit) this.#evidence.push({ ...page, next: 0, latest: undefined });
+    if (this.#evidence.length < evidenceLimit) this.#evidence.push({ ...page, next: 0 });
   }
 
   #advance(): void {
@@ -171,13 +170,12 @@ export class Progress {
       const event = evidence.events[evidence.next];
       if (event === undefined) break;
       if (event.id > this.#after) {
-        const time = later(this.#timeOf(event, evidence.answered), evidence.latest);
+        const time = this.#timeOf(event, evidence.answered);
         if (!isSettled(time, evidence.asked, this.#settleMs)) {
           this.#blockedUntil = plus(time, this.#settleMs);
           return 'used';
         }
         if (!this.#done.has(event.id)) return 'waits';
-        evidence.latest = time;
         this.#after = event.id;
       }
     }
@@ -223,14 +221,6 @@ function isSettled(time: Moment, asked: Moment, settleMs: number): boolean {
 export function hasCome(moment: Moment, now: Moment): boolean {
   if (moment.serverMs !== undefined && now.serverMs !== undefined) return now.serverMs >= moment.serverMs;
   return now.monotonicMs >= moment.monotonicMs;
-}
-
-function later(a: Moment, b: Moment | undefined): Moment {
-  if (b === undefined) return a;
-  return {
-    monotonicMs: Math.max(a.monotonicMs, b.monotonicMs),
-    serverMs: a.serverMs === undefined || b.serverMs === undefined ? undefined : Math.max(a.serverMs, b.serverMs),
-  };
 }
 
 function plus(moment: Moment, ms: number): Moment {

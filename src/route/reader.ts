@@ -79,14 +79,14 @@ export class Reader {
         this.#learnCap(page, before);
         before = page;
         const taken = this.#take(page);
-        fresh += taken.length;
+        fresh += taken.events.length;
         const last: Cursor | undefined = page.events.at(-1)?.id;
         const goesOn: boolean = sweep
-          ? last !== undefined && progress.after >= last && pages < sweepPages
-          : last !== undefined && (taken.length > 0 || last < progress.head);
+          ? last !== undefined && taken.settled && pages < sweepPages
+          : last !== undefined && (taken.events.length > 0 || last < progress.head);
         next = goesOn && last !== undefined ? source.page(last, tickMs, inner) : undefined;
         next?.catch(() => {});
-        await deliver(taken, life);
+        await deliver(taken.events, life);
       }
     } finally {
       inner.end();
@@ -103,15 +103,16 @@ export class Reader {
   }
 
   /** Takes a page in; what of it is new counts as in flight from here on. */
-  #take(page: Page): Page['events'] {
+  #take(page: Page): { events: Page['events']; settled: boolean } {
     this.#lastPageMs = performance.now();
     const { serverMs, monotonicMs } = page.asked;
     this.#serverAheadMs = serverMs === undefined ? undefined : serverMs - monotonicMs;
     const events = page.events.map((event) => ({ id: event.id, createdAtMs: createdAtMs(event) }));
     const { progress, observe, sink } = this.#options;
-    const { fresh, late } = progress.offer({ ...page, events });
+    const { fresh, late, settled } = progress.offer({ ...page, events });
     const [first] = late;
     if (first !== undefined) observe({ event: 'route.late', sink, events: late.length, first });
-    return fresh.size === page.events.length ? page.events : page.events.filter(({ id }) => fresh.has(id));
+    const all = fresh.size === page.events.length;
+    return { events: all ? page.events : page.events.filter(({ id }) => fresh.has(id)), settled };
   }
 }

@@ -1,55 +1,100 @@
+import { closeSync, fstatSync, openSync, readSync, writeFile } from 'node:fs';
+import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { Batch } from '../core/event.ts';
+import { noteText } from '../core/note.ts';
 import { accepted, type Verdict } from '../core/verdict.ts';
-import { entry } from './entry.ts';
+import { together } from '../options/values.ts';
+import { checkRecords, entry } from './entry.ts';
 import type { Sink } from './sink.ts';
 
 /** Configuration of a `stdout` sink. */
-export const stdoutOptions = entry('stdout');
+export const stdoutOptions = entry('stdout').superRefine(checkRecords, together);
 
 const newline = 0x0a;
+type Failure = NodeJS.ErrnoException;
+/** Writes all of it, or tells why not. */
+type Put = (bytes: Buffer, done: (error: Failure | null | undefined) => void) => void;
 
-/** Records on standard output, one a line. A batch is accepted when the pipe, or the file, has taken it. */
-export function openStdout(out: Writable = process.stdout): Sink {
-  let failed: NodeJS.ErrnoException | undefined;
+/**
+ * Records on standard output, one a line. A batch is accepted when the pipe, or the file, has taken it.
+ * @param out a stream, or the descriptor of an open file
+ */
+export function openStdout(out: Writable | number = destination()): Sink {
+  let failed: Failure | undefined;
   /** The last write may have ended within a line: the next one begins on a line of its own. */
-  let torn = false;
+  let torn = typeof out === 'number' && endsWithinLine(out);
+  const put: Put =
+    typeof out === 'number' ? (bytes, done) => writeFile(out, bytes, done) : (bytes, done) => out.write(bytes, done);
+  const stream = typeof out === 'number' ? undefined : out;
   // Without a listener a closed pipe would end the process; what matters also comes to the write's callback.
-  const onError = (error: NodeJS.ErrnoException) => {
+  const onError = (error: Failure) => {
     failed = error;
   };
-  out.on('error', onError);
+  stream?.on('error', onError);
 
   return {
     window: 1,
     limits: { maxEvents: 1000, maxBytes: 900 * 1024 },
     async send(batch, kill) {
       if (failed?.code === 'EPIPE') return judge(failed);
-      const error = await write(out, lines(batch, torn), kill);
+      const error = await write(put, lines(batch, torn), kill);
+      torn = error !== undefined;
+      return error === undefined ? accepted : judge(error);
+    },
+    async tell(note, kill) {
+      if (failed?.code === 'EPIPE') return judge(failed);
+      const error = await write(put, Buffer.from(`${torn ? '\n' : ''}${noteText(note)}\n`), kill);
       torn = error !== undefined;
       return error === undefined ? accepted : judge(error);
     },
     probe: async () => (failed === undefined ? accepted : judge(failed)),
     async [Symbol.asyncDispose]() {
-      out.off('error', onError);
+      stream?.off('error', onError);
       // What still comes of a closed pipe stays unheard.
-      out.on('error', () => {});
+      stream?.on('error', () => {});
     },
   };
 }
 
-function judge(error: NodeJS.ErrnoException): Verdict {
+/**
+ * Node's stream for a file takes a short write (a disk that fills up) for a whole one, and what did not fit would count
+ * as delivered: a file is written without it, until all is in or the system says why not.
+ */
+function destination(): Writable | number {
+  return process.stdout instanceof Socket ? process.stdout : 1;
+}
+
+/** Whether an earlier process left the file's last line cut off; false where that can't be seen. */
+function endsWithinLine(fd: number): boolean {
+  try {
+    const { size } = fstatSync(fd);
+    if (size === 0) return false;
+    // The file itself is open for writing only.
+    const file = openSync(`/proc/self/fd/${fd}`, 'r');
+    try {
+      const last = Buffer.alloc(1);
+      return readSync(file, last, 0, 1, size - 1) === 1 && last[0] !== newline;
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return false;
+  }
+}
+
+function judge(error: Failure): Verdict {
   if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED')
     return { kind: 'stop', reason: 'network', detail: 'the reader of standard output is gone', final: true };
   return { kind: 'retry', reason: 'network', detail: `standard output can't be written: ${error.message}` };
 }
 
-function write(out: Writable, bytes: Buffer, kill: AbortSignal): Promise<NodeJS.ErrnoException | undefined> {
+function write(put: Put, bytes: Buffer, kill: AbortSignal): Promise<Failure | undefined> {
   return new Promise((resolve, reject) => {
     kill.throwIfAborted();
     const onKill = () => reject(kill.reason);
     kill.addEventListener('abort', onKill);
-    out.write(bytes, (error) => {
+    put(bytes, (error) => {
       kill.removeEventListener('abort', onKill);
       resolve(error ?? undefined);
     });

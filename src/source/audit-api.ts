@@ -1,20 +1,17 @@
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import type { Moment } from '../core/clock.ts';
-import type { Cursor } from '../core/event.ts';
+import type { AuditEvent, Cursor } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
-import type { SecretSource } from '../core/secret.ts';
+import type { Secret, SecretSource } from '../core/secret.ts';
 import type { Retry, Stop } from '../core/verdict.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../net/http.ts';
 import { cutPage } from './cut.ts';
+import { decompress } from './gunzip.ts';
 import { judge, type Refused } from './judge.ts';
 import { Novelty } from './novelty.ts';
 import type { Pace } from './pace.ts';
 import { largestBodyBytes, PageSize } from './page-size.ts';
 import type { Page } from './source.ts';
-
-const inflate = promisify(gunzip);
 
 export interface AuditApiOptions {
   /** Origin of the tenant. */
@@ -29,6 +26,8 @@ export interface AuditApiOptions {
   readonly now: () => number;
   /** A page of this origin was read in an earlier start. */
   readonly readBefore: boolean;
+  /** Told of events that were never read before, some of a page at once. */
+  readonly onFresh?: (events: readonly AuditEvent[]) => void;
 }
 
 export interface Fetched {
@@ -50,25 +49,31 @@ export class AuditApi {
   }
 
   /**
-   * One request, for `most` events where that is given; another where a 401 finds a new key in its file, or with half the count where the page is too large.
+   * One request, for `most` events where that is given; another where a refusal finds a new key in its file, or with
+   * half the count where the page is too large.
    * Undefined where `life.stop` fires before it is this request's turn.
    * @throws the reason of `life.kill`
    */
   async fetch(after: Cursor, life: Life, most?: number): Promise<Fetched | Retry | Stop | Refused | undefined> {
-    let refreshed = false;
+    const { apiKey } = this.#options;
     for (;;) {
       const count = most ?? this.#size.next;
-      const verdict = await this.#once(after, life, count);
+      const key = apiKey.current;
+      const verdict = await this.#once(after, life, count, key);
       if (verdict?.kind === 'retry' && verdict.reason === 'too_large' && count > 1) continue;
-      if (verdict?.kind !== 'stop' || verdict.reason !== 'auth' || refreshed) return verdict;
-      // A key that was rotated meanwhile is no misconfigured key.
-      refreshed = this.#options.apiKey.refresh();
-      if (!refreshed) return verdict;
+      if (verdict?.kind !== 'stop' || verdict.reason !== 'auth') return verdict;
+      // A key that was rotated meanwhile is no misconfigured key; another request may have found the new one already.
+      if (apiKey.current.reveal() === key.reveal() && !apiKey.refresh()) return verdict;
     }
   }
 
-  async #once(after: Cursor, life: Life, count: number): Promise<Fetched | Retry | Stop | Refused | undefined> {
-    const { origin, apiKey, authScheme, http, pace, observe, now } = this.#options;
+  async #once(
+    after: Cursor,
+    life: Life,
+    count: number,
+    key: Secret,
+  ): Promise<Fetched | Retry | Stop | Refused | undefined> {
+    const { origin, authScheme, http, pace, observe, now } = this.#options;
     const asked = `/api/public/v0/audit-logs?after=${after}&count=${count}`;
     const answered = await pace.turn(life);
     if (answered === undefined) return undefined;
@@ -80,7 +85,7 @@ export class AuditApi {
           method: 'GET',
           url: origin + asked,
           headers: {
-            authorization: `${authScheme} ${apiKey.current.reveal()}`,
+            authorization: `${authScheme} ${key.reveal()}`,
             accept: 'application/json',
             'accept-encoding': 'gzip',
           },
@@ -98,23 +103,34 @@ export class AuditApi {
       elapsedMs: outcome.elapsedMs,
     });
     if (outcome.kind === 'failure') return this.#failed(outcome, after, count);
+    const { status, headers } = outcome;
     const body = await this.#decompressed(outcome, after, count);
-    if (!Buffer.isBuffer(body)) return body;
+    if (!Buffer.isBuffer(body) && status === 200) return body;
+    // A refusal is one, whether its words can be read or not.
+    const said = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
     const judgement = judge(
-      { status: outcome.status, headers: outcome.headers, body, asked },
+      { status, headers, body: status === 200 ? said : without(key, said), asked },
       { everRead: this.#everRead, nowMs: now() },
     );
     if (judgement.kind === 'retry' && judgement.reason === 'throttled') pace.hold(judgement.afterMs ?? 1000);
     if (judgement.kind !== 'page') return judgement;
-    return this.#read(body, after, count, moments(outcome, startedMs, now() - performance.now()));
+    return this.#read(said, after, count, key, moments(outcome, startedMs, now() - performance.now()));
   }
 
-  #read(body: Buffer, after: Cursor, count: number, { asked, answered, serverAheadMs }: Moments): Fetched | Retry {
-    const { observe, now } = this.#options;
+  #read(
+    body: Buffer,
+    after: Cursor,
+    count: number,
+    key: Secret,
+    { asked, answered, serverAheadMs }: Moments,
+  ): Fetched | Retry {
+    const { observe, now, onFresh } = this.#options;
     const cut = cutPage(body, now());
     if (cut.kind === 'unreadable') {
-      observe({ event: 'source.unreadable', after, detail: cut.detail });
-      return { kind: 'retry', reason: 'malformed', detail: `the page after ${after} can't be read: ${cut.detail}` };
+      const again = cutPage(without(key, body), now());
+      const detail = again.kind === 'unreadable' ? again.detail : 'it quotes the key';
+      observe({ event: 'source.unreadable', after, detail });
+      return { kind: 'retry', reason: 'malformed', detail: `the page after ${after} can't be read: ${detail}` };
     }
     this.#everRead = true;
     this.#size.took(cut.events.length, body.length, count);
@@ -128,10 +144,11 @@ export class AuditApi {
       event: 'source.page',
       after,
       events: events.length,
-      fresh,
+      fresh: fresh.length,
       bytes: body.length,
       ...(serverAheadMs !== undefined && { serverAheadMs }),
     });
+    if (fresh.length > 0) onFresh?.(fresh);
     if (delaysMs.length > 0) observe({ event: 'source.visible', delaysMs });
     return { kind: 'page', page: { after, events, asked, answered } };
   }
@@ -172,7 +189,7 @@ export class AuditApi {
     if (encoding !== 'gzip' && encoding !== 'x-gzip')
       return { kind: 'retry', reason: 'malformed', detail: 'the answer has a content encoding that was not asked for' };
     try {
-      return await inflate(answer.body, { maxOutputLength: largestBodyBytes });
+      return await decompress(answer.body, largestBodyBytes);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return this.#tooLarge(after, count);
       return { kind: 'retry', reason: 'network', detail: `the answer's gzip is broken (${(error as Error).message})` };
@@ -184,6 +201,13 @@ interface Moments {
   readonly asked: Moment;
   readonly answered: Moment;
   readonly serverAheadMs: number | undefined;
+}
+
+/** What the other side said, less the key where it quotes it. */
+function without(key: Secret, said: Buffer): Buffer {
+  const secret = key.reveal();
+  if (!said.includes(secret)) return said;
+  return Buffer.from(said.toString('latin1').replaceAll(secret, '[secret]'), 'latin1');
 }
 
 /**

@@ -161,8 +161,9 @@ describe('a file of actions', () => {
   });
 
   it('is refused where it is no table, whatever it is', () => {
-    for (const data of [undefined, null, [], 'x', {}, { actions: {} }])
+    for (const data of [undefined, null, [], 'x', {}])
       expect(problems(data)).toEqual([': must hold a list named actions']);
+    expect(problems({ actions: {} })).toEqual(['actions: must be a list of rows']);
     expect(problems({ actions: [null, 'x'] })).toHaveLength(2);
     expect(problems({ actions: [{}] })).toHaveLength(7);
     for (const name of ['__proto__', 'constructor', 'toString']) {

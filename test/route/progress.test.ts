@@ -4,6 +4,8 @@ import type { Moment } from '../../src/core/clock.ts';
 import { type PageEvidence, Progress } from '../../src/route/progress.ts';
 
 const settleMs = 60_000;
+/** How far createdAt may lag behind the order of ids, in addition to an event's lateness: both together stay within `settle`. */
+const backdatedMs = 20_000;
 
 interface Committed {
   readonly id: bigint;
@@ -63,7 +65,7 @@ const history = fc.record({
       /** After the event before it. */
       afterMs: fc.integer({ min: 0, max: 8_000 }),
       /** From creation to sight: within `settle`. */
-      delayMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: settleMs - 1 })),
+      delayMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: settleMs - backdatedMs - 1 })),
       date: fc.constantFrom('good', 'good', 'good', 'unreadable', 'future', 'backdated'),
     }),
     { minLength: 1, maxLength: 40 },
@@ -192,6 +194,17 @@ describe('progress with late events', () => {
     expect(progress.after).toBe(0n);
     progress.offer(page(0n, 110_000, [1n, 9_000_000]));
     expect(progress.after).toBe(1n);
+  });
+
+  it('counts the wait of a late event without a readable time from its own first sight', () => {
+    const progress = new Progress(settleMs, 0n);
+    progress.offer(page(0n, 50_000, [1n, 40_000], [4n, 40_000]));
+    progress.offer(page(0n, 100_000, [1n, 40_000], [2n, undefined], [4n, 40_000]));
+    progress.settle([1n, 2n, 4n]);
+    progress.offer(page(0n, 159_000, [1n, 40_000], [2n, undefined], [4n, 40_000]));
+    expect(progress.after).toBe(1n);
+    progress.offer(page(0n, 160_000, [1n, 40_000], [2n, undefined], [4n, 40_000]));
+    expect(progress.after).toBe(4n);
   });
 
   it('is the plain cursor when settle is off', () => {

@@ -53,6 +53,8 @@ export interface RsyslogLine {
   readonly procid: string;
   readonly msgid: string;
   readonly sd: string;
+  /** Parameters of our structured data element, as rsyslog's mmpstrucdata read them. */
+  readonly parameters: Readonly<Record<string, string>>;
   readonly msg: string;
 }
 
@@ -81,6 +83,12 @@ export interface Rsyslog {
   stop(): Promise<void>;
   /** What rsyslog said of itself. */
   errors(): string;
+}
+
+function lineOf(text: string): RsyslogLine {
+  const { params, ...line } = JSON.parse(text) as RsyslogLine & { readonly params: string };
+  const elements = params === '' ? {} : (JSON.parse(params) as Record<string, Record<string, string>>);
+  return { ...line, parameters: elements['qasphere@32473'] ?? {} };
 }
 
 /** Starts a rsyslogd of its own on loopback, with its own configuration, writing all it receives to a file. */
@@ -122,7 +130,7 @@ export async function startRsyslog(options: RsyslogOptions = {}): Promise<Rsyslo
   const lines = async () => {
     const text = await readFile(out, 'utf8').catch(() => '');
     const whole = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
-    return whole.filter((line) => line !== '').map((line) => JSON.parse(line) as RsyslogLine);
+    return whole.filter((line) => line !== '').map((line) => lineOf(line));
   };
   await start();
   return {
@@ -187,6 +195,7 @@ const template = [
   'procid',
   'msgid',
   'structured-data:sd',
+  '$!rfc5424-sd:params',
   'msg',
 ]
   .map((field) => field.split(':'))
@@ -218,14 +227,16 @@ function configuration(
 main_queue(queue.size="200000" queue.timeoutShutdown="20000")
 ${[...modules].map((name) => `module(load="${name}"${name === 'imuxsock' ? ' SysSock.Use="off"' : ''}${parameters(options.modules?.[name])})`).join('\n')}
 template(name="parsed" type="list") { constant(value="{") ${template} constant(value="}\\n") }
-ruleset(name="all") { action(type="omfile" file="${directory}/out" template="parsed") }
+module(load="mmpstrucdata")
+ruleset(name="all") { action(type="mmpstrucdata") action(type="omfile" file="${directory}/out" template="parsed") }
 ruleset(name="none") { stop }
 input(type="imtcp" address="127.0.0.1" port="${control}" ruleset="none")
 ${inputs.map((input, index) => `input(type="${input.type}"${where(input, index)} ruleset="all"${parameters(input.parameters)})`).join('\n')}
 `;
 }
 
-async function freePort(type: RsyslogInput['type']): Promise<number> {
+/** A port of loopback that is free now. */
+export async function freePort(type: RsyslogInput['type']): Promise<number> {
   if (type === 'imuxsock') return 0;
   if (type === 'imudp') {
     const socket = createSocket('udp4').bind(0, '127.0.0.1');

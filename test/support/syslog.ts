@@ -42,6 +42,26 @@ export const encoded = (event: AuditEvent, format: Format = plainJson): Encoded 
   record: format.encode(event),
 });
 
+/** What a reader must find in our structured data element: written apart from the code under test. */
+export function parametersOf({ id, value }: AuditEvent): Record<string, string> {
+  const user = value['user'] as Record<string, unknown> | null | undefined;
+  const named = [user?.['email'], user?.['name'], user?.['id']].find(
+    (one) => typeof one !== 'object' && (one ?? '') !== '',
+  );
+  const given = { id, action: value['action'], user: named, src: value['ip'], tenant: 'acme.eu1.qasphere.com' };
+  const kept = Object.entries(given).filter(([, one]) => one !== undefined && one !== '');
+  return Object.fromEntries(kept.map(([name, one]) => [name, visible(String(one))]));
+}
+
+/** Text with controls shown as escapes. */
+const visible = (text: string) =>
+  text
+    .toWellFormed()
+    .replace(
+      /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
+      (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+
 export interface Driven {
   readonly setAside: { readonly id: bigint; readonly verdict: SetAside }[];
   readonly retries: string[];

@@ -33,6 +33,7 @@ export async function tcpServer(
     sockets.push(socket);
     socket.on('error', () => {});
     socket.on('close', look);
+    socket.on('end', () => setImmediate(look));
     if (!options.pauseOnConnect)
       socket.on('data', (chunk: Buffer) => {
         pieces.push(chunk);

@@ -11,7 +11,7 @@ import {
   tlsBlock,
   together,
 } from '../../options/values.ts';
-import { entry } from '../entry.ts';
+import { checkRecords, entry } from '../entry.ts';
 
 const url = z
   .string()
@@ -66,6 +66,7 @@ export const splunkHecOptions = entry('splunk-hec')
     proxy: proxyUrl.optional(),
   })
   .superRefine(oneSecret('token'), together)
+  .superRefine(checkRecords, together)
   .superRefine((options, context) => {
     const address = URL.parse(String(options.url));
     if (address?.protocol === 'http:' && !isLoopback(address.hostname) && options.allowPlainHttp !== true)

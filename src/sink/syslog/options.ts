@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { duration, size, tlsBlock } from '../../options/values.ts';
-import { entry } from '../entry.ts';
+import { duration, size, tlsBlock, together } from '../../options/values.ts';
+import { checkRecords, entry } from '../entry.ts';
 
 /** Facility names of RFC 5424 table 1 as collectors write them, by number. */
 export const facilities = [
@@ -62,6 +62,7 @@ export const syslogOptions = entry('syslog')
     timeout: duration(100).prefault('30s').describe('Longest wait for a connection, a response or a stalled write.'),
     tls: tlsBlock.optional(),
   })
+  .superRefine(checkRecords, together)
   .superRefine((options, context) => {
     if (options.tls !== undefined && !/^(tls|relp\+tls):/.test(options.address))
       context.addIssue({ code: 'custom', path: ['tls'], message: 'has no effect here: write tls:// or relp+tls://' });

@@ -59,6 +59,7 @@ export class StreamDelivery {
   #mayHalfClose = true;
   #failedHalfCloses = 0;
   #endedWell = false;
+  #turn: Promise<void> = Promise.resolve();
   /** Why the last connection could not be made; '' where it could. */
   openFault = '';
 
@@ -67,30 +68,47 @@ export class StreamDelivery {
   }
 
   /** Writes the frames of one batch. @throws the reason of `kill` */
-  async send(frames: Buffer, kill: AbortSignal): Promise<Verdict | Sent> {
-    kill.throwIfAborted();
-    const drop = () => this.#wire?.destroy();
-    kill.addEventListener('abort', drop);
-    try {
-      if (!this.#hasRoom(frames.length)) await this.#makeRoom(frames.length, kill);
-      const wire = await this.#open(kill);
-      if (!(wire instanceof Wire)) return wire.verdict;
-      const fault = await wire.write(frames);
+  send(frames: Buffer, kill: AbortSignal): Promise<Verdict | Sent> {
+    return this.#inTurn(async () => {
       kill.throwIfAborted();
-      if (fault !== undefined) return fault.verdict;
-      return { kind: 'sent', confirmed: this.#confirmed(frames.length, wire, kill) };
-    } finally {
-      kill.removeEventListener('abort', drop);
-    }
+      const drop = () => this.#wire?.destroy();
+      kill.addEventListener('abort', drop);
+      try {
+        if (!this.#hasRoom(frames.length)) await this.#makeRoom(frames.length, kill);
+        const wire = await this.#open(kill);
+        if (!(wire instanceof Wire)) return wire.verdict;
+        const fault = await wire.write(frames);
+        kill.throwIfAborted();
+        if (fault !== undefined) return fault.verdict;
+        return { kind: 'sent', confirmed: this.#confirmed(frames.length, wire, kill) };
+      } finally {
+        kill.removeEventListener('abort', drop);
+      }
+    });
   }
 
   /** Half-closes and waits until everything is confirmed or handed back. @throws the reason of `kill` */
-  async finish(kill: AbortSignal): Promise<void> {
-    if (this.#unconfirmed.length > 0) await this.#rotate(kill);
+  finish(kill: AbortSignal): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#unconfirmed.length > 0) await this.#rotate(kill);
+    });
   }
 
   dispose(): void {
     this.#wire?.destroy();
+  }
+
+  /** One after the other: nothing may be written between the last look at what is acknowledged and our FIN. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turn = promise;
+    await before;
+    try {
+      return await work();
+    } finally {
+      resolve();
+    }
   }
 
   async #open(kill: AbortSignal): Promise<Wire | Fault> {

@@ -71,6 +71,31 @@ describe('delivery over a stream', () => {
     expect(server.text()).toBe('onetwo');
   });
 
+  it('keeps a send that comes during finish for the next connection', async () => {
+    await using server = await tcpServer((socket) => setTimeout(() => socket.resume(), 50), { pauseOnConnect: true });
+    const delivery = deliveryTo(server.port, { stepMs: 60_000 });
+    const first = sentBy(await delivery.send(Buffer.from('one'), never));
+    const finishing = delivery.finish(never);
+    const second = sentBy(await delivery.send(Buffer.from('two'), never));
+    expect(await first).toEqual({ kind: 'accepted' });
+    await finishing;
+    await delivery.finish(never);
+    expect(await second).toEqual({ kind: 'accepted' });
+    expect(server.sockets.length).toBe(2);
+  });
+
+  it('finishes as soon as the connection is lost, and hands everything back', async () => {
+    await using server = await tcpServer(() => {}, { allowHalfOpen: true });
+    const delivery = deliveryTo(server.port, { stepMs: 60_000, closeWaitMs: 60_000 });
+    const confirmed = sentBy(await delivery.send(Buffer.from('one'), never));
+    const finishing = delivery.finish(never);
+    await server.until(() => server.sockets[0]?.readableEnded === true);
+    server.sockets[0]?.resetAndDestroy();
+    await finishing;
+    expect(await confirmed).toMatchObject({ kind: 'retry' });
+    await delivery.finish(never);
+  });
+
   it('rotates the connection where the unconfirmed bytes reach their bound, without waiting for the steps', async () => {
     await using server = await tcpServer();
     const delivery = deliveryTo(server.port, { stepMs: 60_000 });

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import type { ActionRow } from '../format/action-row.ts';
+import { readActions } from '../format/actions-file.ts';
+import { readText } from './file.ts';
+import { type Problem, pathText } from './problem.ts';
+import { readYaml } from './yaml.ts';
+
+/** A table of actions in a file of its own: parses to its rows. What is wrong in there is told with its place there. */
+export const actionsFile = z
+  .string()
+  .min(1)
+  .transform((path, context): readonly ActionRow[] => {
+    const read = readText(path);
+    if (!read.ok) {
+      context.addIssue({ code: 'custom', message: `the file ${read.message}` });
+      return z.NEVER;
+    }
+    const { rows, problems } = parseActions(read.text, path);
+    for (const problem of problems) context.addIssue({ code: 'custom', message: problem.message, params: { problem } });
+    return rows;
+  });
+
+/** The problem, with its place in a file of its own, that an issue stands for. */
+export function problemElsewhere(issue: z.core.$ZodIssue): Problem | undefined {
+  return issue.code === 'custom' ? issue.params?.['problem'] : undefined;
+}
+
+function parseActions(text: string, file: string): { rows: readonly ActionRow[]; problems: readonly Problem[] } {
+  const { value, locate, problems: found, unknown } = readYaml(text, file, undefined, []);
+  if (unknown.some((path) => path.length === 0)) return { rows: [], problems: found };
+  const { rows, problems } = readActions(value);
+  const own = problems
+    .filter(({ path }) => !unknown.some((lost) => lost.every((step, at) => path[at] === step)))
+    .map(({ path, message, part }): Problem => ({ ...locate(path, part), path: pathText(path), message }));
+  return { rows, problems: [...found, ...own] };
+}

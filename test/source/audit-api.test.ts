@@ -1,0 +1,87 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import type { Happening } from '../../src/core/happening.ts';
+import { Secret, SecretSource } from '../../src/core/secret.ts';
+import { httpClient } from '../../src/net/http.ts';
+import { startSimulator } from '../../src/simulate/server.ts';
+import { AuditApi } from '../../src/source/audit-api.ts';
+import { Pace } from '../../src/source/pace.ts';
+import { scratch } from '../support/scratch.ts';
+
+const place = scratch();
+const never = new AbortController().signal;
+const life = { stop: never, kill: never };
+
+/** An API of one answer. */
+async function serve(answer: (response: ServerResponse) => void) {
+  const server = createServer((_, response) => answer(response)).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function api(origin: string, apiKey: SecretSource) {
+  const happenings: Happening[] = [];
+  const http = httpClient({ timeoutMs: 5_000, maxBodyBytes: 1024 ** 2, userAgent: 'test' });
+  const built = new AuditApi({
+    origin,
+    apiKey,
+    authScheme: 'Bearer',
+    pageSize: 10,
+    http,
+    pace: new Pace(20, () => performance.now()),
+    observe: (happening) => happenings.push(happening),
+    now: Date.now,
+    readBefore: false,
+  });
+  return { built, happenings, [Symbol.dispose]: () => http[Symbol.dispose]() };
+}
+
+describe('the audit log API', () => {
+  it('takes up a rotated key for every request that the old one was refused for, not only the first', async () => {
+    await using simulator = await startSimulator({ events: 30, key: 'second', latencyMs: 50 });
+    const path = place.file('key', 'first');
+    const apiKey = new SecretSource(() => new Secret(readFileSync(path, 'utf8')), path);
+    using client = api(simulator.url, apiKey);
+    writeFileSync(path, 'second');
+    const verdicts = await Promise.all([0n, 10n, 20n].map((after) => client.built.fetch(after, life)));
+    expect(verdicts.map((verdict) => verdict?.kind)).toEqual(['page', 'page', 'page']);
+  });
+
+  it.each([
+    [401, (key: string) => JSON.stringify({ message: `no such key: Bearer ${key}` })],
+    [429, (key: string) => `slow down, ${key}`],
+    [418, (key: string) => `${'.'.repeat(175)}${key}`],
+    [500, (key: string) => `authorization: Bearer ${key}`],
+    [200, (key: string) => `authorization: Bearer ${key}`],
+    [200, (key: string) => `{"events":[{"action":"${key}"}]}`],
+  ])('tells nobody the key that an answer with status %i quotes', async (status, body) => {
+    const key = 'SIEM-LOG-ONLY-not-to-be-told';
+    await using server = await serve((response) => {
+      response.statusCode = status;
+      response.end(body(key));
+    });
+    using client = api(server.url, new SecretSource(() => new Secret(key)));
+    const verdict = await client.built.fetch(0n, life);
+    const told = JSON.stringify([verdict, client.happenings], (_, value) =>
+      typeof value === 'bigint' ? `${value}` : value,
+    );
+    expect(told).not.toContain('not-to');
+    expect(told).not.toContain('SIEM-LOG-ONLY-n');
+  });
+
+  it('takes a 403 for what it is though a firewall compressed its page in a way nobody asked for', async () => {
+    await using server = await serve((response) => {
+      response.writeHead(403, { 'content-encoding': 'br', 'content-type': 'text/html' }).end('....');
+    });
+    using client = api(server.url, new SecretSource(() => new Secret('a-key')));
+    expect(await client.built.fetch(0n, life)).toMatchObject({ kind: 'stop', reason: 'auth', status: 403 });
+  });
+});
