@@ -4,6 +4,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import got, { RequestError, TimeoutError } from 'got';
 import { printable } from '../core/printable.ts';
 import type { Secret } from '../core/secret.ts';
+import { type Validity, validityOf } from './certificate.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface HttpRequest {
@@ -26,6 +27,8 @@ export interface HttpAnswer {
   /** From the start of the request to the answer's headers and to its last byte, milliseconds. */
   readonly headersMs: number;
   readonly elapsedMs: number;
+  /** Of the server's certificate, where TLS was spoken. */
+  readonly certificate?: Validity;
 }
 
 /** No whole answer came. */
@@ -85,6 +88,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       let tooLarge = false;
       let headersMs = 0;
       let sentMs = 0;
+      let validity: Validity | undefined;
       let early: { status: number; headers: IncomingHttpHeaders } | undefined;
       try {
         const pending = client(request.url, {
@@ -100,6 +104,7 @@ export function httpClient(options: HttpOptions): HttpClient {
           });
           sent.once('response', (response) => {
             headersMs = elapsed();
+            validity = validityOf(response.socket);
             if (request.statusOnly === true || options.largeBody === 'drop')
               early = { status: response.statusCode ?? 0, headers: response.headers };
             if (request.statusOnly === true) own.abort();
@@ -120,6 +125,7 @@ export function httpClient(options: HttpOptions): HttpClient {
           sentMs,
           headersMs,
           elapsedMs: elapsed(),
+          ...(validity !== undefined && { certificate: validity }),
         };
       } catch (error) {
         signal.throwIfAborted();
