@@ -1,8 +1,10 @@
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
-import { within } from '../core/life.ts';
+import { ownLife } from '../core/life.ts';
+import type { Notifier } from '../core/notifier.ts';
 import type { World } from '../daemon/compose.ts';
+import { announceConfiguration, announceStart, heartbeatsOf } from '../daemon/feeds.ts';
 import { lockState } from '../daemon/lock.ts';
 import { Notify } from '../daemon/notify.ts';
 import { run } from '../daemon/run.ts';
@@ -54,55 +56,26 @@ export async function runDaemon(
   if (supervisor.problem !== undefined)
     world.observe({ event: 'daemon.warning', topic: 'systemd', detail: supervisor.problem });
   await telemetry.serve(first.state.directory);
-  let config = first;
+  await using reloads = new Reloads(hangup, () => supervisor.reload(next));
+  telemetry.feeds.apply(heartbeatsOf(first));
+  await using _started = await announceStart(telemetry.feeds, first.state.directory, outside);
+  const config = first;
   for (let again = false; ; again = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
     await telemetry.apply(wantedTelemetry(config, outside.env));
+    telemetry.feeds.apply(heartbeatsOf(config));
+    announceConfiguration(telemetry.feeds, config);
     const sinks = config.sinks.map(({ name }) => name);
     const pollEveryMs = longestIntervalMs(config.source.schedule);
     world.observe({ event: 'daemon.start', version: world.version, sinks, pollEveryMs, reload: again });
-    const generation = within(life);
-    let following: Config | undefined;
-    const listening = (async () => {
-      while (!generation.stop.aborted && following === undefined) {
-        await hangup.wait(generation.stop);
-        if (!generation.stop.aborted) following = supervisor.reload(next);
-      }
-      generation.end();
-    })();
-    let ended: Awaited<ReturnType<typeof run>>;
-    try {
-      ended = await run(config, again ? { ...world, restrictionKnown: true } : world, generation);
-    } finally {
-      generation.end();
-      await listening;
-    }
-    const { endings, behind } = ended;
+    using generation = ownLife(life);
+    reloads.onNext(() => generation.end(config.shutdownTimeout));
+    const leaving = () => !reloads.pending || life.stop.aborted;
+    const part: World = { ...world, feeds: telemetry.feeds, leaving, restrictionKnown: again };
+    const { endings, behind } = await run(config, part, generation);
     const code = codeOfEndings(endings);
-    if (code === exitCode.done && following !== undefined && !life.stop.aborted) {
-      config = following;
-      continue;
+    const following = reloads.take();
+    if (code !== exitCode.done || following === undefined || life.stop.aborted) {
+      world.observe({ event: 'daemon.stopped', behind });
+      return code;
     }
-    world.observe({ event: 'daemon.stopped', behind });
-    return code;
-  }
-}
-
-/** A valid new configuration, or undefined where the old one stays. */
-function reload(file: string | undefined, now: Config, world: World, { env }: Surroundings): Config | undefined {
-  const loaded = loadConfig({ file, env });
-  const warn = (detail: string) => world.observe({ event: 'daemon.warning', topic: 'reload', detail });
-  if (!loaded.ok) {
-    for (const problem of loaded.problems) warn(`the old configuration stays: ${formatProblem(problem)}`);
-    return undefined;
-  }
-  const { config } = loaded;
-  const fixed = {
-    url: config.source.url !== now.source.url,
-    directory: config.state.directory !== now.state.directory,
-  };
-  if (fixed.url) warn('source.url has changed: that needs a restart, the old one stays until then');
-  if (fixed.directory) warn('state.directory has changed: that needs a restart, the old one stays until then');
-  for (const detail of loaded.warnings) warn(detail);
-  return { ...config, source: { ...config.source, url: now.source.url }, state: now.state };
-}

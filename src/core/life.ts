@@ -19,6 +19,32 @@ export function within(outer: Life): Life & { end(): void } {
   return { kill: outer.kill, stop: scope.signal, end };
 }
 
+/** A life of its own inside `outer`: `end` stops it, and kills it when `graceMs` have passed; dispose lets go of `outer`. */
+export function ownLife(outer: Life): Life & Disposable & { end(graceMs: number): void } {
+  const stop = new AbortController();
+  const kill = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onStop = () => stop.abort(outer.stop.reason);
+  const onKill = () => kill.abort(outer.kill.reason);
+  if (outer.stop.aborted) onStop();
+  if (outer.kill.aborted) onKill();
+  outer.stop.addEventListener('abort', onStop);
+  outer.kill.addEventListener('abort', onKill);
+  return {
+    stop: stop.signal,
+    kill: kill.signal,
+    end(graceMs) {
+      stop.abort();
+      timer ??= setTimeout(() => kill.abort(new Error('out of time')), graceMs);
+    },
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      outer.stop.removeEventListener('abort', onStop);
+      outer.kill.removeEventListener('abort', onKill);
+    },
+  };
+}
+
 /** Resolves after `ms` milliseconds, or early, without error, when `signal` fires. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

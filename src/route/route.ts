@@ -2,9 +2,10 @@ import type { CheckpointStore } from '../checkpoint/store.ts';
 import type { Cursor, Encoded } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import { type Life, unless, within } from '../core/life.ts';
+import type { Note } from '../core/note.ts';
 import type { Notifier } from '../core/notifier.ts';
-import type { SetAside } from '../core/verdict.ts';
-import type { Sink } from '../sink/sink.ts';
+import type { SetAside, Verdict } from '../core/verdict.ts';
+import type { Sent, Sink } from '../sink/sink.ts';
 import type { Page, Source } from '../source/source.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { batches, type Shape, shape } from './encode.ts';
@@ -130,6 +131,11 @@ export class Route implements AsyncDisposable {
   /** When a page or a confirmation last came, monotonic milliseconds. */
   get lastProgressMs(): number {
     return Math.max(this.#reader.lastPageMs, this.#lane.lastAcceptedMs);
+  }
+
+  /** Sends a record of the forwarder's own. @throws the reason of `kill` */
+  tell(note: Note, kill: AbortSignal): Promise<Verdict | Sent> {
+    return this.#sink.tell(note, kill);
   }
 
   /** Polls at every tick until `life.stop`. @throws {SourceStop} and bugs, after what is on the wire is confirmed */

@@ -1,5 +1,3 @@
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import type { Moment } from '../core/clock.ts';
 import type { Cursor } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
@@ -8,13 +6,12 @@ import type { Secret, SecretSource } from '../core/secret.ts';
 import type { Retry, Stop } from '../core/verdict.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../net/http.ts';
 import { cutPage } from './cut.ts';
+import { decompress } from './gunzip.ts';
 import { judge, type Refused } from './judge.ts';
 import { Novelty } from './novelty.ts';
 import type { Pace } from './pace.ts';
 import { largestBodyBytes, PageSize } from './page-size.ts';
 import type { Page } from './source.ts';
-
-const inflate = promisify(gunzip);
 
 export interface AuditApiOptions {
   /** Origin of the tenant. */
@@ -189,7 +186,7 @@ export class AuditApi {
     if (encoding !== 'gzip' && encoding !== 'x-gzip')
       return { kind: 'retry', reason: 'malformed', detail: 'the answer has a content encoding that was not asked for' };
     try {
-      return await inflate(answer.body, { maxOutputLength: largestBodyBytes });
+      return await decompress(answer.body, largestBodyBytes);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return this.#tooLarge(after, count);
       return { kind: 'retry', reason: 'network', detail: `the answer's gzip is broken (${(error as Error).message})` };

@@ -1,6 +1,7 @@
 import type { Happening, Observe } from '../core/happening.ts';
 import { printable } from '../core/printable.ts';
 import { answers } from './answers.ts';
+import { Feeds, type Journal } from './feeds.ts';
 import { Health, type Instant } from './health.ts';
 import { createInstruments } from './instruments.ts';
 import { type Listener, startListener } from './listener.ts';
@@ -14,6 +15,7 @@ export interface TelemetryOptions {
   /** Tells instances apart in what is pushed. */
   readonly instance: string;
   readonly clock: () => Instant;
+  readonly journal: Journal;
   /** Where what happens to telemetry itself is told. */
   readonly observe: Observe;
 }
@@ -35,6 +37,7 @@ const mostPending = 10_000;
 /** All that tells how the program fares, but for the log. It outlives a reload; nothing of it can stop a route. */
 export class Telemetry implements AsyncDisposable {
   readonly health: Health;
+  readonly feeds: Feeds;
   readonly #options: TelemetryOptions;
   #instruments: Observe | undefined;
   #pending: Happening[] | undefined;
@@ -47,10 +50,12 @@ export class Telemetry implements AsyncDisposable {
   constructor(options: TelemetryOptions) {
     this.#options = options;
     this.health = new Health(options.clock);
+    this.feeds = new Feeds(this.health, options.journal);
   }
 
   observe(happening: Happening): void {
     this.health.observe(happening);
+    this.feeds.observe(happening);
     if (this.#instruments !== undefined) this.#instruments(happening);
     else if (this.#pending !== undefined && this.#pending.length < mostPending) this.#pending.push(happening);
   }
@@ -77,6 +82,7 @@ export class Telemetry implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.feeds.settled();
     await this.#close();
     await this.#socket?.[Symbol.asyncDispose]();
   }

@@ -1,4 +1,5 @@
 import type { Batch, Encoded } from '../../src/core/event.ts';
+import type { Note } from '../../src/core/note.ts';
 import { accepted, type Verdict } from '../../src/core/verdict.ts';
 import type { Sent, Sink } from '../../src/sink/sink.ts';
 
@@ -27,6 +28,15 @@ export class ScriptedSink implements Sink {
   async send(batch: Batch): Promise<Verdict | Sent> {
     this.sends.push(batch.records.map(({ event }) => event.id));
     return this.answer(batch, this.sends.length);
+  }
+  /** Notes it was told. */
+  readonly told: Note[] = [];
+  hear: (note: Note) => Verdict | Sent | Promise<Verdict | Sent> = () => accepted;
+
+  async tell(note: Note): Promise<Verdict | Sent> {
+    const verdict = await this.hear(note);
+    if (verdict.kind === 'accepted') this.told.push(note);
+    return verdict;
   }
   async finish(): Promise<void> {
     this.finished += 1;
