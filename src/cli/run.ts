@@ -59,7 +59,7 @@ export async function runDaemon(
   await using reloads = new Reloads(hangup, () => supervisor.reload(next));
   telemetry.feeds.apply(heartbeatsOf(first));
   await using _started = await announceStart(telemetry.feeds, first.state.directory, outside);
-  const config = first;
+  let config = first;
   for (let again = false; ; again = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
     await telemetry.apply(wantedTelemetry(config, outside.env));
@@ -79,3 +79,70 @@ export async function runDaemon(
       world.observe({ event: 'daemon.stopped', behind });
       return code;
     }
+    config = following;
+  }
+}
+
+/** Reads the configuration anew at each SIGHUP, also while an older one is still being put in place. */
+class Reloads implements AsyncDisposable {
+  readonly #over = new AbortController();
+  readonly #listening: Promise<void>;
+  #next: Config | undefined;
+  #tell: () => void = () => {};
+
+  constructor(hangup: Notifier, read: () => Config | undefined) {
+    this.#listening = this.#listen(hangup, read);
+  }
+
+  async #listen(hangup: Notifier, read: () => Config | undefined): Promise<void> {
+    for (;;) {
+      await hangup.wait(this.#over.signal);
+      if (this.#over.signal.aborted) return;
+      const next = read();
+      if (next === undefined) continue;
+      this.#next = next;
+      this.#tell();
+    }
+  }
+
+  /** Calls `tell` when there is a new configuration, at once where there is one already. */
+  onNext(tell: () => void): void {
+    this.#tell = tell;
+    if (this.#next !== undefined) tell();
+  }
+
+  get pending(): boolean {
+    return this.#next !== undefined;
+  }
+
+  /** The newest configuration that was not taken yet. */
+  take(): Config | undefined {
+    const next = this.#next;
+    this.#next = undefined;
+    return next;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#over.abort();
+    await this.#listening;
+  }
+}
+
+/** A valid new configuration, or undefined where the old one stays. */
+function reload(file: string | undefined, now: Config, world: World, { env }: Surroundings): Config | undefined {
+  const loaded = loadConfig({ file, env });
+  const warn = (detail: string) => world.observe({ event: 'daemon.warning', topic: 'reload', detail });
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) warn(`the old configuration stays: ${formatProblem(problem)}`);
+    return undefined;
+  }
+  const { config } = loaded;
+  const fixed = {
+    url: config.source.url !== now.source.url,
+    directory: config.state.directory !== now.state.directory,
+  };
+  if (fixed.url) warn('source.url has changed: that needs a restart, the old one stays until then');
+  if (fixed.directory) warn('state.directory has changed: that needs a restart, the old one stays until then');
+  for (const detail of loaded.warnings) warn(detail);
+  return { ...config, source: { ...config.source, url: now.source.url }, state: now.state };
+}

@@ -23,6 +23,10 @@ export type Happening =
   | { event: 'source.unreadable'; after: Cursor; detail: string }
   | { event: 'source.cursor_mismatch'; after: Cursor; answered: string; greatest: Cursor }
   | { event: 'source.count'; count: number; why: string }
+  /** Events, read for the first time, that are not as the API documents them, by field; `news`: never told before. */
+  | { event: 'source.drift'; fields: Readonly<Record<string, number>>; news: readonly string[] }
+  /** The same, by actions that no row of the table of actions names. */
+  | { event: 'source.unknown_actions'; actions: Readonly<Record<string, number>>; news: readonly string[] }
   // route
   /** `after`: the greatest id it has; `cursor`: the checkpoint's `after`. */
   | { event: 'route.start'; sink: string; after: Cursor; cursor: Cursor; from: Start }

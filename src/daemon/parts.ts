@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import type { AuditEvent } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import { type Actions, createActions } from '../format/actions.ts';
 import { actionFilter } from '../format/filter.ts';
@@ -39,6 +40,8 @@ export interface ApiParts {
   readonly pageSize?: number;
   /** A page of this origin was read in an earlier start. */
   readonly readBefore: boolean;
+  /** Told of events that were never read before. */
+  readonly onFresh?: (events: readonly AuditEvent[]) => void;
 }
 
 export function openApi({ source }: Config, { now }: World, parts: ApiParts): AuditApi {

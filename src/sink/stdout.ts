@@ -44,7 +44,8 @@ export function openStdout(out: Writable | number = destination()): Sink {
     },
     async tell(note, kill) {
       if (failed?.code === 'EPIPE') return judge(failed);
-      const error = await write(out, Buffer.from(`${noteText(note)}\n`), kill);
+      const error = await write(put, Buffer.from(`${torn ? '\n' : ''}${noteText(note)}\n`), kill);
+      torn = error !== undefined;
       return error === undefined ? accepted : judge(error);
     },
     probe: async () => (failed === undefined ? accepted : judge(failed)),

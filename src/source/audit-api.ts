@@ -1,5 +1,5 @@
 import type { Moment } from '../core/clock.ts';
-import type { Cursor } from '../core/event.ts';
+import type { AuditEvent, Cursor } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
 import type { Secret, SecretSource } from '../core/secret.ts';
@@ -26,6 +26,8 @@ export interface AuditApiOptions {
   readonly now: () => number;
   /** A page of this origin was read in an earlier start. */
   readonly readBefore: boolean;
+  /** Told of events that were never read before, some of a page at once. */
+  readonly onFresh?: (events: readonly AuditEvent[]) => void;
 }
 
 export interface Fetched {
@@ -122,7 +124,7 @@ export class AuditApi {
     key: Secret,
     { asked, answered, serverAheadMs }: Moments,
   ): Fetched | Retry {
-    const { observe, now } = this.#options;
+    const { observe, now, onFresh } = this.#options;
     const cut = cutPage(body, now());
     if (cut.kind === 'unreadable') {
       const again = cutPage(without(key, body), now());
@@ -142,10 +144,11 @@ export class AuditApi {
       event: 'source.page',
       after,
       events: events.length,
-      fresh,
+      fresh: fresh.length,
       bytes: body.length,
       ...(serverAheadMs !== undefined && { serverAheadMs }),
     });
+    if (fresh.length > 0) onFresh?.(fresh);
     if (delaysMs.length > 0) observe({ event: 'source.visible', delaysMs });
     return { kind: 'page', page: { after, events, asked, answered } };
   }

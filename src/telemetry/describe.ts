@@ -59,6 +59,16 @@ export function describe(h: Happening): Described {
       };
     case 'source.count':
       return { level: 'debug', message: `asking for ${h.count} events a page: ${h.why}` };
+    case 'source.drift':
+      return {
+        level: h.news.length > 0 ? 'warn' : 'trace',
+        message: `events are not as the API documents them, and are forwarded as they are: ${names(h)}`,
+      };
+    case 'source.unknown_actions':
+      return {
+        level: h.news.length > 0 ? 'info' : 'trace',
+        message: `no row of the table of actions names these, so their words say what they mean (add them with actionsFile): ${names(h)}`,
+      };
     case 'route.start':
       return { level: 'info', message: `${h.sink} goes on after event ${h.after} (${h.from})` };
     case 'route.newest':
@@ -220,6 +230,8 @@ const reasons: readonly Reason[] = [
 ];
 
 const retriesOf = (sink: string) => reasons.map((reason) => `route.retry ${sink} ${reason}`);
+
+const names = ({ news }: { readonly news: readonly string[] }) => (news.length > 0 ? news.join(', ') : 'told before');
 
 function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 1000)} s`;

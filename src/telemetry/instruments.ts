@@ -6,8 +6,8 @@ import { readiness } from './readiness.ts';
 type Row = MetricOptions & { readonly kind: 'counter' | 'histogram' | 'gauge' };
 
 /**
- * Every metric of our own; names, labels and units are public (contract section 5). Labels are sink, status and reason
- * alone: closed sets, never anything of a record.
+ * Every metric of our own; names, labels and units are public (contract section 5). Labels are closed sets (sink, status,
+ * reason) but for field and action: names that the API sent, of each kind some fifty at most.
  */
 export const instruments = {
   forwarder_events_fetched_total: row('counter', '{event}', 'Events read from the API for the first time.'),
@@ -22,6 +22,12 @@ export const instruments = {
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
   ),
   forwarder_source_requests_total: row('counter', '{request}', 'Requests to the API, by HTTP status or failure.'),
+  forwarder_schema_drift_total: row('counter', '{event}', 'Events not as the API documents them, by field.'),
+  forwarder_unknown_actions_total: row(
+    'counter',
+    '{event}',
+    'Events whose action no row of the table of actions names, by action.',
+  ),
   forwarder_late_events_total: row('counter', '{event}', 'Events that appeared behind the cursor, by sink.'),
   forwarder_event_visibility_seconds: row(
     'histogram',
@@ -61,6 +67,8 @@ export function createInstruments(meter: Meter, health: Health): Observe {
   const setAside = counter('forwarder_events_dead_lettered_total');
   const failures = counter('forwarder_delivery_failures_total');
   const requests = counter('forwarder_source_requests_total');
+  const drift = counter('forwarder_schema_drift_total');
+  const unknownActions = counter('forwarder_unknown_actions_total');
   const late = counter('forwarder_late_events_total');
   const duration = histogram('forwarder_delivery_duration_seconds');
   const visibility = histogram('forwarder_event_visibility_seconds');
@@ -80,6 +88,12 @@ export function createInstruments(meter: Meter, health: Health): Observe {
         break;
       case 'source.visible':
         for (const ms of h.delaysMs) visibility.record(ms / 1000);
+        break;
+      case 'source.drift':
+        for (const [field, events] of Object.entries(h.fields)) drift.add(events, { field });
+        break;
+      case 'source.unknown_actions':
+        for (const [action, events] of Object.entries(h.actions)) unknownActions.add(events, { action });
         break;
       case 'route.delivered':
         delivered.add(h.records, of(h.sink));

@@ -20,6 +20,8 @@ export const samples: Samples = {
   'source.unreadable': { event: 'source.unreadable', after: 1n, detail: 'no JSON' },
   'source.cursor_mismatch': { event: 'source.cursor_mismatch', after: 1n, answered: '9', greatest: 8n },
   'source.count': { event: 'source.count', count: 500, why: 'the last page was heavy' },
+  'source.drift': { event: 'source.drift', fields: { 'unknown:x': 2 }, news: ['unknown:x'] },
+  'source.unknown_actions': { event: 'source.unknown_actions', actions: { 'gizmo.x': 2 }, news: ['gizmo.x'] },
   'route.start': { event: 'route.start', sink, after: 9n, cursor: 7n, from: 'checkpoint' },
   'route.newest': { event: 'route.newest', sink, id: 9n, fate: 'rewritten' },
   'route.poll': { event: 'route.poll', sink, fresh: 2 },
