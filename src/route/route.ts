@@ -205,6 +205,7 @@ export class Route implements AsyncDisposable {
 
   async #deliver(events: Page['events'], life: Life): Promise<void> {
     this.#memory.touchIfMoved();
+    const startedMs = performance.now();
     const records: Encoded[] = [];
     const filtered: Cursor[] = [];
     for (const event of events) {
@@ -213,6 +214,10 @@ export class Route implements AsyncDisposable {
       else if (shaped.kind === 'filtered') filtered.push(event.id);
       else
         await this.#setAside(shaped.encoded, { kind: 'set-aside', reason: 'malformed', detail: shaped.detail }, life);
+    }
+    if (events.length > 0) {
+      const elapsedMs = performance.now() - startedMs;
+      this.#options.observe({ event: 'route.encoded', sink: this.name, records: records.length, elapsedMs });
     }
     if (filtered.length > 0) {
       this.#progress.settle(filtered);
