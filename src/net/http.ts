@@ -6,6 +6,7 @@ import { TLSSocket } from 'node:tls';
 import got, { RequestError, TimeoutError } from 'got';
 import { printable } from '../core/printable.ts';
 import type { Secret } from '../core/secret.ts';
+import { type Validity, validityOf } from './certificate.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface HttpRequest {
@@ -28,6 +29,8 @@ export interface HttpAnswer {
   /** From the start of the request to the answer's headers and to its last byte, milliseconds. */
   readonly headersMs: number;
   readonly elapsedMs: number;
+  /** Of the server's certificate, where TLS was spoken. */
+  readonly certificate?: Validity;
 }
 
 /** No whole answer came. */
@@ -97,6 +100,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       let tooLarge = false;
       let headersMs = 0;
       let sentMs = 0;
+      let validity: Validity | undefined;
       let early: { status: number; headers: IncomingHttpHeaders } | undefined;
       try {
         const pending = client(request.url, {
@@ -112,6 +116,7 @@ export function httpClient(options: HttpOptions): HttpClient {
           });
           sent.once('response', (response) => {
             headersMs = elapsed();
+            validity = validityOf(response.socket);
             lookAtCertificate(response.socket);
             if (request.statusOnly === true || options.largeBody === 'drop')
               early = { status: response.statusCode ?? 0, headers: response.headers };
@@ -133,6 +138,7 @@ export function httpClient(options: HttpOptions): HttpClient {
           sentMs,
           headersMs,
           elapsedMs: elapsed(),
+          ...(validity !== undefined && { certificate: validity }),
         };
       } catch (error) {
         signal.throwIfAborted();
