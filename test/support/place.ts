@@ -19,7 +19,7 @@ export interface Place extends Disposable {
   configure(source: string, sinks: readonly string[], more?: string): void;
   start(...args: string[]): Program;
   run(...args: string[]): Promise<Ran>;
-  /** The objects in `operations.ndjson`. */
+  /** The objects in `operations.ndjson` that tell what a person did. */
   operations(): Record<string, unknown>[];
   /** The objects in an NDJSON file of the state directory; none where it is missing. */
   lines(name: string): Record<string, unknown>[];
@@ -56,7 +56,7 @@ export function newPlace(): Place {
       const code = await program.ended;
       return { code, stdout: program.stdout(), stderr: program.stderr() };
     },
-    operations: () => lines('operations.ndjson'),
+    operations: () => lines('operations.ndjson').filter((entry) => 'operation' in entry),
     lines,
     [Symbol.dispose]() {
       rmSync(directory, { recursive: true, force: true });
