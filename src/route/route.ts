@@ -1,7 +1,7 @@
 import type { CheckpointStore } from '../checkpoint/store.ts';
 import type { Cursor, Encoded } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
-import { type Life, unless, within } from '../core/life.ts';
+import { type Life, ownLife, unless } from '../core/life.ts';
 import type { Note } from '../core/note.ts';
 import type { Notifier } from '../core/notifier.ts';
 import type { SetAside, Verdict } from '../core/verdict.ts';
@@ -35,6 +35,8 @@ export interface RouteOptions extends Shape {
   readonly now: () => number;
   readonly random: () => number;
   readonly wake: Notifier;
+  /** How long what is in hand may take once the route stops, for whatever reason, milliseconds; then it is dropped. */
+  readonly graceMs: number;
 }
 
 /** How often the newest delivered event is looked up, milliseconds. */
@@ -48,7 +50,7 @@ export class Route implements AsyncDisposable {
   readonly #progress: Progress;
   readonly #memory: Memory;
   readonly #lane: Lane;
-  readonly #setAside: (record: Encoded, verdict: SetAside) => Promise<void>;
+  readonly #setAside: (record: Encoded, verdict: SetAside, life: Life) => Promise<void>;
   readonly #reader: Reader;
   #lookedUpMs = Number.NEGATIVE_INFINITY;
 
@@ -69,10 +71,10 @@ export class Route implements AsyncDisposable {
     }
     const { head, after } = progress;
     observe({ event: 'route.start', sink: name, after: head, cursor: after, from: found.from });
-    return new Route(options, sink, progress, memory, life);
+    return new Route(options, sink, progress, memory);
   }
 
-  private constructor(options: RouteOptions, sink: Sink, progress: Progress, memory: Memory, life: Life) {
+  private constructor(options: RouteOptions, sink: Sink, progress: Progress, memory: Memory) {
     this.name = options.name;
     this.#options = options;
     this.#sink = sink;
@@ -88,7 +90,7 @@ export class Route implements AsyncDisposable {
       deliver: (events, inner) => this.#deliver(events, inner),
     });
     const aside = { sink: options.name, deadLetter, observe, random };
-    this.#setAside = async (record, verdict) => {
+    this.#setAside = async (record, verdict, life) => {
       if (await putAside(record, verdict, aside, life)) memory.setAside(record);
     };
     this.#lane = new Lane({
@@ -100,7 +102,7 @@ export class Route implements AsyncDisposable {
       delivered: (records) => memory.delivered(records),
       setAside: this.#setAside,
       dirty: () => memory.dirty,
-      commit: () => memory.commit(life),
+      commit: (life) => memory.commit(life),
       sent: () => sink.journal !== undefined && memory.touch(),
       refusedInRow: () => memory.refusedInRow,
     });
@@ -165,15 +167,17 @@ export class Route implements AsyncDisposable {
     });
   }
 
-  /** Runs the lane beside `read`; when either ends, so does the other, in good order. */
+  /** Runs the lane beside `read`; when either ends, so does the other, in good order and within `graceMs`. */
   async #besideLane(life: Life, read: (inner: Life, fates: Promise<void>) => Promise<void>): Promise<void> {
-    const inner = within(life);
-    const lane = this.#lane.run(inner).finally(() => inner.end());
+    using inner = ownLife(life);
+    const end = () => inner.end(this.#options.graceMs);
+    const lane = this.#lane.run(inner).finally(end);
     const fates = this.#learnFates(inner);
-    const reading = read(inner, fates).finally(() => inner.end());
-    const results = await Promise.allSettled([lane, reading, fates]);
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined && !life.kill.aborted) throw failed.reason;
+    const reading = read(inner, fates).finally(end);
+    const [outcome, ...others] = await Promise.allSettled([reading, lane, fates]);
+    // What is left of a drop says nothing; why the reading ended does.
+    const failed = [outcome, ...(inner.kill.aborted ? [] : others)].find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
   }
 
   /** Whether the log was rewritten since `newest` was delivered: at start and once in a while. */
@@ -198,7 +202,8 @@ export class Route implements AsyncDisposable {
       const shaped = shape(event, this.#options);
       if (shaped.kind === 'record') records.push(shaped.encoded);
       else if (shaped.kind === 'filtered') filtered.push(event.id);
-      else await this.#setAside(shaped.encoded, { kind: 'set-aside', reason: 'malformed', detail: shaped.detail });
+      else
+        await this.#setAside(shaped.encoded, { kind: 'set-aside', reason: 'malformed', detail: shaped.detail }, life);
     }
     if (filtered.length > 0) {
       this.#progress.settle(filtered);
