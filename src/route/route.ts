@@ -53,6 +53,9 @@ export class Route implements AsyncDisposable {
   readonly #setAside: (record: Encoded, verdict: SetAside, life: Life) => Promise<void>;
   readonly #reader: Reader;
   #lookedUpMs = Number.NEGATIVE_INFINITY;
+  /** Batches of an earlier process whose fate is not known. */
+  #fatesOpen = 0;
+  #lastFateMs = Number.NEGATIVE_INFINITY;
 
   /** Loads the checkpoint, or finds the start and writes it down before anything else. Undefined where `life` ends first. */
   static async open(options: RouteOptions, life: Life): Promise<Route | undefined> {
@@ -126,13 +129,17 @@ export class Route implements AsyncDisposable {
   get lane(): Lane {
     return this.#lane;
   }
+  /** Whether the sink has yet to take, or to confirm, something. */
+  get awaitsSink(): boolean {
+    return !this.#lane.isIdle || this.#fatesOpen > 0;
+  }
   /** What holds this route up just now, one printable line. */
   get trouble(): string | undefined {
     return this.#memory.trouble ?? this.#lane.trouble;
   }
   /** When a page or a confirmation last came, monotonic milliseconds. */
   get lastProgressMs(): number {
-    return Math.max(this.#reader.lastPageMs, this.#lane.lastAcceptedMs);
+    return Math.max(this.#reader.lastPageMs, this.#lane.lastAcceptedMs, this.#lastFateMs);
   }
 
   /** Sends a record of the forwarder's own. @throws the reason of `kill` */
@@ -221,10 +228,13 @@ export class Route implements AsyncDisposable {
     const fates = (this.#sink.recovered ?? []).map(async ({ ranges, confirmed }) => {
       const ids = ranges.flatMap(([from, to]) => [...idsBetween(from, to)]);
       this.#progress.resume(ids);
+      this.#fatesOpen += 1;
       const verdict = await unless(
         life.stop,
         confirmed.catch(() => undefined),
       );
+      this.#fatesOpen -= 1;
+      this.#lastFateMs = performance.now();
       if (verdict?.kind === 'accepted') this.#progress.settle(ids);
       else {
         this.#progress.release(ids);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sleep } from '../../src/core/life.ts';
+import type { Verdict } from '../../src/core/verdict.ts';
 import { SourceStop } from '../../src/source/source.ts';
 import { freeze, ScriptedSink } from '../support/fake-sink.ts';
 import { Log, MemoryStore, routed } from '../support/routed.ts';
@@ -45,6 +46,25 @@ describe('a route', () => {
     const { route, life } = await routed(refusing, new MemoryStore(), { openSink: () => sink, graceMs: 200 });
     await expect(route.run(ticks, life)).rejects.toThrow('the key is refused');
     expect(sink.sends).toHaveLength(1);
+  });
+
+  it('waits in once for what an earlier process sent, and sends again what of it got lost', async () => {
+    let tell: (verdict: Verdict) => void = () => {};
+    const sink = new ScriptedSink(2);
+    sink.recovered = [
+      { ranges: [[1n, 1n]], confirmed: Promise.resolve({ kind: 'accepted' }) },
+      { ranges: [[2n, 2n]], confirmed: new Promise((resolve) => (tell = resolve)) },
+    ];
+    const store = new MemoryStore();
+    const { route, poll } = await routed(log(), store, { openSink: () => sink });
+    const once = poll();
+    await until(() => route.lane.isIdle && sink.taken.length === 1);
+    expect(route.awaitsSink).toBe(true);
+    tell({ kind: 'retry', reason: 'timeout', detail: 'never acknowledged' });
+    await once;
+    expect(sink.taken).toEqual([3n, 2n]);
+    expect(route.awaitsSink).toBe(false);
+    expect(store.last?.after).toBe(3n);
   });
 
   it('ends when it is stopped, though its sink hangs and nobody kills it', async () => {
