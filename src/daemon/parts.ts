@@ -33,6 +33,9 @@ export function openHttp({ source }: Config, { version, env, observe }: World, t
   });
 }
 
+/** How long a route may take to end: what comes after it of a stop needs its part of the shutdown timeout. */
+export const graceMsOf = (config: Config): number => config.shutdownTimeout * 0.75;
+
 export interface ApiParts {
   readonly http: HttpClient;
   readonly pace: Pace;
