@@ -24,6 +24,8 @@ export interface AuditApiOptions {
   readonly observe: Observe;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Most events will be asked for their value, not for their text alone. */
+  readonly keepValues: boolean;
   /** A page of this origin was read in an earlier start. */
   readonly readBefore: boolean;
 }
@@ -107,8 +109,8 @@ export class AuditApi {
   }
 
   #read(body: Buffer, after: Cursor, count: number, { asked, answered, serverAheadMs }: Moments): Fetched | Retry {
-    const { observe, now } = this.#options;
-    const cut = cutPage(body, now());
+    const { observe, now, keepValues } = this.#options;
+    const cut = cutPage(body, now(), keepValues);
     if (cut.kind === 'unreadable') {
       observe({ event: 'source.unreadable', after, detail: cut.detail });
       return { kind: 'retry', reason: 'malformed', detail: `the page after ${after} can't be read: ${cut.detail}` };

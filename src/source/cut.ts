@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { AuditEvent, Cursor } from '../core/event.ts';
+import { type AuditEvent, type Cursor, CutEvent } from '../core/event.ts';
 import { decodeString, eachElement, eachMember, endOfValue } from '../core/json-text.ts';
 import { printable } from '../core/printable.ts';
 
@@ -21,9 +21,10 @@ const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /**
  * A page's events, each with its own text. The body is parsed once as a whole, which proves it to be JSON; the events'
- * bytes are then cut out of it unchanged. Linear in the body's length, no recursion.
+ * bytes are then cut out of it unchanged. Linear in the body's length, no recursion. Without `keepValues` an event is
+ * parsed again where its value is asked for.
  */
-export function cutPage(body: Buffer, receivedAtMs: number): CutPage | Unreadable {
+export function cutPage(body: Buffer, receivedAtMs: number, keepValues = true): CutPage | Unreadable {
   if (!isUtf8(body)) return unreadable('the body is not UTF-8');
   const text = body.subarray(0, 3).equals(byteOrderMark) ? body.subarray(3) : body;
   let page: unknown;
@@ -67,7 +68,7 @@ export function cutPage(body: Buffer, receivedAtMs: number): CutPage | Unreadabl
     }
     if (last !== undefined && id <= last) sorted = false;
     last = id;
-    events.push({ id, text: own, value: value as Record<string, unknown>, receivedAtMs });
+    events.push(new CutEvent(id, own, value as Record<string, unknown>, receivedAtMs, keepValues));
     return end;
   });
   if (problem !== undefined) return unreadable(problem);
