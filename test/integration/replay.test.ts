@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockState } from '../../src/daemon/lock.ts';
@@ -6,6 +6,7 @@ import { startSimulator } from '../../src/simulate/server.ts';
 import { type HecServerOptions, startHecServer } from '../support/hec-server.ts';
 import { key, newPlace, type Place } from '../support/place.ts';
 import { readCheckpoint } from '../support/program.ts';
+import { inTerminal, terminalMissing } from '../support/terminal.ts';
 
 let place: Place;
 beforeEach(() => {
@@ -221,6 +222,18 @@ describe('replay', () => {
     expect(there.ids().slice(300)).toEqual(first);
   });
 
+  it.skipIf(terminalMissing !== undefined)('shows a bar in a terminal, and asks first', async () => {
+    await using there = await delivered(300, {}, '', ', pageSize: 10');
+    const args = ['replay', '--sink', 'splunk', '--after', '0', '-c', join(place.directory, 'config.yaml')];
+    const refused = await inTerminal(args, '[y/N]', 'n\n');
+    expect(refused).toMatchObject({ code: 0, shown: expect.stringContaining('nothing was sent') });
+    expect(there.hec.count).toBe(300);
+    const { code, shown } = await inTerminal(args, '[y/N]', 'y\n');
+    expect(code, shown).toBe(0);
+    expect(shown).toMatch(/\[#+\.+\] [1-9]\d?% {2}splunk \d+ \(\d+\/s\)/);
+    expect(there.hec.count).toBe(600);
+  });
+
   it('refuses what it can not mean', async () => {
     place.configure('http://127.0.0.1:1', ['{ name: console, type: stdout }']);
     for (const [args, says] of [
@@ -242,11 +255,9 @@ describe('replay', () => {
 
   it('does not take the ids of another tenant for its own', async () => {
     await using there = await delivered(20);
-    mkdirSync(place.state, { recursive: true });
     place.configure('http://127.0.0.1:1', [`{ name: splunk, type: splunk-hec, url: "${there.hec.url}", token: x }`]);
     const refused = await place.run('replay', '--sink', 'splunk', '--after', '0');
     expect(refused.code).toBe(78);
     expect(refused.stderr).toContain('another tenant');
-    appendFileSync(join(place.state, 'checkpoints', 'splunk.json'), 'x');
   });
 });
