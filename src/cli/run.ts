@@ -1,7 +1,7 @@
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
-import { ownLife } from '../core/life.ts';
+import { within } from '../core/life.ts';
 import type { Notifier } from '../core/notifier.ts';
 import type { World } from '../daemon/compose.ts';
 import { announceConfiguration, announceStart, heartbeatsOf } from '../daemon/feeds.ts';
@@ -68,11 +68,11 @@ export async function runDaemon(
     const sinks = config.sinks.map(({ name }) => name);
     const pollEveryMs = longestIntervalMs(config.source.schedule);
     world.observe({ event: 'daemon.start', version: world.version, sinks, pollEveryMs, reload: again });
-    using generation = ownLife(life);
-    reloads.onNext(() => generation.end(config.shutdownTimeout));
+    const generation = within(life);
+    reloads.onNext(() => generation.end());
     const leaving = () => !reloads.pending || life.stop.aborted;
     const part: World = { ...world, feeds: telemetry.feeds, leaving, restrictionKnown: again };
-    const { endings, behind } = await run(config, part, generation);
+    const { endings, behind } = await run(config, part, generation).finally(() => generation.end());
     const code = codeOfEndings(endings);
     const following = reloads.take();
     if (code !== exitCode.done || following === undefined || life.stop.aborted) {

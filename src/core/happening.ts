@@ -32,7 +32,9 @@ export type Happening =
   | { event: 'route.start'; sink: string; after: Cursor; cursor: Cursor; from: Start }
   /** The newest delivered event has another text now, or is gone while older ones are there. */
   | { event: 'route.newest'; sink: string; id: Cursor; fate: 'there' | 'rewritten' | 'gone' }
+  | { event: 'route.polling'; sink: string }
   | { event: 'route.poll'; sink: string; fresh: number }
+  | { event: 'route.encoded'; sink: string; records: number; elapsedMs: number }
   /** `oldestAtMs`: when the oldest event seen and not confirmed was created, epoch; undefined where there is none. */
   | { event: 'route.waiting'; sink: string; oldestAtMs: number | undefined }
   | { event: 'route.delivered'; sink: string; records: number; last: Cursor; elapsedMs: number; lastAtMs?: number }
@@ -59,6 +61,8 @@ export type Happening =
   /** Events delivered without a time of their own; counted, a warning says it once. */
   | { event: 'sink.untimed'; sink: string; events: number }
   | { event: 'sink.info'; sink: string; topic: string; detail: string }
+  /** Seen on a connection. `peer`: `source`, or `sink/NAME`. */
+  | { event: 'tls.certificate'; peer: string; whose: 'server' | 'client'; endsAtMs: number }
   // telemetry
   | { event: 'telemetry.listening'; address: string }
   | { event: 'telemetry.failed'; detail: string }

@@ -19,27 +19,29 @@ export function within(outer: Life): Life & { end(): void } {
   return { kill: outer.kill, stop: scope.signal, end };
 }
 
-/** A life of its own inside `outer`: `end` stops it, and kills it when `graceMs` have passed; dispose lets go of `outer`. */
-export function ownLife(outer: Life): Life & Disposable & { end(graceMs: number): void } {
-  const stop = new AbortController();
+/**
+ * A life inside `outer` that outlasts its own stop by `graceMs` milliseconds at most: then its `kill` fires, if that of
+ * `outer` did not before. Dispose of it when all in it is over.
+ */
+export function mortal(outer: Life, graceMs: number): Life & Disposable & { end(): void } {
+  const { stop, end } = within(outer);
   const kill = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  const onStop = () => stop.abort(outer.stop.reason);
+  const onStop = () => {
+    timer = setTimeout(() => kill.abort(new Error('out of time')), graceMs);
+  };
   const onKill = () => kill.abort(outer.kill.reason);
-  if (outer.stop.aborted) onStop();
+  if (stop.aborted) onStop();
+  else stop.addEventListener('abort', onStop, { once: true });
   if (outer.kill.aborted) onKill();
-  outer.stop.addEventListener('abort', onStop);
-  outer.kill.addEventListener('abort', onKill);
+  else outer.kill.addEventListener('abort', onKill);
   return {
-    stop: stop.signal,
+    stop,
     kill: kill.signal,
-    end(graceMs) {
-      stop.abort();
-      timer ??= setTimeout(() => kill.abort(new Error('out of time')), graceMs);
-    },
+    end,
     [Symbol.dispose]() {
+      end();
       clearTimeout(timer);
-      outer.stop.removeEventListener('abort', onStop);
       outer.kill.removeEventListener('abort', onKill);
     },
   };

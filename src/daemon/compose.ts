@@ -64,6 +64,7 @@ export async function compose(config: Config, world: World, life: Life): Promise
       now,
       random,
       wake,
+      graceMs: config.shutdownTimeout * 0.75,
       ...shape,
       deadLetter: new DeadLetterFile({ directory: join(state, 'dead-letter'), name, now }),
       openSink: (journal) => openSinkOf(sink, shape, config, world, journal),

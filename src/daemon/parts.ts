@@ -21,7 +21,7 @@ export type SinkConfig = Config['sinks'][number];
 export const tenantOf = (config: Config): string => new URL(config.source.url).hostname;
 
 /** The way to the API; `timeoutMs` in place of the configured one. @throws the error of a file of the tls block */
-export function openHttp({ source }: Config, { version, env }: World, timeoutMs = source.timeout): HttpClient {
+export function openHttp({ source }: Config, { version, env, observe }: World, timeoutMs = source.timeout): HttpClient {
   return httpClient({
     timeoutMs,
     maxBodyBytes: largestBodyBytes,
@@ -29,6 +29,7 @@ export function openHttp({ source }: Config, { version, env }: World, timeoutMs 
     tls: tlsMaterial(source.tls),
     proxy: source.proxy,
     env,
+    onCertificate: (endsAtMs) => observe({ event: 'tls.certificate', peer: 'source', whose: 'server', endsAtMs }),
   });
 }
 

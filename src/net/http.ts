@@ -1,6 +1,8 @@
 import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import got, { RequestError, TimeoutError } from 'got';
 import { printable } from '../core/printable.ts';
 import type { Secret } from '../core/secret.ts';
@@ -59,6 +61,8 @@ export interface HttpOptions {
   /** The configured proxy; wins over the environment's. */
   readonly proxy?: Secret | undefined;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Called once a TLS connection with when the server's certificate ends, milliseconds since the epoch. */
+  readonly onCertificate?: (endsAtMs: number) => void;
 }
 
 /** got behind a small door: answers and failures are values, and no error that carries headers leaves this file. */
@@ -76,6 +80,14 @@ export function httpClient(options: HttpOptions): HttpClient {
     agent: { https, http },
     headers: { 'user-agent': options.userAgent },
   });
+
+  const seen = new WeakSet<Socket>();
+  const lookAtCertificate = (socket: Socket) => {
+    if (options.onCertificate === undefined || !(socket instanceof TLSSocket) || seen.has(socket)) return;
+    seen.add(socket);
+    const endsAtMs = Date.parse(socket.getPeerCertificate().valid_to);
+    if (!Number.isNaN(endsAtMs)) options.onCertificate(endsAtMs);
+  };
 
   return {
     async request(request, signal) {
@@ -105,6 +117,7 @@ export function httpClient(options: HttpOptions): HttpClient {
           sent.once('response', (response) => {
             headersMs = elapsed();
             validity = validityOf(response.socket);
+            lookAtCertificate(response.socket);
             if (request.statusOnly === true || options.largeBody === 'drop')
               early = { status: response.statusCode ?? 0, headers: response.headers };
             if (request.statusOnly === true) own.abort();

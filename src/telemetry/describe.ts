@@ -73,6 +73,10 @@ export function describe(h: Happening): Described {
       return { level: 'info', message: `${h.sink} goes on after event ${h.after} (${h.from})` };
     case 'route.newest':
       return describeNewest(h);
+    case 'route.polling':
+      return { level: 'trace', message: `${h.sink}: a poll begins` };
+    case 'route.encoded':
+      return { level: 'trace', message: `${h.sink}: made ${h.records} records` };
     case 'route.poll':
       return { level: 'debug', message: `${h.sink}: poll brought ${h.fresh} new events` };
     case 'route.waiting':
@@ -159,6 +163,11 @@ export function describe(h: Happening): Described {
       return { level: 'info', message: `${h.sink}: ${h.detail}` };
     case 'sink.untimed':
       return { level: 'debug', message: `${h.sink}: ${h.events} events without a readable time` };
+    case 'tls.certificate':
+      return {
+        level: 'trace',
+        message: `${h.peer}: the ${h.whose} certificate ends at ${new Date(h.endsAtMs).toISOString()}`,
+      };
     case 'telemetry.listening':
       return { level: 'info', message: `tells how it fares at http://${h.address}`, ends: ['telemetry.failed'] };
     case 'telemetry.failed':

@@ -46,6 +46,7 @@ export const instruments = {
     'How long a sink has been failing or parked, by sink; 0: it works.',
   ),
   forwarder_ready: row('gauge', '', '1 where /readyz says 200.'),
+  forwarder_certificate_expiry_timestamp_seconds: row('gauge', 's', 'When a TLS certificate ends, by peer.'),
   forwarder_clock_difference_seconds: row('gauge', 's', 'The server’s clock less this machine’s.'),
 } as const satisfies Record<string, Row>;
 
@@ -125,7 +126,9 @@ export function createInstruments(meter: Meter, health: Health): Observe {
       case 'source.count':
       case 'route.start':
       case 'route.newest':
+      case 'route.polling':
       case 'route.poll':
+      case 'route.encoded':
       case 'route.waiting':
       case 'route.recovered':
       case 'route.unparked':
@@ -142,6 +145,7 @@ export function createInstruments(meter: Meter, health: Health): Observe {
       case 'sink.warning':
       case 'sink.untimed':
       case 'sink.info':
+      case 'tls.certificate':
       case 'telemetry.listening':
       case 'telemetry.failed':
       case 'telemetry.export_failed':
@@ -180,6 +184,14 @@ function observeHealth(meter: Meter, health: Health, of: (sink: string) => Attri
   gauge('forwarder_key_accepted', () => (source.key === 'unknown' ? undefined : source.key === 'accepted' ? 1 : 0));
   gauge('forwarder_last_poll_timestamp_seconds', () => seconds(source.lastPoll?.epochMs));
   gauge('forwarder_ready', () => (readiness(health).ready ? 1 : 0));
+  meter
+    .createObservableGauge(
+      'forwarder_certificate_expiry_timestamp_seconds',
+      instruments.forwarder_certificate_expiry_timestamp_seconds,
+    )
+    .addCallback((result) => {
+      for (const { peer, whose, endsAtMs } of health.certificates) result.observe(endsAtMs / 1000, { peer, whose });
+    });
   gauge('forwarder_clock_difference_seconds', () => seconds(source.serverAheadMs));
 }
 

@@ -17,12 +17,13 @@ export async function checkImage(checks: Checks, tools: string, root: string): P
   const work = mkdtempSync(join(tmpdir(), 'forwarder-image-'));
   let runs = 0;
 
-  /** A state directory and a configuration of a run, owned by whom it runs as. */
-  const prepare = (peers: Peers, uid: number) => {
+  /** A state directory and a configuration of a run, owned by whom it runs as, or the former by another. */
+  const prepare = (peers: Peers, uid: number, owner = uid) => {
     const folder = join(work, `run-${++runs}`);
     const state = join(folder, 'state');
-    mkdirSync(state, { recursive: true, mode: 0o700 });
-    chownSync(state, uid, uid);
+    mkdirSync(state, { recursive: true });
+    chownSync(state, owner, uid);
+    chmodSync(state, owner === uid ? 0o700 : 0o2770);
     const put = (name: string, text: string) => {
       const path = join(folder, name);
       writeFileSync(path, text);
@@ -102,6 +103,15 @@ export async function checkImage(checks: Checks, tools: string, root: string): P
     await checks.check('it runs as any user who owns the volume', () =>
       use(async (peers) => {
         const container = prepare(peers, someone)(['--user', String(someone)]);
+        await allArrived(peers);
+        container.terminate();
+        holds((await container.ended) === 0, container.output);
+      }),
+    );
+
+    await checks.check('it takes a volume as Kubernetes prepares it: root’s, writable for its group', () =>
+      use(async (peers) => {
+        const container = prepare(peers, nonroot, 0)();
         await allArrived(peers);
         container.terminate();
         holds((await container.ended) === 0, container.output);

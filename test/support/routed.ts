@@ -78,6 +78,7 @@ export async function routed(log: Log, store: MemoryStore, special: Partial<Rout
       now: () => log.nowMs,
       random: () => 0,
       wake: new Notifier(),
+      graceMs: 6_000,
       format: jsonFormat({ tenant: 'acme', version: '1' }),
       wants: () => true,
       redact: (event) => event,

@@ -122,6 +122,12 @@ describe('the metrics', () => {
     expect(await value('forwarder_ready')).toBe(0);
   });
 
+  it('tell when certificates end', async () => {
+    tell({ event: 'tls.certificate', peer: 'source', whose: 'server', endsAtMs: 5_000_000 });
+    const series = 'forwarder_certificate_expiry_timestamp_seconds{peer="source",whose="server"}';
+    expect(await value(series)).toBe(5_000);
+  });
+
   it('hold what Node tells of the process', async () => {
     expect(await value('process_resident_memory_bytes')).toBeGreaterThan(1e6);
     expect(await value('process_cpu_seconds_total')).toBeGreaterThan(0);

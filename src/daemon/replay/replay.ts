@@ -101,6 +101,7 @@ function routeOf(config: Config, world: World, sink: SinkConfig, source: Source,
     now,
     random,
     wake,
+    graceMs: config.shutdownTimeout * 0.75,
     deadLetter: new DeadLetterFile({ directory, name: `${name}.replay`, now }),
     openSink: () => openSinkOf(sink, shape, config, world),
   };

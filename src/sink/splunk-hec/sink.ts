@@ -63,6 +63,8 @@ class SplunkHec implements Sink {
       tls: tlsMaterial(options.tls),
       proxy: options.proxy,
       env: deps.env,
+      onCertificate: (endsAtMs) =>
+        deps.observe({ event: 'tls.certificate', peer: `sink/${deps.name}`, whose: 'server', endsAtMs }),
     });
     this.#requests = new Requests({ url, token, index, http: this.#http, now: deps.now });
     const envelopes = new Envelopes({ ...options, host: options.host ?? deps.tenant }, deps.format.json);
