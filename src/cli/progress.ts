@@ -46,7 +46,7 @@ export class Progress implements Disposable {
     if (!this.#around.stderrIsTerminal || this.#sinks.size === 0) return;
     const parts = [...this.#sinks].map(([sink, events]) => `${sink} ${events} (${Math.round(events / seconds)}/s)`);
     process.stderr.write(
-      `\r\u001b[K${[...this.#share(), ...parts].join('  ').slice(0, (process.stderr.columns ?? 80) - 1)}`,
+      `\r\u001b[K${[...this.#share(), ...parts].join('  ').slice(0, (process.stderr.columns || 80) - 1)}`,
     );
     this.#drawn = true;
   }
