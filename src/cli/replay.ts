@@ -61,7 +61,7 @@ export const replayCommand: Command = {
       around.complain('nothing was sent');
       return exitCode.done;
     }
-    using drawn = new Progress(around, plan);
+    using drawn = new Progress(around, { range: plan });
     progress = drawn;
     drawn.logWith(world.observe);
     const replayed = await replay(config, world, around.life, { plan, speed, patienceMs });

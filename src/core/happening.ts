@@ -49,7 +49,15 @@ export type Happening =
   | { event: 'route.set_aside'; sink: string; id: Cursor; reason: Reason; detail: string }
   | { event: 'route.breaker'; sink: string; refused: number }
   | { event: 'route.gave_up'; sink: string; waitingFor: 'source' | 'sink'; detail: string; patienceMs: number }
-  | { event: 'route.progress'; sink: string; events: number; perSecond: number }
+  /** `reached`: when the last event delivered was created, ISO 8601. */
+  | {
+      event: 'route.progress';
+      sink: string;
+      events: number;
+      perSecond: number;
+      reached?: string;
+      leftSeconds?: number;
+    }
   | { event: 'route.done'; sink: string; after: Cursor }
   | { event: 'checkpoint.saved'; sink: string; after: Cursor; elapsedMs: number }
   | { event: 'checkpoint.retry'; sink: string; detail: string; attempt: number; waitMs: number }
