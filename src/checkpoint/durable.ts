@@ -94,6 +94,8 @@ export async function readText(path: string): Promise<string | undefined> {
     throw error;
   }
   try {
+    if (!(await file.stat()).isFile())
+      throw Object.assign(new Error(`${path} is no file`), { code: 'EISDIR', syscall: 'read', path });
     return await file.readFile('utf8');
   } finally {
     await file.close();

@@ -77,7 +77,7 @@ export class Progress implements Disposable {
   #tell(): void {
     if (this.#sinks.size === 0) return;
     if (this.#terminal) {
-      process.stderr.write(`\r\u001b[K${this.line((process.stderr.columns ?? 80) - 1)}`);
+      process.stderr.write(`\r\u001b[K${this.line((process.stderr.columns || 80) - 1)}`);
       this.#drawn = true;
       return;
     }

@@ -12,7 +12,7 @@ import { Pace } from '../source/pace.ts';
 import { Restriction } from '../source/restriction.ts';
 import { SharedSource } from '../source/shared.ts';
 import { Drift } from './drift.ts';
-import { openApi, openHttp, openSinkOf, shapeOf } from './parts.ts';
+import { graceMsOf, openApi, openHttp, openSinkOf, shapeOf } from './parts.ts';
 import type { World } from './world.ts';
 
 export type { World } from './world.ts';
@@ -64,7 +64,7 @@ export async function compose(config: Config, world: World, life: Life): Promise
       now,
       random,
       wake,
-      graceMs: config.shutdownTimeout * 0.75,
+      graceMs: graceMsOf(config),
       ...shape,
       deadLetter: new DeadLetterFile({ directory: join(state, 'dead-letter'), name, now }),
       openSink: (journal) => openSinkOf(sink, shape, config, world, journal),

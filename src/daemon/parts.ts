@@ -33,6 +33,9 @@ export function openHttp({ source }: Config, { version, env, observe }: World, t
   });
 }
 
+/** How long a route may take to end: what comes after it of a stop needs its part of the shutdown timeout. */
+export const graceMsOf = (config: Config): number => config.shutdownTimeout * 0.75;
+
 export interface ApiParts {
   readonly http: HttpClient;
   readonly pace: Pace;
@@ -45,10 +48,14 @@ export interface ApiParts {
   readonly onFresh?: (events: readonly AuditEvent[]) => void;
 }
 
-export function openApi({ source }: Config, { now }: World, parts: ApiParts): AuditApi {
+export function openApi({ source, sinks }: Config, { now }: World, parts: ApiParts): AuditApi {
   const { url: origin, apiKey, authScheme, pageSize } = source;
-  return new AuditApi({ origin, apiKey, authScheme, pageSize, now, ...parts });
+  const keepValues = sinks.some(needsValues);
+  return new AuditApi({ origin, apiKey, authScheme, pageSize, now, keepValues, ...parts });
 }
+
+/** Whether a sink takes members out of most events: all but those that take the text whole. */
+const needsValues = ({ type, format }: SinkConfig): boolean => type === 'syslog' || format !== 'json';
 
 /** What a sink wants of an event, and how. One table of `actions` serves all sinks. */
 export function shapeOf(

@@ -56,7 +56,10 @@ export class Route implements AsyncDisposable {
   #lookedUpMs = Number.NEGATIVE_INFINITY;
   readonly #fates: Fates;
 
-  /** Loads the checkpoint, or finds the start and writes it down before anything else. Undefined where `life` ends first. */
+  /**
+   * Loads the checkpoint, or finds the start. A start that took asking is written down before anything else; any other
+   * one with the first page, for until then nothing tells that the address is right. Undefined where `life` ends first.
+   */
   static async open(options: RouteOptions, life: Life): Promise<Route | undefined> {
     const { store, name, settleMs, observe, origin, random, deadLetter } = options;
     const last = await store.load(name);
@@ -67,7 +70,7 @@ export class Route implements AsyncDisposable {
     const sink = options.openSink(last?.journal);
     const journal = sink.journal?.bind(sink);
     const memory = new Memory({ sink: name, source: origin, store, progress, observe, random, journal, last });
-    if (found.from !== 'checkpoint') {
+    if (found.from === 'now' || found.from === 'time') {
       memory.touch();
       await memory.commit(life);
     }

@@ -24,6 +24,8 @@ export interface AuditApiOptions {
   readonly observe: Observe;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Most events will be asked for their value, not for their text alone. */
+  readonly keepValues: boolean;
   /** A page of this origin was read in an earlier start. */
   readonly readBefore: boolean;
   /** Told of events that were never read before, some of a page at once. */
@@ -124,7 +126,7 @@ export class AuditApi {
     key: Secret,
     { asked, answered, serverAheadMs }: Moments,
   ): Fetched | Retry {
-    const { observe, now, onFresh } = this.#options;
+    const { observe, now, onFresh, keepValues } = this.#options;
     const cut = cutPage(body, now());
     if (cut.kind === 'unreadable') {
       const again = cutPage(without(key, body), now());
@@ -149,6 +151,7 @@ export class AuditApi {
       ...(serverAheadMs !== undefined && { serverAheadMs }),
     });
     if (fresh.length > 0) onFresh?.(fresh);
+    if (!keepValues) for (const event of cut.events) event.letGo();
     if (delaysMs.length > 0) observe({ event: 'source.visible', delaysMs });
     return { kind: 'page', page: { after, events, asked, answered } };
   }

@@ -46,10 +46,12 @@ function toEvent({ id, createdAtMs, action = 'x' }: Row): AuditEvent {
 export class MemoryStore implements CheckpointStore {
   last: Checkpoint | undefined;
   largestBytes = 0;
+  isFull = false;
   async load(): Promise<Checkpoint | undefined> {
     return this.last;
   }
   async save(checkpoint: Checkpoint): Promise<void> {
+    if (this.isFull) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
     this.last = checkpoint;
     this.largestBytes = Math.max(this.largestBytes, print(checkpoint, new Date(0).toISOString()).length);
   }
@@ -78,7 +80,7 @@ export async function routed(log: Log, store: MemoryStore, special: Partial<Rout
       now: () => log.nowMs,
       random: () => 0,
       wake: new Notifier(),
-      graceMs: 6_000,
+      graceMs: 60_000,
       format: jsonFormat({ tenant: 'acme', version: '1' }),
       wants: () => true,
       redact: (event) => event,
@@ -89,5 +91,5 @@ export async function routed(log: Log, store: MemoryStore, special: Partial<Rout
   );
   if (route === undefined) throw new Error('no route');
   const poll = () => route.once(log.nowMs, life);
-  return { route, sink, happenings, poll };
+  return { route, sink, happenings, poll, life, stop };
 }

@@ -12,7 +12,7 @@ import { Restriction } from '../../source/restriction.ts';
 import { SharedSource } from '../../source/shared.ts';
 import type { Source } from '../../source/source.ts';
 import { patiently } from '../once.ts';
-import { openApi, openHttp, openSinkOf, type SinkConfig, shapeOf } from '../parts.ts';
+import { graceMsOf, openApi, openHttp, openSinkOf, type SinkConfig, shapeOf } from '../parts.ts';
 import type { Speed } from '../speed.ts';
 import { usingState } from '../state-directory.ts';
 import { type Ending, together } from '../together.ts';
@@ -101,7 +101,7 @@ function routeOf(config: Config, world: World, sink: SinkConfig, source: Source,
     now,
     random,
     wake,
-    graceMs: config.shutdownTimeout * 0.75,
+    graceMs: graceMsOf(config),
     deadLetter: new DeadLetterFile({ directory, name: `${name}.replay`, now }),
     openSink: () => openSinkOf(sink, shape, config, world),
   };
