@@ -63,13 +63,15 @@ export async function announceStart(feeds: Feeds, directory: string, world: Worl
         journal: false,
       },
     );
-  const remember = () => {
-    const text = JSON.stringify({ version: 1, operations: end, aliveAtMs: now() });
+  const remember = async (operations = end) => {
+    if (!feeds.any) return;
+    const text = JSON.stringify({ version: 1, operations, aliveAtMs: now() });
     const path = join(directory, fileName);
     // Only how long a restart took would be lost with it.
-    return replaceFile(path, `${text}\n`, `${path}.previous`).catch(() => {});
+    await replaceFile(path, `${text}\n`, `${path}.previous`).catch(() => {});
   };
-  if (!feeds.any) return { async [Symbol.asyncDispose]() {} };
+  // What was just queued counts as told a minute later: rather twice than never.
+  await remember(before.operations);
   const timer = setInterval(() => void remember(), rememberMs).unref();
   return {
     async [Symbol.asyncDispose]() {

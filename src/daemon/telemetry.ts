@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import { printable } from '../core/printable.ts';
 import { isLoopback } from '../options/values.ts';
 import type { Otlp } from '../telemetry/sdk.ts';
 import { Telemetry, type Wanted } from '../telemetry/telemetry.ts';
@@ -19,7 +20,13 @@ export function openTelemetry({ version, observe, now }: World, config: Config):
 /** What the block `telemetry` and the standard `OTEL_*` variables ask for. */
 export function wantedTelemetry({ telemetry }: Config, env: Env): Wanted {
   const { listen, hosts, page } = telemetry;
-  return { listen, hosts, page: page ?? isLoopback(listen?.host ?? ''), otlp: wantedOtlp(telemetry.otlp, env) };
+  const otlp = wantedOtlp(telemetry.otlp, env);
+  const protocol = env['OTEL_EXPORTER_OTLP_PROTOCOL'] ?? 'http/protobuf';
+  const problems =
+    otlp === undefined || protocol === 'http/protobuf' || protocol === ''
+      ? []
+      : [`OTEL_EXPORTER_OTLP_PROTOCOL=${printable(protocol, 40)} is not spoken here: http/protobuf is`];
+  return { listen, hosts, page: page ?? isLoopback(listen?.host ?? ''), otlp, problems };
 }
 
 /** OpenTelemetry specification, "Environment Variable Specification". */
@@ -34,5 +41,13 @@ function wantedOtlp(block: Config['telemetry']['otlp'], env: Env): Otlp | undefi
   const traces = block?.traces ?? wants('TRACES');
   if (!metrics && !traces) return undefined;
   const intervalMs = block?.interval ?? (Number(env['OTEL_METRIC_EXPORT_INTERVAL']) || 60_000);
-  return { metrics, traces, endpoint: block?.endpoint, intervalMs };
+  return { metrics, traces, endpoint: block?.endpoint, intervalMs, traceShare: traceShare(env) };
+}
+
+/** The share of traces that is sent; each of ours is a root, so whether a sampler asks the parent makes no difference. */
+function traceShare(env: Env): number {
+  const sampler = env['OTEL_TRACES_SAMPLER'] ?? '';
+  if (sampler.endsWith('always_off')) return 0;
+  const share = Number(env['OTEL_TRACES_SAMPLER_ARG'] ?? 1);
+  return sampler.endsWith('traceidratio') && share >= 0 && share <= 1 ? share : 1;
 }

@@ -20,6 +20,8 @@ export interface Otlp {
   readonly endpoint: string | undefined;
   /** How often metrics are sent, milliseconds. */
   readonly intervalMs: number;
+  /** The share of traces that is sent, 0 to 1. */
+  readonly traceShare: number;
 }
 
 /** The OpenTelemetry SDK, as far as it was asked for. */
@@ -97,14 +99,22 @@ async function push({ endpoint, intervalMs }: Otlp, observe: Observe) {
   });
 }
 
-async function traces({ endpoint }: Otlp, resource: import('@opentelemetry/resources').Resource, observe: Observe) {
-  const [{ BatchSpanProcessor, TracerProvider }, { OTLPTraceExporter }] = await Promise.all([
+async function traces(
+  { endpoint, traceShare }: Otlp,
+  resource: import('@opentelemetry/resources').Resource,
+  observe: Observe,
+) {
+  const [{ BatchSpanProcessor, TraceIdRatioBasedSampler, TracerProvider }, { OTLPTraceExporter }] = await Promise.all([
     import('@opentelemetry/sdk-trace'),
     import('@opentelemetry/exporter-trace-otlp-proto'),
   ]);
   const exporter = new OTLPTraceExporter(endpoint === undefined ? {} : { url: signalUrl(endpoint, 'traces') });
   told(exporter, 'traces', observe);
-  return new TracerProvider({ resource, spanProcessors: [new BatchSpanProcessor({ exporter })] });
+  return new TracerProvider({
+    resource,
+    sampler: new TraceIdRatioBasedSampler(traceShare),
+    spanProcessors: [new BatchSpanProcessor({ exporter })],
+  });
 }
 
 /** The signal's own address under `endpoint` (OTLP specification, "Endpoint URLs for OTLP/HTTP"). */

@@ -31,6 +31,8 @@ export interface Wanted {
   readonly hosts: readonly string[];
   readonly page: boolean;
   readonly otlp: Otlp | undefined;
+  /** What of it can't be done; said each time it is put in force. */
+  readonly problems: readonly string[];
 }
 
 /** A listener that could not be had is tried again after this, milliseconds. */
@@ -83,6 +85,7 @@ export class Telemetry implements AsyncDisposable {
     if (key === this.#wanted) return;
     await this.#close();
     this.#wanted = key;
+    for (const detail of wanted.problems) this.#options.observe({ event: 'telemetry.failed', detail });
     if (wanted.listen === undefined && wanted.otlp === undefined) return;
     this.#pending = [];
     this.#sdk = this.#load(wanted);

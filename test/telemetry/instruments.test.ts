@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Happening, Observe } from '../../src/core/happening.ts';
 import { Health } from '../../src/telemetry/health.ts';
@@ -61,6 +61,19 @@ describe('the metrics', () => {
         'forwarder_key_accepted',
       ]),
     );
+  });
+
+  it('stand in the documentation, each with its type, and no other', () => {
+    const rows = readFileSync('docs/telemetry.md', 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('| `forwarder_'));
+    const told = rows.map((line) =>
+      line
+        .split('|')
+        .map((cell) => cell.trim().replaceAll('`', ''))
+        .slice(1, 3),
+    );
+    expect(told).toEqual(Object.entries(instruments).map(([name, { kind }]) => [name, kind]));
   });
 
   it('count what comes in and goes out, by sink', async () => {
