@@ -1,8 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { get as httpGet } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startSimulator } from '../../src/simulate/server.ts';
 import type { Status } from '../../src/telemetry/status.ts';
+import { toldIn } from '../support/feed-search.ts';
 import { startProgram } from '../support/program.ts';
 import { scratch } from '../support/scratch.ts';
 
@@ -81,5 +83,71 @@ describe('the running daemon', () => {
     await daemon.until((stderr, stdout) => stderr.includes('telemetry.failed') && stdout.split('\n').length > 5);
     daemon.child.kill('SIGTERM');
     expect(await daemon.ended).toBe(0);
+  });
+
+  it('shows the page on loopback alone, and is known by no name but its own', async () => {
+    await using simulator = await startSimulator({ events: 3, key });
+    const { file } = configure(simulator.url, '{ listen: "0.0.0.0:0", hosts: [forwarder.example] }');
+    const daemon = startProgram(['run', '-c', file]);
+    await daemon.until((stderr) => addressIn(stderr) !== undefined);
+    const port = Number(addressIn(daemon.stderr())?.split(':')[1]);
+    const as = (host: string, path: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const asking = httpGet({ host: '127.0.0.1', port, path, headers: { host } }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+        asking.on('error', reject);
+      });
+    expect(await as('forwarder.example', '/livez')).toBe(200);
+    expect(await as('forwarder.example', '/')).toBe(404);
+    expect(await as('rebound.example', '/metrics')).toBe(421);
+    daemon.child.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
+  });
+
+  it('moves its listener with a reload, and keeps what it knows', async () => {
+    await using simulator = await startSimulator({ events: 30, key });
+    const { file } = configure(simulator.url, '{ listen: "127.0.0.1:0" }');
+    const daemon = startProgram(['run', '-c', file]);
+    await daemon.until((stderr, stdout) => addressIn(stderr) !== undefined && stdout.split('\n').length > 30);
+    const before = addressIn(daemon.stderr());
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"127.0.0.1:0"', '"127.0.0.1:0", page: false'));
+    daemon.child.kill('SIGHUP');
+    await daemon.until((stderr) => events(stderr).filter(({ event }) => event === 'telemetry.listening').length === 2);
+    const after = events(daemon.stderr()).findLast(({ event }) => event === 'telemetry.listening')?.['address'];
+    await expect(get(before, '/livez')).rejects.toThrow();
+    expect((await get(String(after), '/')).status).toBe(404);
+    const { out } = await statusOf(file, '--json');
+    expect(JSON.parse(out) as Status).toMatchObject({ sinks: [{ name: 'stdout', delivered: 30 }] });
+    daemon.child.kill('SIGTERM');
+    expect(await daemon.ended).toBe(0);
+  });
+
+  it('tells a sink who moved its cursor while it was stopped', async () => {
+    await using simulator = await startSimulator({ events: 30, key });
+    const { file } = configure(simulator.url, '{}');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('{ type: stdout }', '{ type: stdout, heartbeat: 5m }'));
+    const first = startProgram(['run', '-c', file]);
+    await first.until((_, stdout) => stdout.split('\n').length > 30);
+    first.child.kill('SIGTERM');
+    expect(await first.ended).toBe(0);
+    const moved = startProgram(['cursor', 'set', 'stdout', '7', '--yes', '-c', file]);
+    expect(await moved.ended, moved.stderr()).toBe(0);
+    for (const times of [1, 0]) {
+      const again = startProgram(['run', '-c', file]);
+      await again.until((_, stdout) => toldIn(stdout).some(({ event }) => event === 'forwarder.configured'));
+      again.child.kill('SIGTERM');
+      expect(await again.ended).toBe(0);
+      const told = toldIn(again.stdout()).filter(({ event }) => event === 'forwarder.cursor_moved');
+      expect(told).toHaveLength(times);
+      for (const each of told)
+        expect(each).toMatchObject({
+          operation: 'cursor set',
+          sink: 'stdout',
+          to: { id: '7' },
+          uid: process.getuid?.(),
+        });
+    }
   });
 });
