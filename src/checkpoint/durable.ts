@@ -102,6 +102,24 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
+/**
+ * At most `most` bytes of a file's text from byte `from` on, its last ones, and where it ends; never through a link. Empty
+ * where there is no file, or `from` lies beyond its end. @throws the file system's error
+ */
+export async function readTail(path: string, from: number, most: number): Promise<{ text: string; end: number }> {
+  const file = await open(path, O_RDONLY | O_NOFOLLOW).catch(ignore('ENOENT'));
+  if (file === undefined) return { text: '', end: 0 };
+  try {
+    const { size } = await file.stat();
+    const start = Math.max(from, size - most);
+    const bytes = Buffer.alloc(Math.max(0, size - start));
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, start);
+    return { text: bytes.toString('utf8', 0, bytesRead), end: size };
+  } finally {
+    await file.close();
+  }
+}
+
 export async function syncDirectory(path: string): Promise<void> {
   const directory = openSync(path, O_RDONLY);
   try {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { openForAppend, readText, syncDirectory } from './durable.ts';
+import { openForAppend, readTail, syncDirectory } from './durable.ts';
 
 /** What a person did to the state; ids are written as strings of digits, so that none loses one. */
 export interface Operation {
@@ -27,6 +27,7 @@ export interface OperationsOptions {
 }
 
 const fileName = 'operations.ndjson';
+const mostReadBytes = 1024 ** 2;
 
 /**
  * Appends `{ at, uid, operation, sink, from, to, … }`, or `{ at, uid, event, … }`, as one line of JSON to `<state>/operations.ndjson`; durable when it
@@ -54,16 +55,15 @@ export async function appendOperation(
 }
 
 /**
- * The lines after the first `from` bytes as they were parsed, and where the file ends; what is no JSON object is left
- * out. Nothing where `from` lies beyond the end: it is another file. @throws the file system's error
+ * The lines after the first `from` bytes as they were parsed (the last MiB of them), and where the file ends; what is no
+ * JSON object is left out. Nothing where `from` lies beyond the end: it is another file. @throws the file system's error
  */
 export async function readOperations(
   directory: string,
   from: number,
 ): Promise<{ entries: Record<string, unknown>[]; end: number }> {
-  const text = Buffer.from((await readText(join(directory, fileName))) ?? '');
-  const lines = text.subarray(from).toString('utf8').split('\n');
-  return { entries: lines.flatMap(parsed), end: text.length };
+  const { text, end } = await readTail(join(directory, fileName), from, mostReadBytes);
+  return { entries: text.split('\n').flatMap(parsed), end };
 }
 
 function parsed(line: string): Record<string, unknown>[] {

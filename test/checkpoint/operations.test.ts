@@ -2,7 +2,7 @@ import { appendFile, lstat, mkdtemp, readFile, rm, symlink } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { appendOperation, type Operation } from '../../src/checkpoint/operations.ts';
+import { appendOperation, type Operation, readOperations } from '../../src/checkpoint/operations.ts';
 
 let directory: string;
 const path = () => join(directory, 'operations.ndjson');
@@ -54,5 +54,25 @@ describe('the journal of operations', () => {
     await rm(path());
     await symlink(join(directory, 'elsewhere'), path());
     await expect(append({ operation: 'cursor set', sink: 'a', from: null, to: null })).rejects.toThrow(/ELOOP/);
+  });
+
+  it('is read from a byte on, without what is no object, and not at all from beyond its end', async () => {
+    await append({ operation: 'cursor set', sink: 'a', from: null, to: null });
+    const { end } = await readOperations(directory, 0);
+    await appendFile(path(), '{"at":"20');
+    await append({ operation: 'cursor set', sink: 'b', from: null, to: null });
+    expect((await readOperations(directory, 0)).entries.map(({ sink }) => sink)).toEqual(['a', 'b']);
+    expect((await readOperations(directory, end)).entries.map(({ sink }) => sink)).toEqual(['b']);
+    expect((await readOperations(directory, 1e9)).entries).toEqual([]);
+  });
+
+  it('is read to its last MiB, however long it is', async () => {
+    await appendFile(path(), `${JSON.stringify({ operation: 'cursor set', sink: 'old', to: 'x'.repeat(2 ** 20) })}\n`);
+    await append({ operation: 'cursor set', sink: 'new', from: null, to: null });
+    expect((await readOperations(directory, 0)).entries.map(({ sink }) => sink)).toEqual(['new']);
+  });
+
+  it('is empty where there is none', async () => {
+    expect(await readOperations(directory, 0)).toEqual({ entries: [], end: 0 });
   });
 });
