@@ -73,7 +73,7 @@ function control(): string {
     'Section: admin',
     'Priority: optional',
     `Installed-Size: ${installedKiB(tree)}`,
-    'Depends: libatomic1, libc6 (>= 2.28), libgcc-s1, libstdc++6 (>= 12), init-system-helpers (>= 1.54), systemd (>= 250)',
+    'Depends: libatomic1, libc6 (>= 2.28), libgcc-s1, libstdc++6 (>= 12), init-system-helpers (>= 1.54), systemd (>= 252)',
     'Recommends: ca-certificates',
     `Description: ${description.split(',')[0]}`,
     ' Polls the audit log of a QA Sphere tenant and delivers each event to Splunk',

@@ -13,6 +13,7 @@ export function manPage(version: string, commands: readonly CommandHelp[]): stri
     section('NAME', 'qasphere-siem-forwarder \\- forwards the QA Sphere audit log to Splunk, syslog and stdout'),
     section('SYNOPSIS', '.B qasphere-siem-forwarder\n.I COMMAND\n.RI [ options ]'),
     section('DESCRIPTION', description.map(roff).join('\n.PP\n')),
+    section('BESIDE THE UNIT', beside),
     section('COMMANDS', commands.map(command).join('\n')),
     section('EXIT STATUS', exitCodes.map(([code, means]) => `.TP\n.B ${code}\n${roff(means)}`).join('\n')),
     section('ENVIRONMENT', roff(environment)),
@@ -27,6 +28,25 @@ const description = [
   'Polls the audit log of a QA Sphere tenant and delivers each event to every configured sink, at least once and in order, with a durable cursor for each sink. Checkpoints move only after a sink has accepted; what a sink refuses for its content is set aside in a dead letter, never dropped.',
   'Under systemd, put the key into /etc/credstore/qasphere-api-key, edit /etc/qasphere-siem-forwarder/config.yaml, then start the unit qasphere-siem-forwarder. One instance a tenant: qasphere-siem-forwarder@NAME with NAME.yaml beside that file.',
 ];
+
+/** The state belongs to the unit's own user, and the secrets are credentials: whoever wants to see both runs as it does. */
+const beside = [
+  roff(
+    'Secrets and state are those of the unit. To run another command of this program on them, run it as the unit runs:',
+  ),
+  '.PP',
+  '.nf',
+  '.ft CR',
+  ...[
+    'systemd-run --pipe --wait -p DynamicUser=yes -p User=qasphere-siem \\',
+    '  -p SupplementaryGroups=qasphere-siem-forwarder \\',
+    '  -p StateDirectory=qasphere-siem-forwarder \\',
+    '  -p LoadCredential=qasphere-api-key -p LoadCredential=splunk-hec-token \\',
+    '  qasphere-siem-forwarder status',
+  ].map(roff),
+  '.ft',
+  '.fi',
+].join('\n');
 
 const exitCodes: readonly (readonly [number, string])[] = [
   [0, 'done, or stopped by SIGTERM or SIGINT'],

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { openForAppend, syncDirectory } from './durable.ts';
+import { openForAppend, readText, syncDirectory } from './durable.ts';
 
 /** What a person did to the state; ids are written as strings of digits, so that none loses one. */
 export interface Operation {
@@ -9,6 +9,13 @@ export interface Operation {
   /** What it was before and after, null where that is not known: positions, names or a range, by the operation. */
   readonly from: unknown;
   readonly to: unknown;
+  readonly [more: string]: unknown;
+}
+
+/** What the program itself did or met. */
+export interface OwnEvent {
+  /** For example `forwarder.started`. */
+  readonly event: string;
   readonly [more: string]: unknown;
 }
 
@@ -22,11 +29,14 @@ export interface OperationsOptions {
 const fileName = 'operations.ndjson';
 
 /**
- * Appends `{ at, uid, operation, sink, from, to, … }` as one line of JSON to `<state>/operations.ndjson`; durable when it
+ * Appends `{ at, uid, operation, sink, from, to, … }`, or `{ at, uid, event, … }`, as one line of JSON to `<state>/operations.ndjson`; durable when it
  * resolves. A line that a crash cut off stays as it is, and the new one begins below it.
  * @throws the file system's error
  */
-export async function appendOperation({ directory, now }: OperationsOptions, operation: Operation): Promise<void> {
+export async function appendOperation(
+  { directory, now }: OperationsOptions,
+  operation: Operation | OwnEvent,
+): Promise<void> {
   const at = new Date(now()).toISOString();
   const line = JSON.stringify({ at, uid: process.getuid?.() ?? null, ...operation }, idsAsText);
   const file = await openForAppend(join(directory, fileName));
@@ -40,6 +50,30 @@ export async function appendOperation({ directory, now }: OperationsOptions, ope
     if (size === 0) await syncDirectory(directory);
   } finally {
     await file.close();
+  }
+}
+
+/**
+ * The lines after the first `from` bytes as they were parsed, and where the file ends; what is no JSON object is left
+ * out. Nothing where `from` lies beyond the end: it is another file. @throws the file system's error
+ */
+export async function readOperations(
+  directory: string,
+  from: number,
+): Promise<{ entries: Record<string, unknown>[]; end: number }> {
+  const text = Buffer.from((await readText(join(directory, fileName))) ?? '');
+  const lines = text.subarray(from).toString('utf8').split('\n');
+  return { entries: lines.flatMap(parsed), end: text.length };
+}
+
+function parsed(line: string): Record<string, unknown>[] {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? [value as Record<string, unknown>]
+      : [];
+  } catch {
+    return [];
   }
 }
 

@@ -10,6 +10,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'catch up with the newest event, then exit',
     load: async () => (await import('./once.ts')).onceCommand,
   },
+  check: {
+    summary: 'try everything the configuration promises, and move nothing',
+    load: async () => (await import('./check.ts')).checkCommand,
+  },
   replay: {
     summary: 'deliver a range of events to one sink again',
     load: async () => (await import('./replay.ts')).replayCommand,

@@ -26,7 +26,12 @@ export function codeOf(error: unknown): number {
   if (error instanceof StateHeld) return exitCode.held;
   if (error instanceof StateProblem) return exitCode.state;
   if (error instanceof SourceStop) return error.exitCode;
-  return exitCode.bug;
+  return isFileSystems(error) ? exitCode.state : exitCode.bug;
+}
+
+/** Whether the file system said it of a path: once records flow that is waited out, so it was said of the state at the start. */
+function isFileSystems(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && 'path' in error;
 }
 
 /** The code for how the routes ended; where several apply the highest of 78, 77, 69 wins, and 70 before all. */

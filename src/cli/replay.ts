@@ -2,8 +2,8 @@ import { printable } from '../core/printable.ts';
 import { Lookup } from '../daemon/cursor/lookup.ts';
 import { planReplay, type ReplayPlan, type ReplayRequest } from '../daemon/replay/plan.ts';
 import { type Replayed, replay } from '../daemon/replay/replay.ts';
-import { speedOf } from '../daemon/replay/speed.ts';
 import { demandSink } from '../daemon/sink-names.ts';
+import { speedOf } from '../daemon/speed.ts';
 import { prepareState } from '../daemon/state-directory.ts';
 import { parseDuration } from '../options/values.ts';
 import { type Command, configFlag, UsageError, type Values, yesFlag } from './command.ts';
@@ -61,7 +61,7 @@ export const replayCommand: Command = {
       around.complain('nothing was sent');
       return exitCode.done;
     }
-    using drawn = new Progress(around, plan);
+    using drawn = new Progress(around, { range: plan });
     progress = drawn;
     drawn.logWith(world.observe);
     const replayed = await replay(config, world, around.life, { plan, speed, patienceMs });

@@ -2,7 +2,9 @@ import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { within } from '../core/life.ts';
+import type { Notifier } from '../core/notifier.ts';
 import type { World } from '../daemon/compose.ts';
+import { announceConfiguration, announceStart, heartbeatsOf } from '../daemon/feeds.ts';
 import { lockState } from '../daemon/lock.ts';
 import { Notify } from '../daemon/notify.ts';
 import { run } from '../daemon/run.ts';
@@ -54,37 +56,75 @@ export async function runDaemon(
   if (supervisor.problem !== undefined)
     world.observe({ event: 'daemon.warning', topic: 'systemd', detail: supervisor.problem });
   await telemetry.serve(first.state.directory);
+  await using reloads = new Reloads(hangup, () => supervisor.reload(next));
+  telemetry.feeds.apply(heartbeatsOf(first));
+  await using _started = await announceStart(telemetry.feeds, first.state.directory, outside);
   let config = first;
   for (let again = false; ; again = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
     await telemetry.apply(wantedTelemetry(config, outside.env));
+    telemetry.feeds.apply(heartbeatsOf(config));
+    announceConfiguration(telemetry.feeds, config);
     const sinks = config.sinks.map(({ name }) => name);
     const pollEveryMs = longestIntervalMs(config.source.schedule);
     world.observe({ event: 'daemon.start', version: world.version, sinks, pollEveryMs, reload: again });
     const generation = within(life);
-    let following: Config | undefined;
-    const listening = (async () => {
-      while (!generation.stop.aborted && following === undefined) {
-        await hangup.wait(generation.stop);
-        if (!generation.stop.aborted) following = supervisor.reload(next);
-      }
-      generation.end();
-    })();
-    let ended: Awaited<ReturnType<typeof run>>;
-    try {
-      ended = await run(config, again ? { ...world, restrictionKnown: true } : world, generation);
-    } finally {
-      generation.end();
-      await listening;
-    }
-    const { endings, behind } = ended;
+    reloads.onNext(() => generation.end());
+    const leaving = () => !reloads.pending || life.stop.aborted;
+    const part: World = { ...world, feeds: telemetry.feeds, leaving, restrictionKnown: again };
+    const { endings, behind } = await run(config, part, generation).finally(() => generation.end());
     const code = codeOfEndings(endings);
-    if (code === exitCode.done && following !== undefined && !life.stop.aborted) {
-      config = following;
-      continue;
+    const following = reloads.take();
+    if (code !== exitCode.done || following === undefined || life.stop.aborted) {
+      world.observe({ event: 'daemon.stopped', behind });
+      return code;
     }
-    world.observe({ event: 'daemon.stopped', behind });
-    return code;
+    config = following;
+  }
+}
+
+/** Reads the configuration anew at each SIGHUP, also while an older one is still being put in place. */
+class Reloads implements AsyncDisposable {
+  readonly #over = new AbortController();
+  readonly #listening: Promise<void>;
+  #next: Config | undefined;
+  #tell: () => void = () => {};
+
+  constructor(hangup: Notifier, read: () => Config | undefined) {
+    this.#listening = this.#listen(hangup, read);
+  }
+
+  async #listen(hangup: Notifier, read: () => Config | undefined): Promise<void> {
+    for (;;) {
+      await hangup.wait(this.#over.signal);
+      if (this.#over.signal.aborted) return;
+      const next = read();
+      if (next === undefined) continue;
+      this.#next = next;
+      this.#tell();
+    }
+  }
+
+  /** Calls `tell` when there is a new configuration, at once where there is one already. */
+  onNext(tell: () => void): void {
+    this.#tell = tell;
+    if (this.#next !== undefined) tell();
+  }
+
+  get pending(): boolean {
+    return this.#next !== undefined;
+  }
+
+  /** The newest configuration that was not taken yet. */
+  take(): Config | undefined {
+    const next = this.#next;
+    this.#next = undefined;
+    return next;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#over.abort();
+    await this.#listening;
   }
 }
 

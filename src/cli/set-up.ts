@@ -3,6 +3,7 @@ import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import type { Observe } from '../core/happening.ts';
 import type { World } from '../daemon/compose.ts';
+import { Drift } from '../daemon/drift.ts';
 import { stderrIsJournal } from '../telemetry/journal.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createObserve } from '../telemetry/observe.ts';
@@ -34,6 +35,7 @@ export function realWorld(config: Config, around: Surroundings, also: Observe = 
     },
     now: Date.now,
     random: Math.random,
+    drift: new Drift(),
     wake: around.hangup,
   };
 }

@@ -12,15 +12,64 @@ export interface AuditEvent {
   readonly receivedAtMs: number;
 }
 
+/**
+ * An event cut out of a page. What everybody asks for is read from the parsed page at once; the rest may be let go of,
+ * to be parsed again for whoever wants it all the same: kept, the parsed pages on their way would be most of the memory
+ * in use, and most of the garbage collector's work. What is read stands behind getters, so that a changed copy does not
+ * inherit it.
+ */
+export class CutEvent implements AuditEvent {
+  readonly id: Cursor;
+  readonly text: Buffer;
+  readonly receivedAtMs: number;
+  readonly #action: string;
+  readonly #createdAtMs: number | undefined;
+  #value: AuditEvent['value'] | undefined;
+
+  /** @param value what JSON.parse gives of `text` */
+  constructor(id: Cursor, text: Buffer, value: AuditEvent['value'], receivedAtMs: number) {
+    this.id = id;
+    this.text = text;
+    this.receivedAtMs = receivedAtMs;
+    this.#action = actionIn(value);
+    this.#createdAtMs = timeIn(value);
+    this.#value = value;
+  }
+
+  /** Few will ask for the value from here on: it is parsed again for those. */
+  letGo(): void {
+    this.#value = undefined;
+  }
+
+  get value(): AuditEvent['value'] {
+    this.#value ??= JSON.parse(this.text.toString('utf8')) as Record<string, unknown>;
+    return this.#value;
+  }
+  get action(): string {
+    return this.#action;
+  }
+  get createdAtMs(): number | undefined {
+    return this.#createdAtMs;
+  }
+}
+
 /** The event's action, or '' where the API sent none. An open set: an opaque string. */
 export function actionOf(event: AuditEvent): string {
-  const action = event.value['action'];
-  return typeof action === 'string' ? action : '';
+  return event instanceof CutEvent ? event.action : actionIn(event.value);
 }
 
 /** Milliseconds since the epoch of `createdAt`, or undefined where it is missing or unreadable. */
 export function createdAtMs(event: AuditEvent): number | undefined {
-  const text = event.value['createdAt'];
+  return event instanceof CutEvent ? event.createdAtMs : timeIn(event.value);
+}
+
+function actionIn(value: AuditEvent['value']): string {
+  const action = value['action'];
+  return typeof action === 'string' ? action : '';
+}
+
+function timeIn(value: AuditEvent['value']): number | undefined {
+  const text = value['createdAt'];
   if (typeof text !== 'string') return undefined;
   const time = Date.parse(text);
   return Number.isNaN(time) ? undefined : time;

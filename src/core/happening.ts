@@ -23,12 +23,18 @@ export type Happening =
   | { event: 'source.unreadable'; after: Cursor; detail: string }
   | { event: 'source.cursor_mismatch'; after: Cursor; answered: string; greatest: Cursor }
   | { event: 'source.count'; count: number; why: string }
+  /** Events, read for the first time, that are not as the API documents them, by field; `news`: never told before. */
+  | { event: 'source.drift'; fields: Readonly<Record<string, number>>; news: readonly string[] }
+  /** The same, by actions that no row of the table of actions names. */
+  | { event: 'source.unknown_actions'; actions: Readonly<Record<string, number>>; news: readonly string[] }
   // route
   /** `after`: the greatest id it has; `cursor`: the checkpoint's `after`. */
   | { event: 'route.start'; sink: string; after: Cursor; cursor: Cursor; from: Start }
   /** The newest delivered event has another text now, or is gone while older ones are there. */
   | { event: 'route.newest'; sink: string; id: Cursor; fate: 'there' | 'rewritten' | 'gone' }
+  | { event: 'route.polling'; sink: string }
   | { event: 'route.poll'; sink: string; fresh: number }
+  | { event: 'route.encoded'; sink: string; records: number; elapsedMs: number }
   /** `oldestAtMs`: when the oldest event seen and not confirmed was created, epoch; undefined where there is none. */
   | { event: 'route.waiting'; sink: string; oldestAtMs: number | undefined }
   | { event: 'route.delivered'; sink: string; records: number; last: Cursor; elapsedMs: number; lastAtMs?: number }
@@ -43,7 +49,15 @@ export type Happening =
   | { event: 'route.set_aside'; sink: string; id: Cursor; reason: Reason; detail: string }
   | { event: 'route.breaker'; sink: string; refused: number }
   | { event: 'route.gave_up'; sink: string; waitingFor: 'source' | 'sink'; detail: string; patienceMs: number }
-  | { event: 'route.progress'; sink: string; events: number; perSecond: number }
+  /** `reached`: when the last event delivered was created, ISO 8601. */
+  | {
+      event: 'route.progress';
+      sink: string;
+      events: number;
+      perSecond: number;
+      reached?: string;
+      leftSeconds?: number;
+    }
   | { event: 'route.done'; sink: string; after: Cursor }
   | { event: 'checkpoint.saved'; sink: string; after: Cursor; elapsedMs: number }
   | { event: 'checkpoint.retry'; sink: string; detail: string; attempt: number; waitMs: number }
@@ -55,6 +69,8 @@ export type Happening =
   /** Events delivered without a time of their own; counted, a warning says it once. */
   | { event: 'sink.untimed'; sink: string; events: number }
   | { event: 'sink.info'; sink: string; topic: string; detail: string }
+  /** Seen on a connection. `peer`: `source`, or `sink/NAME`. */
+  | { event: 'tls.certificate'; peer: string; whose: 'server' | 'client'; endsAtMs: number }
   // telemetry
   | { event: 'telemetry.listening'; address: string }
   | { event: 'telemetry.failed'; detail: string }

@@ -19,6 +19,34 @@ export function within(outer: Life): Life & { end(): void } {
   return { kill: outer.kill, stop: scope.signal, end };
 }
 
+/**
+ * A life inside `outer` that outlasts its own stop by `graceMs` milliseconds at most: then its `kill` fires, if that of
+ * `outer` did not before. Dispose of it when all in it is over.
+ */
+export function mortal(outer: Life, graceMs: number): Life & Disposable & { end(): void } {
+  const { stop, end } = within(outer);
+  const kill = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onStop = () => {
+    timer = setTimeout(() => kill.abort(new Error('out of time')), graceMs);
+  };
+  const onKill = () => kill.abort(outer.kill.reason);
+  if (stop.aborted) onStop();
+  else stop.addEventListener('abort', onStop, { once: true });
+  if (outer.kill.aborted) onKill();
+  else outer.kill.addEventListener('abort', onKill);
+  return {
+    stop,
+    kill: kill.signal,
+    end,
+    [Symbol.dispose]() {
+      end();
+      clearTimeout(timer);
+      outer.kill.removeEventListener('abort', onKill);
+    },
+  };
+}
+
 /** Resolves after `ms` milliseconds, or early, without error, when `signal` fires. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -3,6 +3,7 @@ import { DeadLetterFile } from '../checkpoint/dead-letter-files.ts';
 import { FileStore } from '../checkpoint/files.ts';
 import type { CheckpointStore } from '../checkpoint/store.ts';
 import type { Config } from '../config/schema.ts';
+import type { AuditEvent } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
 import { createActions } from '../format/actions.ts';
@@ -10,7 +11,8 @@ import type { RouteOptions } from '../route/route.ts';
 import { Pace } from '../source/pace.ts';
 import { Restriction } from '../source/restriction.ts';
 import { SharedSource } from '../source/shared.ts';
-import { openApi, openHttp, openSinkOf, shapeOf } from './parts.ts';
+import { Drift } from './drift.ts';
+import { graceMsOf, openApi, openHttp, openSinkOf, shapeOf } from './parts.ts';
 import type { World } from './world.ts';
 
 export type { World } from './world.ts';
@@ -38,13 +40,15 @@ export async function compose(config: Config, world: World, life: Life): Promise
   const { apiKey, authScheme, pageSize, requestsPerSecond, onKeyRejected, settle, startAt, restrictedKey } =
     config.source;
   const pace = new Pace(requestsPerSecond, () => performance.now());
-  const api = openApi(config, world, { http, pace, observe, readBefore });
+  const actions = createActions(config.actions);
+  const { drift = new Drift() } = world;
+  const onFresh = (events: readonly AuditEvent[]) => drift.of(events, actions, apiKey.current).forEach(observe);
+  const api = openApi(config, world, { http, pace, observe, readBefore, onFresh });
   const policy = world.restrictionKnown ? 'off' : restrictedKey;
   const restriction = new Restriction({ origin, apiKey, authScheme, http, pace, observe, policy });
   const keepPages = config.sinks.length > 1 ? pagesKept : 0;
   const source = new SharedSource({ api, onKeyRejected, observe, random, wake, restriction, keepPages, life });
 
-  const actions = createActions(config.actions);
   const routes = config.sinks.map((sink): RouteOptions => {
     const { name } = sink;
     const shape = shapeOf(sink, config, world, actions);
@@ -60,6 +64,7 @@ export async function compose(config: Config, world: World, life: Life): Promise
       now,
       random,
       wake,
+      graceMs: graceMsOf(config),
       ...shape,
       deadLetter: new DeadLetterFile({ directory: join(state, 'dead-letter'), name, now }),
       openSink: (journal) => openSinkOf(sink, shape, config, world, journal),

@@ -46,7 +46,7 @@ export async function patiently(
       if (parked !== undefined || idleMs >= patienceMs) {
         gaveUp = true;
         const detail = parked?.detail ?? route.trouble ?? source.trouble ?? 'no answer';
-        const waitingFor = parked !== undefined || !route.lane.isIdle ? 'sink' : 'source';
+        const waitingFor = parked !== undefined || route.awaitsSink ? 'sink' : 'source';
         world.observe({ event: 'route.gave_up', sink: route.name, waitingFor, detail, patienceMs: Math.round(idleMs) });
         stop.abort();
         await sleep(graceMs, own.kill);

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import type { AuditEvent } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import { type Actions, createActions } from '../format/actions.ts';
 import { actionFilter } from '../format/filter.ts';
@@ -20,7 +21,7 @@ export type SinkConfig = Config['sinks'][number];
 export const tenantOf = (config: Config): string => new URL(config.source.url).hostname;
 
 /** The way to the API; `timeoutMs` in place of the configured one. @throws the error of a file of the tls block */
-export function openHttp({ source }: Config, { version, env }: World, timeoutMs = source.timeout): HttpClient {
+export function openHttp({ source }: Config, { version, env, observe }: World, timeoutMs = source.timeout): HttpClient {
   return httpClient({
     timeoutMs,
     maxBodyBytes: largestBodyBytes,
@@ -28,8 +29,12 @@ export function openHttp({ source }: Config, { version, env }: World, timeoutMs 
     tls: tlsMaterial(source.tls),
     proxy: source.proxy,
     env,
+    onCertificate: (endsAtMs) => observe({ event: 'tls.certificate', peer: 'source', whose: 'server', endsAtMs }),
   });
 }
+
+/** How long a route may take to end: what comes after it of a stop needs its part of the shutdown timeout. */
+export const graceMsOf = (config: Config): number => config.shutdownTimeout * 0.75;
 
 export interface ApiParts {
   readonly http: HttpClient;
@@ -39,12 +44,18 @@ export interface ApiParts {
   readonly pageSize?: number;
   /** A page of this origin was read in an earlier start. */
   readonly readBefore: boolean;
+  /** Told of events that were never read before. */
+  readonly onFresh?: (events: readonly AuditEvent[]) => void;
 }
 
-export function openApi({ source }: Config, { now }: World, parts: ApiParts): AuditApi {
+export function openApi({ source, sinks }: Config, { now }: World, parts: ApiParts): AuditApi {
   const { url: origin, apiKey, authScheme, pageSize } = source;
-  return new AuditApi({ origin, apiKey, authScheme, pageSize, now, ...parts });
+  const keepValues = sinks.some(needsValues);
+  return new AuditApi({ origin, apiKey, authScheme, pageSize, now, keepValues, ...parts });
 }
+
+/** Whether a sink takes members out of most events: all but those that take the text whole. */
+const needsValues = ({ type, format }: SinkConfig): boolean => type === 'syslog' || format !== 'json';
 
 /** What a sink wants of an event, and how. One table of `actions` serves all sinks. */
 export function shapeOf(

@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { type Life, within } from '../core/life.ts';
 import type { Route } from '../route/route.ts';
 import { compose, type World } from './compose.ts';
+import { besideFeed } from './feeds.ts';
 import { CronTicks } from './ticks.ts';
 import { type Ending, together } from './together.ts';
 
@@ -14,7 +15,7 @@ export async function run(config: Config, world: World, life: Life): Promise<{ e
   using _ = { [Symbol.dispose]: scope.end };
   const behind: string[] = [];
   const endings = await together(composed.routes, scope, async (route, inner) => {
-    await route.run(ticks, inner);
+    await besideFeed(route, inner, world, () => route.run(ticks, inner));
     if (!isWhole(route)) behind.push(route.name);
     return 'done';
   });

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { access, chmod, mkdir, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { access, chmod, lstat, mkdir, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 
 /** The state directory can't be used: exit code 73. */
 export class StateProblem extends Error {
@@ -14,7 +14,19 @@ export async function prepareState(path: string): Promise<void> {
     const { own, mode } = await judge(path);
     if (own && (mode & 0o020) === 0 && (mode & 0o077) !== 0) await chmod(path, 0o700);
     await access(path, constants.W_OK | constants.X_OK);
+    for (const name of ['checkpoints', 'dead-letter']) await refuseLink(join(path, name));
   });
+}
+
+/** What stands inside must be there itself: a link could lead to where others write. */
+async function refuseLink(path: string): Promise<void> {
+  const entry = await lstat(path).catch(ignoreMissing);
+  if (entry !== undefined && !entry.isDirectory())
+    throw new StateProblem(`${path} is no directory, and no link is followed there: move it away`);
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
 }
 
 /**

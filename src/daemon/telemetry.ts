@@ -3,14 +3,17 @@ import { isLoopback } from '../options/values.ts';
 import type { Otlp } from '../telemetry/sdk.ts';
 import { Telemetry, type Wanted } from '../telemetry/telemetry.ts';
 import type { World } from './compose.ts';
+import { operationsJournal } from './feeds.ts';
 
 type Env = World['env'];
 
 /** Telemetry for one state directory; nothing is loaded or listens before `apply`. */
 export function openTelemetry({ version, observe, now }: World, config: Config): Telemetry {
   const clock = () => ({ epochMs: now(), monotonicMs: performance.now() });
-  const { hostname } = new URL(config.source.url);
-  return new Telemetry({ version, instance: `${hostname} ${config.state.directory}`, clock, observe });
+  const { hostname, origin } = new URL(config.source.url);
+  const { directory } = config.state;
+  const journal = operationsJournal(directory, { now, observe });
+  return new Telemetry({ version, origin, instance: `${hostname} ${directory}`, clock, journal, observe });
 }
 
 /** What the block `telemetry` and the standard `OTEL_*` variables ask for. */

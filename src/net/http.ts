@@ -1,9 +1,12 @@
 import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import got, { RequestError, TimeoutError } from 'got';
 import { printable } from '../core/printable.ts';
 import type { Secret } from '../core/secret.ts';
+import { type Validity, validityOf } from './certificate.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface HttpRequest {
@@ -26,6 +29,8 @@ export interface HttpAnswer {
   /** From the start of the request to the answer's headers and to its last byte, milliseconds. */
   readonly headersMs: number;
   readonly elapsedMs: number;
+  /** Of the server's certificate, where TLS was spoken. */
+  readonly certificate?: Validity;
 }
 
 /** No whole answer came. */
@@ -56,6 +61,8 @@ export interface HttpOptions {
   /** The configured proxy; wins over the environment's. */
   readonly proxy?: Secret | undefined;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Called once a TLS connection with when the server's certificate ends, milliseconds since the epoch. */
+  readonly onCertificate?: (endsAtMs: number) => void;
 }
 
 /** got behind a small door: answers and failures are values, and no error that carries headers leaves this file. */
@@ -74,6 +81,14 @@ export function httpClient(options: HttpOptions): HttpClient {
     headers: { 'user-agent': options.userAgent },
   });
 
+  const seen = new WeakSet<Socket>();
+  const lookAtCertificate = (socket: Socket) => {
+    if (options.onCertificate === undefined || !(socket instanceof TLSSocket) || seen.has(socket)) return;
+    seen.add(socket);
+    const endsAtMs = Date.parse(socket.getPeerCertificate().valid_to);
+    if (!Number.isNaN(endsAtMs)) options.onCertificate(endsAtMs);
+  };
+
   return {
     async request(request, signal) {
       signal.throwIfAborted();
@@ -85,6 +100,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       let tooLarge = false;
       let headersMs = 0;
       let sentMs = 0;
+      let validity: Validity | undefined;
       let early: { status: number; headers: IncomingHttpHeaders } | undefined;
       try {
         const pending = client(request.url, {
@@ -100,6 +116,8 @@ export function httpClient(options: HttpOptions): HttpClient {
           });
           sent.once('response', (response) => {
             headersMs = elapsed();
+            validity = validityOf(response.socket);
+            lookAtCertificate(response.socket);
             if (request.statusOnly === true || options.largeBody === 'drop')
               early = { status: response.statusCode ?? 0, headers: response.headers };
             if (request.statusOnly === true) own.abort();
@@ -120,6 +138,7 @@ export function httpClient(options: HttpOptions): HttpClient {
           sentMs,
           headersMs,
           elapsedMs: elapsed(),
+          ...(validity !== undefined && { certificate: validity }),
         };
       } catch (error) {
         signal.throwIfAborted();

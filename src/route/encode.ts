@@ -1,4 +1,5 @@
 import { type AuditEvent, actionOf, type Encoded } from '../core/event.ts';
+import { printable } from '../core/printable.ts';
 import type { Format } from '../format/format.ts';
 import type { BatchLimits } from '../sink/sink.ts';
 
@@ -23,7 +24,8 @@ export function shape(event: AuditEvent, { wants, redact, format }: Shape): Shap
     const shown = redact(event);
     return { kind: 'record', encoded: { event, shown, record: format.encode(shown) } };
   } catch (error) {
-    const detail = `format ${format.name} failed: ${error instanceof Error ? error.message : 'threw'}`;
+    const why = error instanceof Error ? printable(error.message) : 'threw';
+    const detail = `this is our bug, please report it: the format ${format.name} failed: ${why}`;
     return { kind: 'broken', encoded: { event, shown: event, record: Buffer.alloc(0) }, detail };
   }
 }

@@ -58,11 +58,12 @@ export class Lane {
     while (!life.stop.aborted && this.#batches.anyUntried) await this.#changed.wait(life.stop);
   }
 
-  /** Nothing more is coming for now: hastens confirmations. Resolves when all is confirmed, or at `life.stop`. */
+  /** Nothing more is coming for now: hastens confirmations. Resolves when all is confirmed and saved, or at `life.stop`. */
   async flush(life: Life): Promise<void> {
-    while (!life.stop.aborted && !this.isIdle) {
-      if (!this.#batches.anyWaiting) await this.#options.sink.finish?.(life.kill);
-      if (!life.stop.aborted && !this.isIdle) await this.#changed.wait(life.stop);
+    const isDone = () => life.stop.aborted || (this.isIdle && !this.#options.dirty());
+    while (!isDone()) {
+      if (!this.isIdle && !this.#batches.anyWaiting) await this.#options.sink.finish?.(life.kill);
+      if (!isDone()) await this.#changed.wait(life.stop);
     }
   }
 
@@ -82,26 +83,32 @@ export class Lane {
    * the rest is left. @throws a bug, the reason of `life.kill`, or what `commit` and `setAside` throw
    */
   async run(life: Life): Promise<void> {
-    while (!life.stop.aborted) {
-      const entry = this.#batches.next(this.#options.sink.window);
-      if (this.#options.dirty()) await this.#options.commit();
-      else if (entry === undefined) {
-        await this.#changed.wait(life.stop);
-      } else if (entry.notBeforeMs > performance.now())
-        await this.#changed.wait(life.stop, entry.notBeforeMs - performance.now());
-      else await this.#work(entry, life);
+    try {
+      while (!life.stop.aborted) {
+        const entry = this.#batches.next(this.#options.sink.window);
+        if (this.#options.dirty()) {
+          await this.#options.commit(life);
+          this.#changed.notify();
+        } else if (entry === undefined) {
+          await this.#changed.wait(life.stop);
+        } else if (entry.notBeforeMs > performance.now())
+          await this.#changed.wait(life.stop, entry.notBeforeMs - performance.now());
+        else await this.#work(entry, life);
+      }
+      await this.#wind(life);
+    } finally {
+      // Also where `kill` cut a sending short: what was confirmed beside it must not come again.
+      if (this.#options.dirty()) await this.#options.commit({ stop: life.kill, kill: life.kill });
     }
-    await this.#wind(life);
   }
 
   async #wind(life: Life): Promise<void> {
     if (this.#batches.anySent && !life.kill.aborted) await this.#options.sink.finish?.(life.kill);
     while (!life.kill.aborted && this.#batches.anySent) await this.#changed.wait(life.kill);
-    if (this.#options.dirty()) await this.#options.commit();
   }
 
   async #work(entry: Entry, life: Life): Promise<void> {
-    if (entry.refused !== undefined) await this.#refusedAlone(entry, entry.refused);
+    if (entry.refused !== undefined) await this.#refusedAlone(entry, entry.refused, life);
     // Our own fault is looked for with one event at a time.
     else if (this.#options.refusedInRow() >= breakerLimit && entry.records.length > 1) this.#batches.split(entry, [1]);
     else await this.#send(entry, life);
@@ -133,7 +140,7 @@ export class Lane {
         this.#done(entry);
         break;
       case 'set-aside':
-        await this.#refused(entry, verdict);
+        await this.#refused(entry, verdict, life);
         break;
       case 'stop':
         this.#park(entry, verdict);
@@ -177,12 +184,12 @@ export class Lane {
     entry.notBeforeMs = performance.now() + waitMs;
   }
 
-  async #refused(entry: Entry, verdict: SetAside): Promise<void> {
+  async #refused(entry: Entry, verdict: SetAside, life: Life): Promise<void> {
     if (entry.records.length > 1) this.#batches.isolate(entry, verdict.culprit);
-    else await this.#refusedAlone(entry, verdict);
+    else await this.#refusedAlone(entry, verdict, life);
   }
 
-  async #refusedAlone(entry: Entry, verdict: SetAside): Promise<void> {
+  async #refusedAlone(entry: Entry, verdict: SetAside, life: Life): Promise<void> {
     const { name, observe, setAside } = this.#options;
     const refused = this.#options.refusedInRow();
     const [record] = entry.records;
@@ -193,7 +200,7 @@ export class Lane {
       return this.#park(entry, { kind: 'stop', reason: verdict.reason, detail });
     }
     this.#trouble.ends();
-    if (record !== undefined) await setAside(record, verdict);
+    if (record !== undefined) await setAside(record, verdict, life);
     this.#batches.remove(entry);
     this.#tellOldest();
   }

@@ -25,7 +25,9 @@ export class Memory {
   #newest: { id: Cursor; text: Buffer } | undefined;
   #newestSaved: Checkpoint['newest'];
   #refusedInRow: number;
-  #dirty = false;
+  /** Changes that came, and those of them that are on disk. */
+  #changes = 0;
+  #saved = 0;
   #trouble: string | undefined;
   #savedAfter: Cursor | undefined;
 
@@ -37,7 +39,7 @@ export class Memory {
   }
 
   get dirty(): boolean {
-    return this.#dirty;
+    return this.#changes !== this.#saved;
   }
   /** The newest delivered event as it was last saved. */
   get newest(): Checkpoint['newest'] {
@@ -53,7 +55,7 @@ export class Memory {
 
   /** Something changed that must be saved before anything new is sent. */
   touch(): void {
-    this.#dirty = true;
+    this.#changes += 1;
   }
 
   delivered(records: readonly Encoded[]): void {
@@ -62,18 +64,18 @@ export class Memory {
     for (const { event } of records)
       if (event.id > (this.#newest?.id ?? this.#newestSaved?.id ?? -1n))
         this.#newest = { id: event.id, text: event.text };
-    this.#dirty = true;
+    this.#changes += 1;
   }
 
   setAside(record: Encoded): void {
     this.#options.progress.settle([record.event.id]);
     this.#refusedInRow += 1;
-    this.#dirty = true;
+    this.#changes += 1;
   }
 
   /** `after` moved without a delivery: time alone let it pass. */
   touchIfMoved(): void {
-    if (this.#options.progress.after !== this.#savedAfter) this.#dirty = true;
+    if (this.#options.progress.after !== this.#savedAfter) this.#changes += 1;
   }
 
   /** Saves; where the disk refuses, again and again until `life.stop`. */
@@ -112,23 +114,19 @@ export class Memory {
       this.#newest = undefined;
     }
     const { after, delivered } = progress;
-    this.#dirty = false;
+    const changes = this.#changes;
     const kept = journal?.();
     const startedMs = performance.now();
-    try {
-      await store.save({
-        sink,
-        source,
-        after,
-        delivered,
-        refusedInRow: this.#refusedInRow,
-        ...(this.#newestSaved !== undefined && { newest: this.#newestSaved }),
-        ...(kept !== undefined && { journal: kept }),
-      });
-    } catch (error) {
-      this.#dirty = true;
-      throw error;
-    }
+    await store.save({
+      sink,
+      source,
+      after,
+      delivered,
+      refusedInRow: this.#refusedInRow,
+      ...(this.#newestSaved !== undefined && { newest: this.#newestSaved }),
+      ...(kept !== undefined && { journal: kept }),
+    });
+    this.#saved = changes;
     this.#savedAfter = after;
     this.#trouble = undefined;
     observe({ event: 'checkpoint.saved', sink, after, elapsedMs: performance.now() - startedMs });

@@ -49,6 +49,7 @@ export class Reader {
   /** Reads until a page brings nothing new, then what of the window has settled since. */
   async drain(tickMs: number, life: Life): Promise<void> {
     const { progress, observe, sink } = this.#options;
+    observe({ event: 'route.polling', sink });
     // A window that fits into one page is read with the news, in one request; a larger one not at every poll.
     const small = progress.windowSize < this.#pageCap || this.#rereadDue;
     this.#rereadDue = false;

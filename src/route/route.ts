@@ -1,13 +1,15 @@
 import type { CheckpointStore } from '../checkpoint/store.ts';
 import type { Cursor, Encoded } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
-import { type Life, unless, within } from '../core/life.ts';
+import { type Life, mortal } from '../core/life.ts';
+import type { Note } from '../core/note.ts';
 import type { Notifier } from '../core/notifier.ts';
-import type { SetAside } from '../core/verdict.ts';
-import type { Sink } from '../sink/sink.ts';
+import type { SetAside, Verdict } from '../core/verdict.ts';
+import type { Sent, Sink } from '../sink/sink.ts';
 import type { Page, Source } from '../source/source.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { batches, type Shape, shape } from './encode.ts';
+import { Fates } from './fates.ts';
 import { Lane } from './lane.ts';
 import { Memory } from './memory.ts';
 import { lookUp } from './newest.ts';
@@ -34,6 +36,8 @@ export interface RouteOptions extends Shape {
   readonly now: () => number;
   readonly random: () => number;
   readonly wake: Notifier;
+  /** How long what is in hand may take once the route stops, for whatever reason, milliseconds; then it is dropped. */
+  readonly graceMs: number;
 }
 
 /** How often the newest delivered event is looked up, milliseconds. */
@@ -47,11 +51,15 @@ export class Route implements AsyncDisposable {
   readonly #progress: Progress;
   readonly #memory: Memory;
   readonly #lane: Lane;
-  readonly #setAside: (record: Encoded, verdict: SetAside) => Promise<void>;
+  readonly #setAside: (record: Encoded, verdict: SetAside, life: Life) => Promise<void>;
   readonly #reader: Reader;
   #lookedUpMs = Number.NEGATIVE_INFINITY;
+  readonly #fates: Fates;
 
-  /** Loads the checkpoint, or finds the start and writes it down before anything else. Undefined where `life` ends first. */
+  /**
+   * Loads the checkpoint, or finds the start. A start that took asking is written down before anything else; any other
+   * one with the first page, for until then nothing tells that the address is right. Undefined where `life` ends first.
+   */
   static async open(options: RouteOptions, life: Life): Promise<Route | undefined> {
     const { store, name, settleMs, observe, origin, random, deadLetter } = options;
     const last = await store.load(name);
@@ -62,21 +70,22 @@ export class Route implements AsyncDisposable {
     const sink = options.openSink(last?.journal);
     const journal = sink.journal?.bind(sink);
     const memory = new Memory({ sink: name, source: origin, store, progress, observe, random, journal, last });
-    if (found.from !== 'checkpoint') {
+    if (found.from === 'now' || found.from === 'time') {
       memory.touch();
       await memory.commit(life);
     }
     const { head, after } = progress;
     observe({ event: 'route.start', sink: name, after: head, cursor: after, from: found.from });
-    return new Route(options, sink, progress, memory, life);
+    return new Route(options, sink, progress, memory);
   }
 
-  private constructor(options: RouteOptions, sink: Sink, progress: Progress, memory: Memory, life: Life) {
+  private constructor(options: RouteOptions, sink: Sink, progress: Progress, memory: Memory) {
     this.name = options.name;
     this.#options = options;
     this.#sink = sink;
     this.#progress = progress;
     this.#memory = memory;
+    this.#fates = new Fates(progress);
     const { source, pageSize, observe, random, wake, deadLetter } = options;
     this.#reader = new Reader({
       sink: options.name,
@@ -87,7 +96,7 @@ export class Route implements AsyncDisposable {
       deliver: (events, inner) => this.#deliver(events, inner),
     });
     const aside = { sink: options.name, deadLetter, observe, random };
-    this.#setAside = async (record, verdict) => {
+    this.#setAside = async (record, verdict, life) => {
       if (await putAside(record, verdict, aside, life)) memory.setAside(record);
     };
     this.#lane = new Lane({
@@ -99,7 +108,7 @@ export class Route implements AsyncDisposable {
       delivered: (records) => memory.delivered(records),
       setAside: this.#setAside,
       dirty: () => memory.dirty,
-      commit: () => memory.commit(life),
+      commit: (life) => memory.commit(life),
       sent: () => sink.journal !== undefined && memory.touch(),
       refusedInRow: () => memory.refusedInRow,
     });
@@ -123,13 +132,22 @@ export class Route implements AsyncDisposable {
   get lane(): Lane {
     return this.#lane;
   }
+  /** Whether the sink has yet to take, or to confirm, something. */
+  get awaitsSink(): boolean {
+    return !this.#lane.isIdle || this.#fates.open > 0;
+  }
   /** What holds this route up just now, one printable line. */
   get trouble(): string | undefined {
     return this.#memory.trouble ?? this.#lane.trouble;
   }
   /** When a page or a confirmation last came, monotonic milliseconds. */
   get lastProgressMs(): number {
-    return Math.max(this.#reader.lastPageMs, this.#lane.lastAcceptedMs);
+    return Math.max(this.#reader.lastPageMs, this.#lane.lastAcceptedMs, this.#fates.lastMs);
+  }
+
+  /** Sends a record of the forwarder's own. @throws the reason of `kill` */
+  tell(note: Note, kill: AbortSignal): Promise<Verdict | Sent> {
+    return this.#sink.tell(note, kill);
   }
 
   /** Polls at every tick until `life.stop`. @throws {SourceStop} and bugs, after what is on the wire is confirmed */
@@ -152,22 +170,26 @@ export class Route implements AsyncDisposable {
     await this.#besideLane(life, async (inner, fates) => {
       const { newest } = this.#memory;
       await this.#drain(tickMs, inner);
-      await fates;
-      if (this.#reader.rereadDue) await this.#drain(tickMs, inner);
       await this.#lane.flush(inner);
+      await fates;
+      if (this.#reader.rereadDue) {
+        await this.#drain(tickMs, inner);
+        await this.#lane.flush(inner);
+      }
       await this.#lookUp(newest, tickMs, inner);
     });
   }
 
-  /** Runs the lane beside `read`; when either ends, so does the other, in good order. */
+  /** Runs the lane beside `read`; when either ends, so does the other, in good order and within `graceMs`. */
   async #besideLane(life: Life, read: (inner: Life, fates: Promise<void>) => Promise<void>): Promise<void> {
-    const inner = within(life);
+    using inner = mortal(life, this.#options.graceMs);
     const lane = this.#lane.run(inner).finally(() => inner.end());
     const fates = this.#learnFates(inner);
     const reading = read(inner, fates).finally(() => inner.end());
-    const results = await Promise.allSettled([lane, reading, fates]);
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined && !life.kill.aborted) throw failed.reason;
+    const [outcome, ...others] = await Promise.allSettled([reading, lane, fates]);
+    // What is left of a drop says nothing; why the reading ended does.
+    const failed = [outcome, ...(inner.kill.aborted ? [] : others)].find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
   }
 
   /** Whether the log was rewritten since `newest` was delivered: at start and once in a while. */
@@ -186,13 +208,19 @@ export class Route implements AsyncDisposable {
 
   async #deliver(events: Page['events'], life: Life): Promise<void> {
     this.#memory.touchIfMoved();
+    const startedMs = performance.now();
     const records: Encoded[] = [];
     const filtered: Cursor[] = [];
     for (const event of events) {
       const shaped = shape(event, this.#options);
       if (shaped.kind === 'record') records.push(shaped.encoded);
       else if (shaped.kind === 'filtered') filtered.push(event.id);
-      else await this.#setAside(shaped.encoded, { kind: 'set-aside', reason: 'malformed', detail: shaped.detail });
+      else
+        await this.#setAside(shaped.encoded, { kind: 'set-aside', reason: 'malformed', detail: shaped.detail }, life);
+    }
+    if (events.length > 0) {
+      const elapsedMs = performance.now() - startedMs;
+      this.#options.observe({ event: 'route.encoded', sink: this.name, records: records.length, elapsedMs });
     }
     if (filtered.length > 0) {
       this.#progress.settle(filtered);
@@ -205,27 +233,11 @@ export class Route implements AsyncDisposable {
     }
   }
 
-  /** Batches that an earlier process sent: what the far side says of them settles them, or has them read again. */
-  async #learnFates(life: Life): Promise<void> {
-    const fates = (this.#sink.recovered ?? []).map(async ({ ranges, confirmed }) => {
-      const ids = ranges.flatMap(([from, to]) => [...idsBetween(from, to)]);
-      this.#progress.resume(ids);
-      const verdict = await unless(
-        life.stop,
-        confirmed.catch(() => undefined),
-      );
-      if (verdict?.kind === 'accepted') this.#progress.settle(ids);
-      else {
-        this.#progress.release(ids);
-        this.#reader.reread();
-      }
+  #learnFates(life: Life): Promise<void> {
+    return this.#fates.learn(this.#sink.recovered ?? [], life, (lost) => {
+      if (lost) this.#reader.reread();
       this.#memory.touch();
       this.#lane.nudge();
     });
-    await Promise.all(fates);
   }
-}
-
-function* idsBetween(from: Cursor, to: Cursor): Generator<Cursor> {
-  for (let id = from; id <= to; id++) yield id;
 }

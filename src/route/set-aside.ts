@@ -22,6 +22,7 @@ export async function putAside(
   { sink, deadLetter, observe, random }: SettingAside,
   life: Life,
 ): Promise<boolean> {
+  let sinceMs: number | undefined;
   const verdict = await insist<Retry | { kind: 'kept' }>(
     async () => {
       try {
@@ -36,12 +37,16 @@ export async function putAside(
       firstMs: 500,
       longestMs: 10_000,
       random,
-      onRetry: (retry, attempt, waitMs) =>
-        observe({ event: 'checkpoint.retry', sink, detail: retry.detail, attempt, waitMs }),
+      onRetry: (retry, attempt, waitMs) => {
+        sinceMs ??= performance.now();
+        observe({ event: 'checkpoint.retry', sink, detail: retry.detail, attempt, waitMs });
+      },
     },
     life,
   );
   if (verdict.kind !== 'kept') return false;
+  if (sinceMs !== undefined)
+    observe({ event: 'checkpoint.recovered', sink, outageMs: Math.round(performance.now() - sinceMs) });
   observe({ event: 'route.set_aside', sink, id: event.id, reason, detail });
   return true;
 }

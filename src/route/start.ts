@@ -29,7 +29,7 @@ export interface StartOptions {
 }
 
 /**
- * Where the sink goes on, or begins where it has no checkpoint. A time to start at is written down before the cursor
+ * Where the sink goes on, or begins where it has no checkpoint. The time that is now is written down before the cursor
  * for it is looked for: a first start that is cut off means the same time again. Undefined where `life` ends first.
  * @throws the file system's error where that time can't be written
  */
@@ -45,7 +45,7 @@ export async function findStart(
   if (last === undefined && startAt.kind === 'id') return { after: startAt.id > 0n ? startAt.id - 1n : 0n, from };
   const startMs = last?.startMs ?? (startAt.kind === 'time' ? startAt.timeMs : await serverTime(source, life, now));
   if (startMs === undefined) return undefined;
-  if (last === undefined)
+  if (last === undefined && startAt.kind === 'now')
     await store.save({ sink: name, source: origin, after: 0n, delivered: [], startMs, refusedInRow: 0 });
   const after = await findTime(source, startMs, settleMs, life);
   return after === undefined ? undefined : { after, from };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { pathProblem } from '../format/path.ts';
-import { oneSecret, secretFile, secretValue } from '../options/values.ts';
+import { duration, oneSecret, secretFile, secretValue } from '../options/values.ts';
 
 export const sinkName = z
   .string()
@@ -32,6 +32,9 @@ export const entry = <const T extends string>(type: T) =>
       })
       .optional()
       .describe('Which actions this sink gets. What is filtered still moves the checkpoint.'),
+    heartbeat: duration(1_000)
+      .optional()
+      .describe('Send records of the forwarder’s own too, one at least as often as this; off when absent.'),
     redact: z.array(path).optional().describe('Paths whose values become "[redacted]".'),
     hash: z
       .array(path)

@@ -1,5 +1,6 @@
 import type { Batch, Cursor } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
+import type { Note } from '../core/note.ts';
 import type { Verdict } from '../core/verdict.ts';
 import type { Format } from '../format/format.ts';
 
@@ -47,6 +48,12 @@ export interface Sink extends AsyncDisposable {
    * flight; `accepted` makes them delivered, anything else has them read and sent again.
    */
   readonly recovered?: readonly Recovered[];
+  /**
+   * Sends one record of the forwarder's own, clearly apart from audit records and always as JSON. May be called while a
+   * `send` is under way, and holds up none longer than a record of that size would.
+   * @throws the reason of `kill`
+   */
+  tell(note: Note, kill: AbortSignal): Promise<Verdict | Sent>;
   /** Goes the way of `send` as far as can be without delivering anything; serves `check`. */
   probe(kill: AbortSignal): Promise<Verdict>;
 }

@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, readSync, writeFile } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { Batch } from '../core/event.ts';
+import { noteText } from '../core/note.ts';
 import { accepted, type Verdict } from '../core/verdict.ts';
 import { together } from '../options/values.ts';
 import { checkRecords, entry } from './entry.ts';
@@ -38,6 +39,12 @@ export function openStdout(out: Writable | number = destination()): Sink {
     async send(batch, kill) {
       if (failed?.code === 'EPIPE') return judge(failed);
       const error = await write(put, lines(batch, torn), kill);
+      torn = error !== undefined;
+      return error === undefined ? accepted : judge(error);
+    },
+    async tell(note, kill) {
+      if (failed?.code === 'EPIPE') return judge(failed);
+      const error = await write(put, Buffer.from(`${torn ? '\n' : ''}${noteText(note)}\n`), kill);
       torn = error !== undefined;
       return error === undefined ? accepted : judge(error);
     },

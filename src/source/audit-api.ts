@@ -1,20 +1,17 @@
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import type { Moment } from '../core/clock.ts';
-import type { Cursor } from '../core/event.ts';
+import type { AuditEvent, Cursor } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
 import type { Secret, SecretSource } from '../core/secret.ts';
 import type { Retry, Stop } from '../core/verdict.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../net/http.ts';
 import { cutPage } from './cut.ts';
+import { decompress } from './gunzip.ts';
 import { judge, type Refused } from './judge.ts';
 import { Novelty } from './novelty.ts';
 import type { Pace } from './pace.ts';
 import { largestBodyBytes, PageSize } from './page-size.ts';
 import type { Page } from './source.ts';
-
-const inflate = promisify(gunzip);
 
 export interface AuditApiOptions {
   /** Origin of the tenant. */
@@ -27,8 +24,12 @@ export interface AuditApiOptions {
   readonly observe: Observe;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Most events will be asked for their value, not for their text alone. */
+  readonly keepValues: boolean;
   /** A page of this origin was read in an earlier start. */
   readonly readBefore: boolean;
+  /** Told of events that were never read before, some of a page at once. */
+  readonly onFresh?: (events: readonly AuditEvent[]) => void;
 }
 
 export interface Fetched {
@@ -125,7 +126,7 @@ export class AuditApi {
     key: Secret,
     { asked, answered, serverAheadMs }: Moments,
   ): Fetched | Retry {
-    const { observe, now } = this.#options;
+    const { observe, now, onFresh, keepValues } = this.#options;
     const cut = cutPage(body, now());
     if (cut.kind === 'unreadable') {
       const again = cutPage(without(key, body), now());
@@ -145,10 +146,12 @@ export class AuditApi {
       event: 'source.page',
       after,
       events: events.length,
-      fresh,
+      fresh: fresh.length,
       bytes: body.length,
       ...(serverAheadMs !== undefined && { serverAheadMs }),
     });
+    if (fresh.length > 0) onFresh?.(fresh);
+    if (!keepValues) for (const event of cut.events) event.letGo();
     if (delaysMs.length > 0) observe({ event: 'source.visible', delaysMs });
     return { kind: 'page', page: { after, events, asked, answered } };
   }
@@ -189,7 +192,7 @@ export class AuditApi {
     if (encoding !== 'gzip' && encoding !== 'x-gzip')
       return { kind: 'retry', reason: 'malformed', detail: 'the answer has a content encoding that was not asked for' };
     try {
-      return await inflate(answer.body, { maxOutputLength: largestBodyBytes });
+      return await decompress(answer.body, largestBodyBytes);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return this.#tooLarge(after, count);
       return { kind: 'retry', reason: 'network', detail: `the answer's gzip is broken (${(error as Error).message})` };
@@ -203,10 +206,10 @@ interface Moments {
   readonly serverAheadMs: number | undefined;
 }
 
-/** What the other side said, less the key where it quotes it. */
+/** What the other side said, less the key where it quotes it. A key of a few letters would be found in any word. */
 function without(key: Secret, said: Buffer): Buffer {
   const secret = key.reveal();
-  if (!said.includes(secret)) return said;
+  if (secret.length < 8 || !said.includes(secret)) return said;
   return Buffer.from(said.toString('latin1').replaceAll(secret, '[secret]'), 'latin1');
 }
 

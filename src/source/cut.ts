@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
-import type { AuditEvent, Cursor } from '../core/event.ts';
+import { type Cursor, CutEvent } from '../core/event.ts';
 import { decodeString, eachElement, eachMember, endOfValue } from '../core/json-text.ts';
 import { printable } from '../core/printable.ts';
 
 export interface CutPage {
   readonly kind: 'page';
   /** In order of id, each id once; of doubled ids the first in the text stays. */
-  readonly events: AuditEvent[];
+  readonly events: CutEvent[];
   /** The answer's own `after`, as it stood in the text. */
   readonly answeredAfter: string | undefined;
 }
@@ -52,7 +52,7 @@ export function cutPage(body: Buffer, receivedAtMs: number): CutPage | Unreadabl
     return undefined;
   });
 
-  const events: AuditEvent[] = [];
+  const events: CutEvent[] = [];
   let problem: string | undefined;
   let sorted = true;
   let last: Cursor | undefined;
@@ -67,7 +67,7 @@ export function cutPage(body: Buffer, receivedAtMs: number): CutPage | Unreadabl
     }
     if (last !== undefined && id <= last) sorted = false;
     last = id;
-    events.push({ id, text: own, value: value as Record<string, unknown>, receivedAtMs });
+    events.push(new CutEvent(id, own, value as Record<string, unknown>, receivedAtMs));
     return end;
   });
   if (problem !== undefined) return unreadable(problem);
@@ -91,8 +91,8 @@ export function idOf(value: unknown, text: Buffer): Cursor | undefined {
   return digits !== undefined && /^-?\d+$/.test(digits) ? BigInt(digits) : undefined;
 }
 
-function inOrder(events: readonly AuditEvent[]): AuditEvent[] {
-  const byId = new Map<Cursor, AuditEvent>();
+function inOrder(events: readonly CutEvent[]): CutEvent[] {
+  const byId = new Map<Cursor, CutEvent>();
   for (const event of events) if (!byId.has(event.id)) byId.set(event.id, event);
   return [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }

@@ -3,7 +3,7 @@ import { type AuditEvent, type Cursor, createdAtMs } from '../core/event.ts';
 
 export interface News {
   /** Events that no earlier page covered. */
-  readonly fresh: number;
+  readonly fresh: readonly AuditEvent[];
   /** For each of them, how long it took from `createdAt` to this page; empty where they may have waited for us. */
   readonly delaysMs: readonly number[];
 }
@@ -30,7 +30,7 @@ export class Novelty {
     const delaysMs = this.#isAttentive(asked) && last > greatest ? delays(fresh, asked, answered) : [];
     if (fresh.length === 0 && last >= greatest) this.#endSeen = asked;
     else if (last > greatest && delaysMs.length === 0) this.#endSeen = undefined;
-    return { fresh: fresh.length, delaysMs };
+    return { fresh, delaysMs };
   }
 
   #isAttentive({ monotonicMs }: Moment): boolean {

@@ -59,10 +59,24 @@ export function describe(h: Happening): Described {
       };
     case 'source.count':
       return { level: 'debug', message: `asking for ${h.count} events a page: ${h.why}` };
+    case 'source.drift':
+      return {
+        level: h.news.length > 0 ? 'warn' : 'trace',
+        message: `events are not as the API documents them, and are forwarded as they are: ${names(h)}`,
+      };
+    case 'source.unknown_actions':
+      return {
+        level: h.news.length > 0 ? 'info' : 'trace',
+        message: `no row of the table of actions names these, so their words say what they mean (add them with actionsFile): ${names(h)}`,
+      };
     case 'route.start':
       return { level: 'info', message: `${h.sink} goes on after event ${h.after} (${h.from})` };
     case 'route.newest':
       return describeNewest(h);
+    case 'route.polling':
+      return { level: 'trace', message: `${h.sink}: a poll begins` };
+    case 'route.encoded':
+      return { level: 'trace', message: `${h.sink}: made ${h.records} records` };
     case 'route.poll':
       return { level: 'debug', message: `${h.sink}: poll brought ${h.fresh} new events` };
     case 'route.waiting':
@@ -149,6 +163,11 @@ export function describe(h: Happening): Described {
       return { level: 'info', message: `${h.sink}: ${h.detail}` };
     case 'sink.untimed':
       return { level: 'debug', message: `${h.sink}: ${h.events} events without a readable time` };
+    case 'tls.certificate':
+      return {
+        level: 'trace',
+        message: `${h.peer}: the ${h.whose} certificate ends at ${new Date(h.endsAtMs).toISOString()}`,
+      };
     case 'telemetry.listening':
       return { level: 'info', message: `tells how it fares at http://${h.address}`, ends: ['telemetry.failed'] };
     case 'telemetry.failed':
@@ -220,6 +239,8 @@ const reasons: readonly Reason[] = [
 ];
 
 const retriesOf = (sink: string) => reasons.map((reason) => `route.retry ${sink} ${reason}`);
+
+const names = ({ news }: { readonly news: readonly string[] }) => (news.length > 0 ? news.join(', ') : 'told before');
 
 function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 1000)} s`;

@@ -19,6 +19,14 @@ export interface Trouble<Kind extends string = string> {
   readonly attempts: number;
 }
 
+/** A TLS certificate in use; `peer` is `source` or `sink/NAME`. */
+export interface Certificate {
+  readonly peer: string;
+  readonly whose: 'server' | 'client';
+  /** Milliseconds since the epoch. */
+  readonly endsAtMs: number;
+}
+
 export interface SourceHealth {
   /** When a page was last read. */
   lastPoll: Instant | undefined;
@@ -79,6 +87,8 @@ export class Health {
   /** In the order of the configuration. */
   sinks: ReadonlyMap<string, SinkHealth> = new Map();
 
+  readonly #certificates = new Map<string, Certificate>();
+
   constructor(clock: () => Instant) {
     this.#clock = clock;
     this.started = clock();
@@ -86,6 +96,11 @@ export class Health {
 
   now(): Instant {
     return this.#clock();
+  }
+
+  /** The newest seen of each peer. */
+  get certificates(): Iterable<Certificate> {
+    return this.#certificates.values();
   }
 
   /** Age of the oldest event seen and not confirmed; while polls fail at least that of the last good one. */
@@ -100,6 +115,7 @@ export class Health {
 
   observe(h: Happening): void {
     if (h.event === 'daemon.start') this.#begin(h);
+    else if (h.event === 'tls.certificate') this.#certificates.set(`${h.peer} ${h.whose}`, h);
     else if ('sink' in h) {
       const sink = this.sinks.get(h.sink);
       if (sink !== undefined) this.#sink(sink, h);
@@ -111,6 +127,7 @@ export class Health {
     this.pollEveryMs = pollEveryMs;
     this.source.unreadable.clear();
     this.source.asking.clear();
+    this.#certificates.clear();
     this.sinks = new Map(sinks.map((name) => [name, this.sinks.get(name) ?? unknownSink()]));
     // What the routes of the old configuration waited for, those of the new one tell themselves.
     for (const sink of this.sinks.values()) sink.oldestAtMs = undefined;

@@ -6,8 +6,8 @@ import { readiness } from './readiness.ts';
 type Row = MetricOptions & { readonly kind: 'counter' | 'histogram' | 'gauge' };
 
 /**
- * Every metric of our own; names, labels and units are public (contract section 5). Labels are sink, status and reason
- * alone: closed sets, never anything of a record.
+ * Every metric of our own; names, labels and units are public (contract section 5). Labels are closed sets (sink, status,
+ * reason) but for field and action: names that the API sent, of each kind some fifty at most.
  */
 export const instruments = {
   forwarder_events_fetched_total: row('counter', '{event}', 'Events read from the API for the first time.'),
@@ -22,6 +22,12 @@ export const instruments = {
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
   ),
   forwarder_source_requests_total: row('counter', '{request}', 'Requests to the API, by HTTP status or failure.'),
+  forwarder_schema_drift_total: row('counter', '{event}', 'Events not as the API documents them, by field.'),
+  forwarder_unknown_actions_total: row(
+    'counter',
+    '{event}',
+    'Events whose action no row of the table of actions names, by action.',
+  ),
   forwarder_late_events_total: row('counter', '{event}', 'Events that appeared behind the cursor, by sink.'),
   forwarder_event_visibility_seconds: row(
     'histogram',
@@ -40,6 +46,7 @@ export const instruments = {
     'How long a sink has been failing or parked, by sink; 0: it works.',
   ),
   forwarder_ready: row('gauge', '', '1 where /readyz says 200.'),
+  forwarder_certificate_expiry_timestamp_seconds: row('gauge', 's', 'When a TLS certificate ends, by peer.'),
   forwarder_clock_difference_seconds: row('gauge', 's', 'The server’s clock less this machine’s.'),
 } as const satisfies Record<string, Row>;
 
@@ -61,6 +68,8 @@ export function createInstruments(meter: Meter, health: Health): Observe {
   const setAside = counter('forwarder_events_dead_lettered_total');
   const failures = counter('forwarder_delivery_failures_total');
   const requests = counter('forwarder_source_requests_total');
+  const drift = counter('forwarder_schema_drift_total');
+  const unknownActions = counter('forwarder_unknown_actions_total');
   const late = counter('forwarder_late_events_total');
   const duration = histogram('forwarder_delivery_duration_seconds');
   const visibility = histogram('forwarder_event_visibility_seconds');
@@ -80,6 +89,12 @@ export function createInstruments(meter: Meter, health: Health): Observe {
         break;
       case 'source.visible':
         for (const ms of h.delaysMs) visibility.record(ms / 1000);
+        break;
+      case 'source.drift':
+        for (const [field, events] of Object.entries(h.fields)) drift.add(events, { field });
+        break;
+      case 'source.unknown_actions':
+        for (const [action, events] of Object.entries(h.actions)) unknownActions.add(events, { action });
         break;
       case 'route.delivered':
         delivered.add(h.records, of(h.sink));
@@ -111,7 +126,9 @@ export function createInstruments(meter: Meter, health: Health): Observe {
       case 'source.count':
       case 'route.start':
       case 'route.newest':
+      case 'route.polling':
       case 'route.poll':
+      case 'route.encoded':
       case 'route.waiting':
       case 'route.recovered':
       case 'route.unparked':
@@ -128,6 +145,7 @@ export function createInstruments(meter: Meter, health: Health): Observe {
       case 'sink.warning':
       case 'sink.untimed':
       case 'sink.info':
+      case 'tls.certificate':
       case 'telemetry.listening':
       case 'telemetry.failed':
       case 'telemetry.export_failed':
@@ -166,6 +184,14 @@ function observeHealth(meter: Meter, health: Health, of: (sink: string) => Attri
   gauge('forwarder_key_accepted', () => (source.key === 'unknown' ? undefined : source.key === 'accepted' ? 1 : 0));
   gauge('forwarder_last_poll_timestamp_seconds', () => seconds(source.lastPoll?.epochMs));
   gauge('forwarder_ready', () => (readiness(health).ready ? 1 : 0));
+  meter
+    .createObservableGauge(
+      'forwarder_certificate_expiry_timestamp_seconds',
+      instruments.forwarder_certificate_expiry_timestamp_seconds,
+    )
+    .addCallback((result) => {
+      for (const { peer, whose, endsAtMs } of health.certificates) result.observe(endsAtMs / 1000, { peer, whose });
+    });
   gauge('forwarder_clock_difference_seconds', () => seconds(source.serverAheadMs));
 }
 

@@ -67,5 +67,6 @@ export function forEyes(line: string): string {
   const clock = String(time).slice(11, 23);
   const text = printable(String(msg), 2000);
   const tail = printable(members.join(' '), 2000);
-  return `\u001b[90m${clock}\u001b[0m \u001b[${colours[label] ?? 0}m${label.toUpperCase().padEnd(5)}\u001b[0m ${text} \u001b[90m${tail}\u001b[0m\n`;
+  // Whatever stands in the line already (a progress bar) is wiped.
+  return `\r\u001b[K\u001b[90m${clock}\u001b[0m \u001b[${colours[label] ?? 0}m${label.toUpperCase().padEnd(5)}\u001b[0m ${text} \u001b[90m${tail}\u001b[0m\n`;
 }

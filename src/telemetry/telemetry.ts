@@ -1,9 +1,13 @@
+import type { Tracer } from '@opentelemetry/api';
 import type { Happening, Observe } from '../core/happening.ts';
 import { printable } from '../core/printable.ts';
 import { answers } from './answers.ts';
+import { Feeds, type Journal } from './feeds.ts';
 import { Health, type Instant } from './health.ts';
+import { History, sampleEveryMs } from './history.ts';
 import { createInstruments } from './instruments.ts';
 import { type Listener, startListener } from './listener.ts';
+import { statusPage } from './page.ts';
 import { observeProcess } from './process-metrics.ts';
 import { type Otlp, type Sdk, startSdk } from './sdk.ts';
 import { status } from './status.ts';
@@ -11,9 +15,12 @@ import { serveStatus } from './status-socket.ts';
 
 export interface TelemetryOptions {
   readonly version: string;
+  /** Origin of the API. */
+  readonly origin: string;
   /** Tells instances apart in what is pushed. */
   readonly instance: string;
   readonly clock: () => Instant;
+  readonly journal: Journal;
   /** Where what happens to telemetry itself is told. */
   readonly observe: Observe;
 }
@@ -35,6 +42,7 @@ const mostPending = 10_000;
 /** All that tells how the program fares, but for the log. It outlives a reload; nothing of it can stop a route. */
 export class Telemetry implements AsyncDisposable {
   readonly health: Health;
+  readonly feeds: Feeds;
   readonly #options: TelemetryOptions;
   #instruments: Observe | undefined;
   #pending: Happening[] | undefined;
@@ -42,15 +50,20 @@ export class Telemetry implements AsyncDisposable {
   #wanted = '';
   #listener: Listener | undefined;
   #socket: AsyncDisposable | undefined;
+  readonly #history: History;
+  #sampling: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
 
   constructor(options: TelemetryOptions) {
     this.#options = options;
     this.health = new Health(options.clock);
+    this.#history = new History(this.health);
+    this.feeds = new Feeds(this.health, options.journal);
   }
 
   observe(happening: Happening): void {
     this.health.observe(happening);
+    this.feeds.observe(happening);
     if (this.#instruments !== undefined) this.#instruments(happening);
     else if (this.#pending !== undefined && this.#pending.length < mostPending) this.#pending.push(happening);
   }
@@ -77,6 +90,7 @@ export class Telemetry implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.feeds.settled();
     await this.#close();
     await this.#socket?.[Symbol.asyncDispose]();
   }
@@ -86,8 +100,13 @@ export class Telemetry implements AsyncDisposable {
     const { version, instance, observe } = this.#options;
     try {
       const sdk = await startSdk({ version, instance, prometheus: listen !== undefined, otlp, observe });
-      this.#instruments = createInstruments(sdk.meter, this.health);
+      const move = createInstruments(sdk.meter, this.health);
       observeProcess(sdk.meter);
+      const draw = sdk.tracer && (await this.#traces(sdk.tracer));
+      this.#instruments = (happening) => {
+        move(happening);
+        draw?.(happening);
+      };
       for (const happening of this.#pending ?? []) this.#instruments(happening);
       return sdk;
     } catch (error) {
@@ -98,13 +117,20 @@ export class Telemetry implements AsyncDisposable {
     }
   }
 
+  async #traces(tracer: Tracer): Promise<Observe> {
+    const { createTraces } = await import('./traces.ts');
+    const { origin, clock } = this.#options;
+    return createTraces({ tracer, origin, now: () => clock().epochMs });
+  }
+
   async #listen(wanted: Wanted): Promise<void> {
     const { listen, hosts } = wanted;
     if (listen === undefined) return;
+    if (wanted.page) this.#sampling ??= setInterval(() => this.#history.take(), sampleEveryMs).unref();
     const paths = answers({
       health: this.health,
       metrics: async () => (await this.#sdk)?.prometheus(),
-      page: undefined,
+      page: wanted.page ? () => statusPage(status(this.health), (sink) => this.#history.of(sink)) : undefined,
     });
     try {
       this.#listener = await startListener({ ...listen, hosts, paths });
@@ -117,6 +143,8 @@ export class Telemetry implements AsyncDisposable {
 
   async #close(): Promise<void> {
     clearTimeout(this.#again);
+    clearInterval(this.#sampling);
+    this.#sampling = undefined;
     await this.#listener?.[Symbol.asyncDispose]();
     this.#listener = undefined;
     const sdk = await this.#sdk;

@@ -70,6 +70,7 @@ describe('the full example', () => {
       fields,
       filter,
       redact,
+      heartbeat: ___,
       tls: __,
       ...preset
     } = hec(withFiles(read('full.example.yaml')), env) ?? {};

@@ -61,14 +61,15 @@ describe('the add-on for Splunk', () => {
     'default/props.conf',
     'default/eventtypes.conf',
     'default/tags.conf',
+    'default/savedsearches.conf',
     'metadata/default.meta',
   ])('has a %s that parses', (path) => {
     expect(parseConf(read(path)).size).toBeGreaterThan(0);
   });
 
-  it('is for the sourcetype that the sink sends', () => {
+  it('is for the sourcetypes that the sink sends', () => {
     const { sourcetype } = splunkHecOptions.parse({ type: 'splunk-hec', url: 'https://splunk.test:8088', token: 't' });
-    expect([...parseConf(read('default/props.conf')).keys()]).toEqual([sourcetype]);
+    expect([...parseConf(read('default/props.conf')).keys()]).toEqual([sourcetype, 'qasphere:forwarder']);
     for (const [, settings] of eventtypes) expect(settings.get('search')).toContain(`sourcetype="${sourcetype}"`);
   });
 

@@ -150,6 +150,16 @@ describe('the plan of a move', () => {
     expect(simulator.requestCount).toBeLessThan(20);
   });
 
+  it('waits out a 429, which a full pace can bring, but not for long', async () => {
+    const options = { log: [event(7)], key: 'SIEM-LOG-ONLY-demo' };
+    await using simulator = await startSimulator({ ...options, faults: [{ kind: '429', share: 1, times: 1 }] });
+    using lookup = new Lookup(configured(simulator.url), world, new AbortController().signal);
+    expect(await lookup.first(0n)).toMatchObject({ id: 7n });
+    simulator.setFaults([{ kind: '429', share: 1 }]);
+    expect(await lookup.first(0n)).toBeUndefined();
+    expect(lookup.trouble).toContain('429');
+  });
+
   it('says so where the source can not be asked, and what is known all the same', async () => {
     const config = configured('http://127.0.0.1:1');
     await save('a', 50n, { source: config.source.url });
@@ -200,6 +210,7 @@ describe('a sink that is renamed', () => {
       'older.ndjson',
     ]);
     expect(await readFile(join(state, 'dead-letter', 'a.ndjson'), 'utf8')).toBe('old.ndjson\n');
+    expect(operations()).toMatchObject([{ operation: 'cursor rename', from: 'old', to: 'a', cursor: { id: '53' } }]);
   });
 
   it.each(['a.json', 'a.previous.json'])('is refused where %s is there, and nothing is moved', async (name) => {

@@ -128,7 +128,9 @@ describe('the CEF format', () => {
 
 function sameJson(value: string | undefined, json: string | undefined, escaped = ''): void {
   if (value === json) return;
-  holds('what is too long says so', (JSON.parse(value ?? 'null') as { truncated: unknown }).truncated === true);
+  const read = JSON.parse(value ?? 'null') as { truncated?: unknown };
+  // Without the earlier occurrences of doubled keys, which no reader sees, it may fit.
+  if (read.truncated !== true) holds('what is too long says so', isDeepStrictEqual(read, JSON.parse(json ?? '')));
   holds('only what is too long is shortened', (json ?? '').length + (json?.match(/[\\=]/g) ?? []).length > 3_900);
   holds('what is shortened fits', escaped.length <= 4_000);
 }

@@ -131,6 +131,20 @@ describe('what stands between the forwarder and QA Sphere is named for what it i
     expect(stderr).toContain('audit-logs?after=0&count=1000');
   });
 
+  it.each(['beginning', '1', '2020-01-01T00:00:00Z'])(
+    'a wrong address stays one at the next start and leaves nothing in the way of the right one (startAt %s)',
+    async (startAt) => {
+      await using simulator = await startSimulator({ events: 10, key });
+      await using wrong = await startSimulator({ events: 10, key, faults: [{ kind: '404', share: 1 }] });
+      const { file, state } = configure(wrong.url, { source: `startAt: "${startAt}"` });
+      for (const _ of [1, 2]) expect(await startProgram(['once', '-c', file]).ended).toBe(78);
+      const { file: right } = configure(simulator.url, { source: `startAt: "${startAt}"`, state });
+      const program = startProgram(['once', '-c', right]);
+      expect(await program.ended, program.stderr()).toBe(0);
+      expect(program.stdout().split('\n')).toHaveLength(11);
+    },
+  );
+
   it('404 after a page was read is waited out', async () => {
     await using simulator = await startSimulator({ events: 10, key });
     const { file } = configure(simulator.url);

@@ -65,7 +65,7 @@ export class Machine implements AsyncDisposable {
   /** Writes a file inside. */
   async write(path: string, text: string, mode = '0644', group = 'root'): Promise<void> {
     await this.do(
-      `mkdir -p "$(dirname '${path}')" && (umask 077 && cat >'${path}.new') && chgrp ${group} '${path}.new' &&
+      `(umask 077 && cat >'${path}.new') && chgrp ${group} '${path}.new' &&
        chmod ${mode} '${path}.new' && mv '${path}.new' '${path}'`,
       text,
     );

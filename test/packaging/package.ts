@@ -1,7 +1,7 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Checks, holds } from './checks.ts';
+import { type Checks, holds, until } from './checks.ts';
 import { runCommand } from './commands.ts';
 import type { Machine } from './machine.ts';
 import { allArrived, firstKey, type Peers, startPeers } from './peers.ts';
@@ -13,11 +13,11 @@ const highestExposure = 1.5;
 /** A package just installed, before anything is configured. */
 export async function checkFreshPackage(checks: Checks, machine: Machine): Promise<void> {
   await checks.check('the package enables the unit, which does not start unconfigured and says why', async () => {
+    const said = () => machine.do(`journalctl -u ${unit} -o cat -p warning`);
+    await until(async () => /not configured yet.*config\.yaml/.test(await said()), said);
     const { ActiveState } = await machine.show(unit);
     const enabled = await machine.do(`systemctl is-enabled ${unit}`);
     holds(ActiveState === 'inactive' && enabled === 'enabled', `${ActiveState}, ${enabled}`);
-    const said = await machine.do(`journalctl -u ${unit} -o cat -p warning`);
-    holds(/not configured yet.*config\.yaml/.test(said), said);
     holds((await machine.do('systemctl --failed --plain --no-legend')) === '', 'something failed');
   });
 
@@ -34,6 +34,11 @@ export async function checkFreshPackage(checks: Checks, machine: Machine): Promi
       const level = Number(/exposure level for .*: ([\d.]+)/.exec(said)?.[1] ?? 10);
       holds(level <= highestExposure, `it is ${level}`);
     });
+
+  await checks.check('the boot does not wait for QA Sphere', async () => {
+    const after = await machine.do('systemctl show -P After multi-user.target');
+    holds(!after.includes(name), `multi-user.target comes after ${after}`);
+  });
 
   await checks.check('every file of the package is where it should be', async () => {
     // Debian's container images leave documentation out, so what the package holds is asked, not the disk.
@@ -78,20 +83,25 @@ export async function checkPackage(checks: Checks, machine: Machine, peers: Peer
     holds(/splunk/.test(cursors), cursors);
   });
 
-  await checks.check('an upgrade keeps configuration and state, and restarts the unit', async () => {
-    const before = await machine.show(unit);
-    const newer = await repacked(deb);
-    const doubles = peers.doubles();
-    try {
-      await install(machine, newer);
-    } finally {
-      rmSync(newer, { force: true });
-    }
-    await activeAgain(machine, before);
-    await allArrived(peers);
-    holds(peers.doubles() === doubles, `${peers.doubles() - doubles} events came twice`);
-    holds((await machine.do(`cat ${etc}/config.yaml`)) === configuration(peers).trim(), 'the configuration changed');
-  });
+  await checks.check(
+    'an upgrade keeps configuration and state, restarts the unit, and waits for no answer of QA Sphere',
+    async () => {
+      const before = await machine.show(unit);
+      const newer = await repacked(deb);
+      const doubles = peers.doubles();
+      peers.simulator.setFaults([{ kind: '503', share: 1 }]);
+      try {
+        await install(machine, newer);
+      } finally {
+        peers.simulator.setFaults([]);
+        rmSync(newer, { force: true });
+      }
+      await activeAgain(machine, before);
+      await allArrived(peers);
+      holds(peers.doubles() === doubles, `${peers.doubles() - doubles} events came twice`);
+      holds((await machine.do(`cat ${etc}/config.yaml`)) === configuration(peers).trim(), 'the configuration changed');
+    },
+  );
 
   await checks.check('remove stops the unit and keeps configuration and state; install goes on', async () => {
     await machine.do(`DEBIAN_FRONTEND=noninteractive apt-get remove -y -qq ${name}`);

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Checks } from './checks.ts';
+import { checkImage } from './image.ts';
 import { Machine } from './machine.ts';
 import { checkFreshPackage, checkPackage } from './package.ts';
 import { startPeers } from './peers.ts';
@@ -46,6 +47,8 @@ if (wants('--unit') || wants('--package')) {
   if (wants('--package')) await checkPackage(checks, machine, peers, deb);
   if (checks.failed > 0) console.log(await machine.do('journalctl -b -o short-monotonic | tail -n 150'));
 }
+
+if (wants('--image')) await checkImage(checks, tools, root);
 
 console.log(`${checks.passed} passed, ${checks.failed} failed`);
 process.exitCode = checks.failed > 0 ? 1 : 0;

@@ -4,7 +4,7 @@ import type { Happening } from '../../src/core/happening.ts';
 import { Notifier } from '../../src/core/notifier.ts';
 import type { SetAside, Verdict } from '../../src/core/verdict.ts';
 import { Lane } from '../../src/route/lane.ts';
-import { ScriptedSink } from '../support/fake-sink.ts';
+import { freeze, ScriptedSink } from '../support/fake-sink.ts';
 
 const record = (id: number): Encoded => {
   const event = { id: BigInt(id), text: Buffer.from(`{"id":${id}}`), value: { id }, receivedAtMs: 0 };
@@ -302,5 +302,22 @@ describe('a lane', () => {
     kill.abort();
     await run;
     expect(delivered).toEqual([]);
+  });
+
+  it('saves what was confirmed beside a sending that is cut short', async () => {
+    const sink = new ScriptedSink(2);
+    let confirm: (verdict: Verdict) => void = () => {};
+    sink.answer = (_, attempt, kill) =>
+      attempt === 1 ? { kind: 'sent', confirmed: new Promise((resolve) => (confirm = resolve)) } : freeze(kill);
+    const { built, life, stop, kill, run, delivered, saves, isDone } = lane(sink);
+    await built.offer(records(1), life);
+    void built.offer(records(2), life);
+    await isDone(() => sink.sends.length === 2);
+    confirm({ kind: 'accepted' });
+    await isDone(() => delivered.length === 1);
+    stop.abort();
+    kill.abort(new Error('out of time'));
+    await expect(run).rejects.toThrow('out of time');
+    expect(saves).toEqual([1]);
   });
 });

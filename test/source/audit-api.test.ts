@@ -39,6 +39,7 @@ function api(origin: string, apiKey: SecretSource) {
     pace: new Pace(20, () => performance.now()),
     observe: (happening) => happenings.push(happening),
     now: Date.now,
+    keepValues: true,
     readBefore: false,
   });
   return { built, happenings, [Symbol.dispose]: () => http[Symbol.dispose]() };

@@ -15,17 +15,17 @@ const take = (novelty: Novelty, after: number, ids: number[], seconds = 0, creat
 describe('what of a page is new', () => {
   it('counts an event once, however often the window behind the cursor is read again', () => {
     const novelty = new Novelty();
-    expect(take(novelty, 0, [1, 2, 5]).fresh).toBe(3);
-    expect(take(novelty, 0, [1, 2, 5, 6]).fresh).toBe(1);
-    expect(take(novelty, 2, [5, 6]).fresh).toBe(0);
+    expect(take(novelty, 0, [1, 2, 5]).fresh).toHaveLength(3);
+    expect(take(novelty, 0, [1, 2, 5, 6]).fresh).toHaveLength(1);
+    expect(take(novelty, 2, [5, 6]).fresh).toHaveLength(0);
   });
 
   it('counts what a route far behind reads', () => {
     const novelty = new Novelty();
     take(novelty, 1000, [1001, 1002]);
-    expect(take(novelty, 0, [7, 9]).fresh).toBe(2);
-    expect(take(novelty, 9, [1000, 1001]).fresh).toBe(1);
-    expect(take(novelty, 0, [7, 9, 1000, 1001, 1002, 1003]).fresh).toBe(1);
+    expect(take(novelty, 0, [7, 9]).fresh).toHaveLength(2);
+    expect(take(novelty, 9, [1000, 1001]).fresh).toHaveLength(1);
+    expect(take(novelty, 0, [7, 9, 1000, 1001, 1002, 1003]).fresh).toHaveLength(1);
   });
 
   it('tells how long an event took to show where the end of the log was seen just before', () => {

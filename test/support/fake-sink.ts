@@ -1,6 +1,13 @@
 import type { Batch, Encoded } from '../../src/core/event.ts';
+import type { Note } from '../../src/core/note.ts';
 import { accepted, type Verdict } from '../../src/core/verdict.ts';
-import type { Sent, Sink } from '../../src/sink/sink.ts';
+import type { Recovered, Sent, Sink } from '../../src/sink/sink.ts';
+
+/** Takes nothing and says nothing, until it is killed. */
+export const freeze = (kill: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    kill.addEventListener('abort', () => reject(kill.reason), { once: true });
+  });
 
 /** A destination that does what the test says, and remembers what it took. */
 export class ScriptedSink implements Sink {
@@ -10,8 +17,9 @@ export class ScriptedSink implements Sink {
   readonly taken: bigint[] = [];
   readonly sends: bigint[][] = [];
   /** What to say to a batch; default: accepted. */
-  answer: (batch: Batch, attempt: number) => Verdict | Sent | Promise<Verdict | Sent> = (batch) =>
+  answer: (batch: Batch, attempt: number, kill: AbortSignal) => Verdict | Sent | Promise<Verdict | Sent> = (batch) =>
     this.take(batch.records);
+  recovered?: readonly Recovered[];
   finished = 0;
   closed = 0;
 
@@ -24,9 +32,18 @@ export class ScriptedSink implements Sink {
     return accepted;
   }
 
-  async send(batch: Batch): Promise<Verdict | Sent> {
+  async send(batch: Batch, kill: AbortSignal): Promise<Verdict | Sent> {
     this.sends.push(batch.records.map(({ event }) => event.id));
-    return this.answer(batch, this.sends.length);
+    return this.answer(batch, this.sends.length, kill);
+  }
+  /** Notes it was told. */
+  readonly told: Note[] = [];
+  hear: (note: Note) => Verdict | Sent | Promise<Verdict | Sent> = () => accepted;
+
+  async tell(note: Note): Promise<Verdict | Sent> {
+    const verdict = await this.hear(note);
+    if (verdict.kind === 'accepted') this.told.push(note);
+    return verdict;
   }
   async finish(): Promise<void> {
     this.finished += 1;

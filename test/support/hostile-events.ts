@@ -161,8 +161,12 @@ export function forHostileEvents(check: (hostile: Hostile) => void, count = 100_
   let failing = '';
   const property = fc.property(hostileEvents, (events) => {
     for (const hostile of events) {
-      failing = hostile.event.text.toString();
-      check(hostile);
+      try {
+        check(hostile);
+      } catch (error) {
+        failing = hostile.event.text.toString();
+        throw error;
+      }
     }
   });
   const { failed, seed, counterexamplePath, errorInstance } = fc.check(property, { numRuns: count / perDraw });

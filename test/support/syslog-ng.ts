@@ -66,6 +66,26 @@ function environment(root: string): NodeJS.ProcessEnv {
   return { ...process.env, LD_LIBRARY_PATH: libraries.join(':') };
 }
 
+const modules = () => {
+  const version = readdirSync(join(cache, 'usr/lib/syslog-ng')).find((name) => /^\d/.test(name)) ?? '';
+  return `--module-path=${join(cache, 'usr/lib/syslog-ng', version)}`;
+};
+
+/** @throws where syslog-ng does not take this configuration */
+export function checkSyslogNg(configuration: string, directory: string): void {
+  const file = join(directory, 'syslog-ng.conf');
+  writeFileSync(file, `@version: 3.38\n${configuration}`);
+  const words = [
+    '--syntax-only',
+    '--no-caps',
+    '--cfgfile',
+    file,
+    modules(),
+    `--persist-file=${join(directory, 'persist')}`,
+  ];
+  execFileSync(join(cache, 'usr/sbin/syslog-ng'), words, { env: environment(cache), stdio: 'pipe' });
+}
+
 /** One record as syslog-ng's own parser understood it. */
 export interface SyslogNgLine {
   readonly pri: string;
@@ -106,10 +126,8 @@ log { source(s); destination(d); };
 `,
   );
   const root = cache;
-  const version = readdirSync(join(root, 'usr/lib/syslog-ng')).find((name) => /^\d/.test(name)) ?? '';
   const places = ['persist-file', 'pidfile', 'control'].map((name) => `--${name}=${at(name)}`);
-  const modules = `--module-path=${join(root, 'usr/lib/syslog-ng', version)}`;
-  const words = ['--foreground', '--no-caps', '--cfgfile', at('conf'), modules, ...places];
+  const words = ['--foreground', '--no-caps', '--cfgfile', at('conf'), modules(), ...places];
   const child: ChildProcess = spawn(join(root, 'usr/sbin/syslog-ng'), words, {
     env: environment(root),
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -17,7 +17,12 @@ export interface TcpServer extends AsyncDisposable {
 /** A local server on a port or path that reads all it gets; `onConnection` may do more. */
 export async function tcpServer(
   onConnection: (socket: Socket, index: number) => void = () => {},
-  options: { readonly allowHalfOpen?: boolean; readonly pauseOnConnect?: boolean; readonly path?: string } = {},
+  options: {
+    readonly allowHalfOpen?: boolean;
+    readonly pauseOnConnect?: boolean;
+    readonly path?: string;
+    readonly port?: number;
+  } = {},
 ): Promise<TcpServer> {
   const sockets: Socket[] = [];
   const received: Buffer[][] = [];
@@ -42,7 +47,7 @@ export async function tcpServer(
     onConnection(socket, sockets.length - 1);
     look();
   });
-  if (options.path === undefined) server.listen(0, '127.0.0.1');
+  if (options.path === undefined) server.listen(options.port ?? 0, '127.0.0.1');
   else server.listen(options.path);
   await once(server, 'listening');
   const address = server.address();

@@ -77,6 +77,15 @@ describe('the metrics', () => {
     expect(await value('forwarder_delivery_duration_seconds_bucket{sink="splunk",le="0.25"}')).toBe(0);
   });
 
+  it('count drift by field and unknown actions by name', async () => {
+    tell({ event: 'source.drift', fields: { 'unknown:x': 2, 'missing:ip': 1 }, news: ['unknown:x', 'missing:ip'] });
+    tell({ event: 'source.drift', fields: { 'unknown:x': 3 }, news: [] });
+    tell({ event: 'source.unknown_actions', actions: { 'gizmo.x': 4 }, news: ['gizmo.x'] });
+    expect(await value('forwarder_schema_drift_total{field="unknown:x"}')).toBe(5);
+    expect(await value('forwarder_schema_drift_total{field="missing:ip"}')).toBe(1);
+    expect(await value('forwarder_unknown_actions_total{action="gizmo.x"}')).toBe(4);
+  });
+
   it('begin at zero for every sink, so that the first event counts as an increase', async () => {
     expect(await value('forwarder_events_delivered_total{sink="stdout"}')).toBe(0);
     expect(await value('forwarder_events_dead_lettered_total{sink="stdout"}')).toBe(0);
@@ -111,6 +120,12 @@ describe('the metrics', () => {
     tell({ event: 'source.refused', status: 403, detail: 'x', causes: [] });
     expect(await value('forwarder_key_accepted')).toBe(0);
     expect(await value('forwarder_ready')).toBe(0);
+  });
+
+  it('tell when certificates end', async () => {
+    tell({ event: 'tls.certificate', peer: 'source', whose: 'server', endsAtMs: 5_000_000 });
+    const series = 'forwarder_certificate_expiry_timestamp_seconds{peer="source",whose="server"}';
+    expect(await value(series)).toBe(5_000);
   });
 
   it('hold what Node tells of the process', async () => {

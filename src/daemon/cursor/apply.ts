@@ -111,7 +111,9 @@ async function saveBoth(config: Config, checkpoint: Checkpoint, { now, observe }
 async function recorded(config: Config, plan: Plan, { now }: Parts, work: () => Promise<void>): Promise<void> {
   const { directory } = config.state;
   const { operation, sink, from, to, between } = plan;
-  const entry = { operation, sink, from, to, ...(between !== undefined && { between }) };
+  // What a rename changes is the name.
+  const change = to.sink === undefined ? { from, to } : { from: sink, to: to.sink, cursor: from };
+  const entry = { operation, sink, ...change, ...(between !== undefined && { between }) };
   await usingState(directory, async () => {
     await appendOperation({ directory, now }, entry);
     try {

@@ -5,6 +5,7 @@ import type { HttpClient } from '../../net/http.ts';
 import { findTime, type StartAt, serverTime } from '../../route/start.ts';
 import { Pace } from '../../source/pace.ts';
 import type { Page, Source } from '../../source/source.ts';
+import { ask } from '../ask.ts';
 import { openApi, openHttp } from '../parts.ts';
 import type { World } from '../world.ts';
 
@@ -106,7 +107,7 @@ export class Lookup implements Disposable {
       this.#http ??= openHttp(this.#config, this.#world, Math.min(patienceMs, this.#config.source.timeout));
       const parts = { http: this.#http, pace: this.#pace, observe: () => {}, pageSize, readBefore: false };
       const life = { stop: this.#stop, kill: this.#stop };
-      const answer = await openApi(this.#config, this.#world, parts).fetch(after, life);
+      const answer = await ask(openApi(this.#config, this.#world, parts), after, life);
       if (answer?.kind === 'page') return answer.page;
       this.#trouble = answer?.detail ?? 'interrupted';
     } catch (error) {

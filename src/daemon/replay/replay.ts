@@ -12,13 +12,13 @@ import { Restriction } from '../../source/restriction.ts';
 import { SharedSource } from '../../source/shared.ts';
 import type { Source } from '../../source/source.ts';
 import { patiently } from '../once.ts';
-import { openApi, openHttp, openSinkOf, type SinkConfig, shapeOf } from '../parts.ts';
+import { graceMsOf, openApi, openHttp, openSinkOf, type SinkConfig, shapeOf } from '../parts.ts';
+import type { Speed } from '../speed.ts';
 import { usingState } from '../state-directory.ts';
 import { type Ending, together } from '../together.ts';
 import type { World } from '../world.ts';
 import { DeadLetterSource } from './dead-letter-source.ts';
 import { deadLetterOf, type ReplayPlan } from './plan.ts';
-import type { Speed } from './speed.ts';
 
 export interface ReplayOptions {
   readonly plan: ReplayPlan;
@@ -101,6 +101,7 @@ function routeOf(config: Config, world: World, sink: SinkConfig, source: Source,
     now,
     random,
     wake,
+    graceMs: graceMsOf(config),
     deadLetter: new DeadLetterFile({ directory, name: `${name}.replay`, now }),
     openSink: () => openSinkOf(sink, shape, config, world),
   };

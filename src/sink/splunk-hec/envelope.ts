@@ -1,4 +1,5 @@
 import { type Batch, createdAtMs, type Encoded } from '../../core/event.ts';
+import { type Note, noteText } from '../../core/note.ts';
 import type { SplunkHecOptions } from './options.ts';
 
 /** What never changes from one event to the next. */
@@ -62,6 +63,12 @@ export class Envelopes {
     }
     return { bytes: target.subarray(0, at), untimed };
   }
+}
+
+/** A record of the forwarder's own: another sourcetype, else as the audit records. */
+export function noteEnvelope(note: Note, { host, source, index, fields }: Metadata): Buffer {
+  const constant = JSON.stringify({ host, source, sourcetype: 'qasphere:forwarder', index, fields });
+  return Buffer.from(`{"time":${seconds(note.atMs)},${constant.slice(1, -1)},"event":${noteText(note)}}\n`);
 }
 
 const bytesOf = (encoded: Encoded): Buffer => encoded.record;

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import type { Batch } from '../../core/event.ts';
 import { sleep } from '../../core/life.ts';
+import type { Note } from '../../core/note.ts';
 import { accepted, type Verdict } from '../../core/verdict.ts';
 import { type HttpClient, httpClient } from '../../net/http.ts';
 import { tlsMaterial } from '../../net/tls.ts';
@@ -10,7 +12,7 @@ import { type Pace, usualPace } from './asking.ts';
 import { Bodies } from './body.ts';
 import { Cookies } from './cookies.ts';
 import { rangesOf } from './doubt.ts';
-import { Envelopes } from './envelope.ts';
+import { Envelopes, noteEnvelope } from './envelope.ts';
 import type { SplunkHecOptions } from './options.ts';
 import { ProofInForce, proofInWords } from './proof.ts';
 import { type Outcome, type Party, paths, Requests } from './requests.ts';
@@ -61,6 +63,8 @@ class SplunkHec implements Sink {
       tls: tlsMaterial(options.tls),
       proxy: options.proxy,
       env: deps.env,
+      onCertificate: (endsAtMs) =>
+        deps.observe({ event: 'tls.certificate', peer: `sink/${deps.name}`, whose: 'server', endsAtMs }),
     });
     this.#requests = new Requests({ url, token, index, http: this.#http, now: deps.now });
     const envelopes = new Envelopes({ ...options, host: options.host ?? deps.tenant }, deps.format.json);
@@ -132,6 +136,14 @@ class SplunkHec implements Sink {
       return this.#unnumbered(batch);
     }
     return this.#acks.took(channel, outcome.reply.ackId, batch, kill);
+  }
+
+  /** On a channel of its own: nobody asks for its acknowledgement, and Splunk forgets the channel when it is idle. */
+  async tell(note: Note, kill: AbortSignal): Promise<Verdict> {
+    const body = noteEnvelope(note, { ...this.#options, host: this.#options.host ?? this.#deps.tenant });
+    const party = { id: randomUUID(), cookies: new Cookies() };
+    const { verdict } = await this.#requests.post(paths.data, party, body, { events: 1, gzip: false }, kill);
+    return verdict;
   }
 
   /** An empty request goes the whole way and delivers nothing: "No data" (code 5) comes after the token was accepted. */

@@ -18,7 +18,11 @@ export class ExpiryWatch {
   /** `whose` certificate ends at `endsMs`, milliseconds since the epoch. */
   note(whose: string, endsMs: number | undefined): void {
     if (endsMs === undefined || Number.isNaN(endsMs)) this.#ends.delete(whose);
-    else this.#ends.set(whose, endsMs);
+    else {
+      this.#ends.set(whose, endsMs);
+      const side = whose === 'client' ? 'client' : 'server';
+      this.#deps.observe({ event: 'tls.certificate', peer: `sink/${this.#deps.name}`, whose: side, endsAtMs: endsMs });
+    }
     this.check();
   }
 

@@ -92,7 +92,7 @@ function overStream(wire: WireOptions, framing: Framing): Delivery {
     send: (messages, kill) => stream.send(framed(messages, framing), kill),
     finish: (kill) => stream.finish(kill),
     probe: (kill) => probeStream(wire, kill),
-    dispose: async () => stream.dispose(),
+    dispose: () => stream.dispose(),
   };
 }
 
@@ -134,7 +134,7 @@ function overUnix(options: UnixOptions): Delivery {
       using datagrams = await unixDatagramSocket();
       return datagrams === undefined ? noDatagrams(options.where) : undefined;
     },
-    dispose: async () => unix.dispose(),
+    dispose: () => unix.dispose(),
   };
 }
 
@@ -149,9 +149,12 @@ function overUdp(udp: DatagramDelivery): Delivery {
   };
 }
 
+/** How long a collector may take for its close when `check` has seen enough, milliseconds. */
+const farewellMs = 500;
+
 async function probeStream(wire: WireOptions, kill: AbortSignal): Promise<Fault | undefined> {
   const opened = await openWatched(wire, kill);
   if (!(opened instanceof Wire)) return opened;
-  opened.destroy();
+  await opened.closeGently(farewellMs);
   return undefined;
 }

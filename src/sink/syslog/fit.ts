@@ -11,9 +11,11 @@ import { shortened } from './shorten.ts';
 
 /** How the messages of one sink are written. */
 export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 'format'>): MessageRules {
+  const local = targetOf(options.address).transport === 'unix';
   return {
     rfc: options.rfc ?? (options.address === 'unix:///dev/log' ? 3164 : 5424),
-    local: targetOf(options.address).transport === 'unix',
+    local,
+    tag: local || !['cef', 'leef'].includes(deps.format.name),
     facility: typeof options.facility === 'number' ? options.facility : facilities.indexOf(options.facility),
     severityOf: severityByAction(options.severity),
     appName: options.appName,

@@ -4,7 +4,7 @@ export interface Span {
   readonly end: number;
 }
 
-/** Where the values of an event stand in its text. */
+/** Where the values of an event stand in its text: those alone that are long enough to be worth cutting. */
 export interface EventSpans {
   /** String literals that are values, with their quotes. */
   readonly metaStrings: readonly Span[];
@@ -18,8 +18,11 @@ export interface EventSpans {
   readonly close: number;
 }
 
-/** Walks the text of one JSON object, which must be valid; linear, and flat however deep the nesting. */
-export function eventSpans(text: string): EventSpans {
+/**
+ * Walks the text of one JSON object, which must be valid; linear, and flat however deep the nesting. Values of at most
+ * `shortBytes` are passed over: a hostile event may hold millions.
+ */
+export function eventSpans(text: string, shortBytes: number): EventSpans {
   const metaStrings: Span[] = [];
   const userAgent: Span[] = [];
   const otherStrings: Span[] = [];
@@ -36,7 +39,7 @@ export function eventSpans(text: string): EventSpans {
     const span = trimmed(text, valueStart, at);
     if (span.end > span.start) {
       if (depth === 1 && top === 'truncated') truncated = span;
-      if (depth === 2) metaMembers.push(span);
+      if (depth === 2 && isLong(text, span, shortBytes)) metaMembers.push(span);
     }
     valueStart = -1;
   };
@@ -52,7 +55,7 @@ export function eventSpans(text: string): EventSpans {
           at = next;
         } else {
           const group = top === 'meta' ? metaStrings : depth === 1 && top === 'userAgent' ? userAgent : otherStrings;
-          group.push({ start: at, end });
+          if (isLong(text, { start: at, end }, shortBytes)) group.push({ start: at, end });
           at = end - 1;
         }
         break;
@@ -80,6 +83,12 @@ export function eventSpans(text: string): EventSpans {
     }
   }
   return { metaStrings, userAgent, otherStrings, metaMembers, truncated, close };
+}
+
+/** Whether the span has more than `shortBytes` of UTF-8, of which a UTF-16 unit has one to three. */
+function isLong(text: string, { start, end }: Span, shortBytes: number): boolean {
+  if (end - start > shortBytes) return true;
+  return (end - start) * 3 > shortBytes && Buffer.byteLength(text.slice(start, end), 'utf8') > shortBytes;
 }
 
 /** Offset behind the closing quote of the literal that starts at `start`. */

@@ -1,4 +1,5 @@
 import { type AuditEvent, actionOf, createdAtMs } from '../../core/event.ts';
+import { type Note, noteText } from '../../core/note.ts';
 import { escapePayload, escapeText } from './escape.ts';
 
 /** How a sink writes its messages. */
@@ -12,6 +13,8 @@ export interface MessageRules {
   readonly severityOf: (action: string) => number;
   readonly appName: string;
   readonly sdId: string;
+  /** Whether RFC 3164 has its TAG: CEF and LEEF follow the HOSTNAME directly, as their own specifications show. */
+  readonly tag: boolean;
   readonly tenant: string;
   /** Whether the payload is JSON. */
   readonly json: boolean;
@@ -25,6 +28,19 @@ export function syslogMessage(rules: MessageRules, event: AuditEvent, record: Bu
   const header = rules.rfc === 5424 ? header5424(rules, event, shortened) : header3164(rules, event);
   return Buffer.concat([Buffer.from(header, 'utf8'), escapePayload(record, rules.json)]);
 }
+
+/** A record of the forwarder's own: MSGID names it, the payload is JSON. */
+export function noteMessage(rules: MessageRules, note: Note): Buffer {
+  const priority = rules.facility * 8 + (isGrave(note) ? 4 : 6);
+  const event = { value: { createdAt: new Date(note.atMs).toISOString() }, receivedAtMs: note.atMs };
+  const header =
+    rules.rfc === 5424
+      ? `<${priority}>1 ${timestamp(note.atMs)} ${headerField(rules.tenant, 255)} ${headerField(rules.appName, 48)} - ${note.event} [${rules.sdId} tenant="${escapeText(rules.tenant).replace(/["\\\]]/g, '\\$&')}"] `
+      : header3164({ ...rules, severityOf: () => priority % 8 }, { ...event, id: 0n, text: Buffer.alloc(0) });
+  return Buffer.concat([Buffer.from(header, 'utf8'), escapePayload(Buffer.from(noteText(note)), true)]);
+}
+
+const isGrave = ({ event }: Note) => event === 'forwarder.set_aside' || event === 'forwarder.interrupted';
 
 /** RFC 5424 section 6: `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA `. */
 function header5424(rules: MessageRules, event: AuditEvent, shortened: boolean): string {
@@ -47,8 +63,8 @@ function header3164(rules: MessageRules, event: AuditEvent): string {
   const day = String(time.getUTCDate()).padStart(2, ' ');
   const stamp = `${months[time.getUTCMonth()]} ${day} ${time.toISOString().slice(-13, -5)}`;
   const host = rules.local ? '' : `${headerField(rules.tenant, 255)} `;
-  const tag = rules.appName.replace(/[^A-Za-z0-9_.-]/g, '_').slice(0, 32);
-  return `<${priority(rules, actionOf(event))}>${stamp} ${host}${tag}: `;
+  const tag = rules.tag ? `${rules.appName.replace(/[^A-Za-z0-9_.-]/g, '_').slice(0, 32)}: ` : '';
+  return `<${priority(rules, actionOf(event))}>${stamp} ${host}${tag}`;
 }
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];

@@ -2,12 +2,13 @@ import type { AuditEvent } from '../../core/event.ts';
 import { escapeJson } from './escape.ts';
 import { cutLiteral, type EventSpans, eventSpans, type Span } from './json-text.ts';
 
+const shortestFloor = 34;
 /** What may be cut, in this order, and the bytes (quotes included) that it is never cut below. */
 const stages: readonly { readonly of: (spans: EventSpans) => readonly Span[]; readonly floorBytes: number }[] = [
-  { of: (spans) => spans.metaStrings, floorBytes: 34 },
-  { of: (spans) => spans.userAgent, floorBytes: 34 },
+  { of: (spans) => spans.metaStrings, floorBytes: shortestFloor },
+  { of: (spans) => spans.userAgent, floorBytes: shortestFloor },
   { of: (spans) => spans.otherStrings, floorBytes: 66 },
-  { of: (spans) => spans.metaMembers, floorBytes: 34 },
+  { of: (spans) => spans.metaMembers, floorBytes: shortestFloor },
 ];
 const attemptsPerStage = 8;
 const marker = ',"truncated":true';
@@ -24,22 +25,25 @@ export function shortened(
   compose: (event: AuditEvent) => Buffer,
 ): Buffer | undefined {
   let text = escapeJson(shown.text.toString('utf8'));
+  let spans = eventSpans(text, shortestFloor);
   let size = Number.POSITIVE_INFINITY;
   let excess = Math.max(1, Buffer.byteLength(text, 'utf8') - maxBytes) + marker.length;
+  let isMarked = false;
   for (const stage of stages) {
     let gain = 1;
     for (let attempt = 1; attempt <= attemptsPerStage; attempt++) {
-      const spans = eventSpans(text);
       const need = attempt === attemptsPerStage ? Number.POSITIVE_INFINITY : Math.ceil(excess / gain);
       const cut = cutLongest(text, stage.of(spans), need, stage.floorBytes);
       if (cut === undefined) break;
-      text = marked(cut.text);
+      text = isMarked ? cut.text : marked(cut.text);
+      isMarked = true;
       const message = compose({ ...shown, text: Buffer.from(text, 'utf8'), value: JSON.parse(text) });
       if (message.length <= maxBytes) return message;
       // Cutting n bytes of the text may free more or fewer in a record that escapes otherwise, or leaves a field out.
       if (Number.isFinite(size)) gain = Math.min(1, Math.max(0.05, (size - message.length) / cut.bytes));
       size = message.length;
       excess = size - maxBytes;
+      spans = eventSpans(text, shortestFloor);
     }
   }
   return undefined;
@@ -82,7 +86,7 @@ function levelFor(lengths: readonly number[], need: number, floor: number): numb
 }
 
 function marked(text: string): string {
-  const { truncated, close } = eventSpans(text);
+  const { truncated, close } = eventSpans(text, Number.POSITIVE_INFINITY);
   if (truncated !== undefined) return `${text.slice(0, truncated.start)}true${text.slice(truncated.end)}`;
   return text.slice(0, close) + marker + text.slice(close);
 }

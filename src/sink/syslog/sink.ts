@@ -1,9 +1,11 @@
 import type { Batch, Encoded } from '../../core/event.ts';
+import type { Note } from '../../core/note.ts';
 import { accepted, type SetAside, type Verdict } from '../../core/verdict.ts';
 import type { Sent, Sink, SinkDeps } from '../sink.ts';
 import { targetOf } from './address.ts';
 import { type Delivery, deliveryTo } from './delivery.ts';
 import { defaultMaxBytes, messageWithin, rulesOf } from './fit.ts';
+import { noteMessage } from './message.ts';
 import type { SyslogOptions } from './options.ts';
 
 /** A sink that speaks syslog. @throws the file system's or OpenSSL's error where a file of `tls` can't be read */
@@ -12,16 +14,29 @@ export function openSyslog(options: SyslogOptions, deps: SinkDeps): Sink {
   const rules = rulesOf(options, deps);
   const maxBytes = options.maxMessageBytes ?? defaultMaxBytes(target.transport);
   const delivery = deliveryTo(target, options, deps);
-  return new SyslogSink(delivery, (encoded) => messageWithin(encoded, maxBytes, rules, deps.format));
+  return new SyslogSink(
+    delivery,
+    (encoded) => messageWithin(encoded, maxBytes, rules, deps.format),
+    (note) => noteMessage(rules, note),
+  );
 }
 
 class SyslogSink implements Sink {
   readonly #delivery: Delivery;
   readonly #compose: (encoded: Encoded) => Buffer | SetAside;
 
-  constructor(delivery: Delivery, compose: (encoded: Encoded) => Buffer | SetAside) {
+  readonly #composeNote: (note: Note) => Buffer;
+  /** Ends when nothing is being written: a delivery is used by one at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    delivery: Delivery,
+    compose: (encoded: Encoded) => Buffer | SetAside,
+    composeNote: (note: Note) => Buffer,
+  ) {
     this.#delivery = delivery;
     this.#compose = compose;
+    this.#composeNote = composeNote;
   }
 
   get window(): number {
@@ -38,7 +53,17 @@ class SyslogSink implements Sink {
       if (!Buffer.isBuffer(message)) return { ...message, culprit: index };
       messages.push(message);
     }
-    return this.#delivery.send(messages, kill);
+    return this.#write(messages, kill);
+  }
+
+  tell(note: Note, kill: AbortSignal): Promise<Verdict | Sent> {
+    return this.#write([this.#composeNote(note)], kill);
+  }
+
+  #write(messages: readonly Buffer[], kill: AbortSignal): Promise<Verdict | Sent> {
+    const writing = this.#turn.then(() => this.#delivery.send(messages, kill));
+    this.#turn = writing.catch(() => {});
+    return writing;
   }
 
   async finish(kill: AbortSignal): Promise<void> {

@@ -27,6 +27,8 @@ export const streamDefaults = {
 } as const;
 /** Steps are counted, not read from a clock: a process that was halted for a while has seen nothing meanwhile. */
 const steps = 10;
+/** How long the peer of an idle connection may take for its own close in the end, milliseconds. */
+const farewellMs = 500;
 /** So many half-closes in a row without a clean end: then never again. */
 const mostFailedHalfCloses = 2;
 
@@ -94,8 +96,10 @@ export class StreamDelivery {
     });
   }
 
-  dispose(): void {
-    this.#wire?.destroy();
+  /** What is unconfirmed is handed back. */
+  async dispose(): Promise<void> {
+    if (this.#unconfirmed.length > 0) this.#wire?.destroy();
+    else await this.#wire?.closeGently(farewellMs);
   }
 
   /** One after the other: nothing may be written between the last look at what is acknowledged and our FIN. */

@@ -42,8 +42,8 @@ export class UnixDelivery {
     await this.#stream.finish(kill);
   }
 
-  dispose(): void {
-    this.#stream.dispose();
+  async dispose(): Promise<void> {
+    await this.#stream.dispose();
     this.#datagrams?.[Symbol.dispose]();
     this.#datagrams = undefined;
   }

@@ -131,6 +131,15 @@ export class Wire {
     clearTimeout(timer);
   }
 
+  /** Half-closes without insisting: at most `waitMs`, then the wire is over in any case. Never rejects. */
+  async closeGently(waitMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, waitMs);
+    await Promise.race([this.halfClose(waitMs), promise]);
+    clearTimeout(timer);
+    this.destroy();
+  }
+
   /** Ends the wire with `fault`; what the kernel holds is still sent. */
   destroy(fault = retryFault('network', `${this.#rules.where}: we closed the connection`)): void {
     this.#end(fault);

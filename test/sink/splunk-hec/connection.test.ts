@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import dns from 'node:dns';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { splunkHecOptions } from '../../../src/sink/splunk-hec/options.ts';
@@ -40,6 +41,15 @@ describe.skipIf(!hasOpenssl)('TLS of a splunk-hec sink (needs openssl)', () => {
     await using at = await collector({ server: https(), options: { tls: { caFile: made.ca } } });
     expect(await at.sink.send(batchOf(1, 2), alive)).toEqual({ kind: 'accepted' });
     expect(idsOf(at.hec)).toEqual([1, 2]);
+  });
+
+  it('tells once a connection when the certificate ends', async () => {
+    await using at = await collector({ server: https(), options: { tls: { caFile: made.ca } } });
+    await at.sink.send(batchOf(1), alive);
+    await at.sink.send(batchOf(2), alive);
+    const endsAtMs = Date.parse(new X509Certificate(pem(server.cert)).validTo);
+    const told = at.heard.filter(({ event }) => event === 'tls.certificate');
+    expect(told).toEqual([{ event: 'tls.certificate', peer: 'sink/hec', whose: 'server', endsAtMs }]);
   });
 
   it('stops at a certificate nobody vouches for, and says what to do', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createFormat } from '../../../src/format/formats.ts';
 import { targetOf } from '../../../src/sink/syslog/address.ts';
 import { messageWithin, rulesOf } from '../../../src/sink/syslog/fit.ts';
 import { syslogOptions } from '../../../src/sink/syslog/options.ts';
@@ -95,8 +96,9 @@ describe('severity', () => {
     ['role.permission.updated', 4],
     ['api_key.created', 4],
     ['user.suspended', 4],
-    ['project.deleted', 5],
+    ['project.deleted', 4],
     ['testcase.removed', 5],
+    ['sso.disabled', 3],
     ['role.read', 6],
     ['USER.LOGIN.FAILED', 4],
     ['', 6],
@@ -124,6 +126,18 @@ describe('an RFC 3164 message', () => {
     expect(write({ id: 1 }, { address: 'unix:///dev/log' })).toBe('<110>Nov 23 00:00:00 qasphere: {"id":1}');
     expect(write({ id: 1 }, { address: 'unix:///run/other' })).toMatch(/^<110>1 - acme/);
     expect(write({ id: 1 }, { address: 'unix:///dev/log', rfc: 5424 })).toMatch(/^<110>1 - acme/);
+  });
+
+  it('has no tag before CEF and LEEF, but on a local socket, where the receiver wants one', () => {
+    for (const name of ['cef', 'leef'] as const) {
+      const format = createFormat(name, { envelope: false }, { tenant: 'acme.eu1.qasphere.com', version: '1' });
+      const over = (address: string) => {
+        const rules = rulesOf(options({ address, rfc: 3164 }), sinkDeps(format));
+        return String(messageWithin(encoded(eventOf({ id: 1 }), format), 8_000, rules, format));
+      };
+      expect(over('tcp://127.0.0.1')).toMatch(/^<110>Nov 23 00:00:00 acme\.eu1\.qasphere\.com (CEF:0|LEEF:2\.0)\|/);
+      expect(over('unix:///dev/log')).toMatch(/^<110>Nov 23 00:00:00 qasphere: (CEF:0|LEEF:2\.0)\|/);
+    }
   });
 
   it('makes a safe tag', () => {

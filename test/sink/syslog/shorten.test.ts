@@ -2,8 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../../src/core/event.ts';
 import type { Format } from '../../../src/format/format.ts';
+import { createFormat } from '../../../src/format/formats.ts';
 import { messageWithin, rulesOf } from '../../../src/sink/syslog/fit.ts';
 import { shortened } from '../../../src/sink/syslog/shorten.ts';
+import { hostileEvent, seeded } from '../../support/hostile.ts';
+import { parse5424 } from '../../support/rfc5424.ts';
 import { encoded, eventFromText, eventOf, options, plainJson, sinkDeps } from '../../support/syslog.ts';
 
 const textOnly = (event: AuditEvent) => event.text;
@@ -152,6 +155,29 @@ describe('a message within its limit', () => {
     );
     expect((message as Buffer).length).toBeLessThanOrEqual(2_000);
   });
+
+  it.each(['json', 'cef', 'leef', 'ecs', 'ocsf'] as const)(
+    'keeps to the limit behind format %s, and what it tells',
+    (name) => {
+      const format = createFormat(
+        name,
+        { envelope: name === 'json' },
+        { tenant: 'acme.eu1.qasphere.com', version: '1' },
+      );
+      const random = seeded(3);
+      for (let id = 1; id <= 200; id++) {
+        const { value } = hostileEvent(id, random);
+        const meta = { note: 'é"\\|=^\n'.repeat(Math.floor(random() * 2_000)), given: value['meta'] };
+        const event = eventOf({ ...value, id, userAgent: `${value['userAgent']}`.repeat(50), meta });
+        const message = within(event, 4_000, format);
+        if (!Buffer.isBuffer(message)) throw new Error(message.detail);
+        expect(message.length).toBeLessThanOrEqual(4_000);
+        const { msg, sd } = parse5424(message.toString());
+        expect(sd['id']).toBe(String(id));
+        if (format.json) expect(JSON.parse(msg)).toBeTypeOf('object');
+      }
+    },
+  );
 
   it('is set aside as too large where nothing helps, and as malformed where the format fails', () => {
     const list = Array.from({ length: 9_000 }, () => 1);

@@ -35,7 +35,7 @@ describe('delivery over a stream', () => {
     expect(await confirmed).toEqual({ kind: 'accepted' });
     expect(server.text()).toBe('one');
     expect(server.sockets[0]?.destroyed).toBe(false);
-    delivery.dispose();
+    await delivery.dispose();
   });
 
   it('hands every unconfirmed batch back when the collector resets, and goes on with a new connection', async () => {
@@ -49,7 +49,7 @@ describe('delivery over a stream', () => {
     expect(await second).toMatchObject({ kind: 'retry', reason: 'network' });
     await delivery.send(Buffer.from('again'), never);
     await server.until(() => server.text(1) === 'again');
-    delivery.dispose();
+    await delivery.dispose();
   });
 
   it('hands a batch back when the collector closes in good order but unasked, also after it sent a banner', async () => {
@@ -117,7 +117,7 @@ describe('delivery over a stream', () => {
     for (let round = 0; round < 7; round++) confirmed.push(sentBy(await delivery.send(Buffer.from(`${round}`), never)));
     expect(await Promise.all(confirmed.slice(0, 6))).toEqual(Array(6).fill({ kind: 'accepted' }));
     expect(server.sockets.length).toBe(3);
-    delivery.dispose();
+    await delivery.dispose();
   });
 
   it('falls back to the steps with a collector that leaves a half-close unanswered, in the end without trying', async () => {
@@ -129,7 +129,7 @@ describe('delivery over a stream', () => {
     await delivery.finish(never);
     expect(await Promise.all(confirmed)).toEqual(confirmed.map(() => ({ kind: 'accepted' })));
     expect(server.sockets.length).toBeLessThan(5);
-    delivery.dispose();
+    await delivery.dispose();
   });
 
   it('gives up a connection that takes nothing, and hands the batch back', async () => {

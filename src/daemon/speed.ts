@@ -1,12 +1,12 @@
-import type { Config } from '../../config/schema.ts';
-import type { Life } from '../../core/life.ts';
-import { Pace } from '../../source/pace.ts';
-import { holderOf } from '../lock.ts';
+import type { Config } from '../config/schema.ts';
+import type { Life } from '../core/life.ts';
+import { Pace } from '../source/pace.ts';
+import { holderOf } from './lock.ts';
 
 /** Requests a second beside a daemon, which shares the key's allowance (contract section 2). */
-const besidePerSecond = 5;
+export const besidePerSecond = 5;
 
-/** How fast a replay may ask: as configured, or slowly while a daemon holds the state directory. */
+/** How fast a command may ask: as configured, or slowly while a daemon holds the state directory. */
 export interface Speed {
   /** Who holds the state directory, in words, as of the start. */
   readonly holder: string | undefined;

@@ -1,0 +1,29 @@
+/** What the forwarder tells a SIEM of itself. */
+export type NoteEvent =
+  | 'forwarder.started'
+  | 'forwarder.configured'
+  | 'forwarder.cursor_moved'
+  | 'forwarder.set_aside'
+  | 'forwarder.heartbeat'
+  | 'forwarder.interrupted'
+  | 'forwarder.resumed'
+  | 'forwarder.stopped';
+
+/** A record of the forwarder's own, sent beside the audit records and clearly apart from them. */
+export interface Note {
+  readonly event: NoteEvent;
+  /** Milliseconds since the epoch, by the API server's clock where that is known. */
+  readonly atMs: number;
+  /** Fit for JSON; text from outside is printable. */
+  readonly members: Readonly<Record<string, unknown>>;
+}
+
+/** `{ event, at, … }`, what stands under `forwarder`. */
+export function noteBody({ event, atMs, members }: Note): Record<string, unknown> {
+  return { event, at: new Date(atMs).toISOString(), ...members };
+}
+
+/** One line of JSON: `{"forwarder":{…}}`. */
+export function noteText(note: Note): string {
+  return JSON.stringify({ forwarder: noteBody(note) });
+}

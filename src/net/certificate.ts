@@ -1,0 +1,52 @@
+import { connect, isIP, type Socket } from 'node:net';
+import { TLSSocket, connect as tlsConnect } from 'node:tls';
+import type { TlsMaterial } from './tls.ts';
+
+/** From when and until when a certificate is valid, milliseconds since the epoch. */
+export interface Validity {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Of the certificate that the other side of a connected socket showed; undefined where there is none. */
+export function validityOf(socket: Socket | null | undefined): Validity | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  const { valid_from: from, valid_to: to } = socket.getPeerCertificate();
+  const validity = { fromMs: Date.parse(from ?? ''), toMs: Date.parse(to ?? '') };
+  return Number.isNaN(validity.fromMs) || Number.isNaN(validity.toMs) ? undefined : validity;
+}
+
+export interface PeerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: TlsMaterial | undefined;
+  /** Longest wait for connection and handshake, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * Connects only to see the certificate, whether it is trusted or not, and closes. Undefined where none is shown in time.
+ * Never rejects.
+ */
+export async function peerValidity(options: PeerOptions, signal: AbortSignal): Promise<Validity | undefined> {
+  const { host, port, tls, timeoutMs } = options;
+  if (signal.aborted) return undefined;
+  const { promise, resolve } = Promise.withResolvers<Validity | undefined>();
+  const end = () => resolve(undefined);
+  const raw = connect({ host, port, autoSelectFamily: true }).on('error', end);
+  const servername = tls?.secure.servername ?? (isIP(host) === 0 ? host : '');
+  const secure = tlsConnect({ ...tls?.secure, socket: raw, host, servername, rejectUnauthorized: false })
+    .on('error', end)
+    .on('close', end)
+    .once('secureConnect', () => resolve(validityOf(secure)));
+  const timer = setTimeout(end, timeoutMs);
+  signal.addEventListener('abort', end);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
+    secure.destroy();
+    raw.destroy();
+  }
+}

@@ -1,0 +1,65 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { startSimulator } from '../../src/simulate/server.ts';
+import { startHecServer } from '../support/hec-server.ts';
+import { eventually, startProgram } from '../support/program.ts';
+import { idOf, key, runs } from '../support/runs.ts';
+
+const { configure } = runs();
+
+describe('SIGHUP', () => {
+  it('takes up a changed configuration without losing or doubling a record', async () => {
+    await using simulator = await startSimulator({ events: 2_000, rate: 300, key });
+    await using first = await startHecServer();
+    await using second = await startHecServer();
+    const hec = (name: string, { url, token }: { url: string; token: string }) =>
+      `{ name: ${name}, type: splunk-hec, url: "${url}", token: "${token}" }`;
+    const { file } = configure(simulator.url, { sinks: [hec('first', first)] });
+    const program = startProgram(['run', '-c', file]);
+    await first.until(() => first.count > 2_000);
+    writeFileSync(file, `${readFileSync(file, 'utf8')}  - ${hec('second', second)}\n`);
+    // The second one comes while the first is still being carried out.
+    program.child.kill('SIGHUP');
+    program.child.kill('SIGHUP');
+    await second.until(() => second.count > 2_500);
+    program.child.kill('SIGHUP');
+    const then = first.count;
+    await first.until(() => first.count > then + 300);
+    program.child.kill('SIGTERM');
+    expect(await program.ended, program.stderr()).toBe(0);
+    for (const { events } of [first, second]) {
+      const ids = events.map(({ raw }) => idOf(String(raw)));
+      const expected = (simulator.generated?.page(0n, 100_000) ?? []).map(idOf);
+      expect(ids).toEqual(expected.slice(0, ids.length));
+    }
+  });
+
+  it('leaves the old configuration in force when the new one is invalid, and says so', async () => {
+    await using simulator = await startSimulator({ events: 10, rate: 50, key });
+    const { file } = configure(simulator.url);
+    const program = startProgram(['run', '-c', file]);
+    await program.until((_, stdout) => stdout.split('\n').length > 10);
+    const good = readFileSync(file, 'utf8');
+    writeFileSync(file, good.replace('stdout', 'stdoot'));
+    program.child.kill('SIGHUP');
+    await program.until((stderr) => stderr.includes('the old configuration stays'));
+    const before = program.stdout().length;
+    await eventually(() => program.stdout().length > before + 1_000);
+    program.child.kill('SIGTERM');
+    expect(await program.ended).toBe(0);
+  });
+
+  it('says that another tenant needs a restart', async () => {
+    await using simulator = await startSimulator({ events: 10, rate: 50, key });
+    const { file } = configure(simulator.url);
+    const program = startProgram(['run', '-c', file]);
+    await program.until((_, stdout) => stdout.split('\n').length > 10);
+    writeFileSync(file, readFileSync(file, 'utf8').replace(simulator.url, 'https://other.eu1.qasphere.com'));
+    program.child.kill('SIGHUP');
+    await program.until((stderr) => stderr.includes('source.url has changed: that needs a restart'));
+    const before = program.stdout().length;
+    await eventually(() => program.stdout().length > before + 1_000);
+    program.child.kill('SIGTERM');
+    expect(await program.ended).toBe(0);
+  });
+});

@@ -1,0 +1,145 @@
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Simulator, startSimulator } from '../../src/simulate/server.ts';
+import { stateOf, toldIn } from '../support/feed-search.ts';
+import { type Program, startProgram } from '../support/program.ts';
+import { scratch } from '../support/scratch.ts';
+import { tcpServer } from '../support/tcp-server.ts';
+
+const { directory } = scratch();
+const key = 'SIEM-LOG-ONLY-demo';
+let runs = 0;
+
+function configure(url: string, sink = 'type: stdout, heartbeat: 1s'): string {
+  const file = join(directory, `config-${++runs}.yaml`);
+  const text = `source: { url: "${url}", apiKey: ${key}, schedule: "* * * * * *", onKeyRejected: wait, timeout: 500ms }
+state: { directory: "${join(directory, `state-${runs}`)}" }
+sinks: [{ ${sink} }]
+`;
+  writeFileSync(file, text, { mode: 0o600 });
+  return file;
+}
+
+/** A heartbeat that comes after this moment. */
+async function nextHeartbeat(program: Program): Promise<void> {
+  const before = toldIn(program.stdout()).filter(({ event }) => event === 'forwarder.heartbeat').length;
+  await program.until((_, out) => toldIn(out).filter(({ event }) => event === 'forwarder.heartbeat').length > before);
+}
+
+async function stop(program: Program): Promise<void> {
+  program.child.kill('SIGTERM');
+  expect(await program.ended).toBe(0);
+}
+
+/** The state that the heartbeats alone tell, once they have told of `happened`. */
+async function told(simulator: Simulator, happened: (program: Program) => Promise<void>, nowMs = Date.now) {
+  const program = startProgram(['run', '-c', configure(simulator.url)]);
+  await program.until((_, out) => toldIn(out).some(({ event }) => event === 'forwarder.heartbeat'));
+  await happened(program);
+  await nextHeartbeat(program);
+  const state = stateOf(toldIn(program.stdout()), nowMs());
+  await stop(program);
+  return { state, told: toldIn(program.stdout()), stdout: program.stdout() };
+}
+
+describe('the heartbeats alone, read by the shipped search', () => {
+  it('show an idle API', async () => {
+    await using simulator = await startSimulator({ events: 3, key });
+    const { state, told: all } = await told(simulator, async () => {});
+    expect(state).toBe('ok');
+    expect(all.map(({ event }) => event).slice(0, 2)).toEqual(['forwarder.started', 'forwarder.configured']);
+    expect(all.at(-1)).toMatchObject({ event: 'forwarder.stopped', why: 'SIGTERM' });
+  });
+
+  it('show a network that swallows all between the forwarder and QA Sphere', async () => {
+    await using simulator = await startSimulator({ events: 3, key });
+    const { state } = await told(simulator, async (program) => {
+      simulator.setFaults([{ kind: 'slow', share: 1 }]);
+      await program.until((stderr) => /"source.retry","reason":"timeout"/.test(stderr));
+    });
+    expect(state).toBe('source unreachable');
+  });
+
+  it('show a refused key', async () => {
+    await using simulator = await startSimulator({ events: 3, key });
+    const { state, told: all } = await told(simulator, async (program) => {
+      simulator.setKey('another');
+      await program.until((stderr) => stderr.includes('source.refused'));
+    });
+    expect(state).toBe('key refused');
+    expect(all).toContainEqual(expect.objectContaining({ event: 'forwarder.interrupted', why: 'key_refused' }));
+  });
+
+  it('show a local clock that is an hour behind, and no missing heartbeat for it', async () => {
+    const hour = 3_600_000;
+    await using simulator = await startSimulator({ events: 3, key, clockOffsetMs: hour });
+    const { state } = await told(
+      simulator,
+      async () => {},
+      () => Date.now() + hour,
+    );
+    expect(state).toBe('local clock wrong');
+  });
+
+  it('show a page that cannot be read', async () => {
+    let page = '{"after":1,"count":1,"events":[]}';
+    const server = createServer((_, response) => {
+      response.setHeader('content-type', 'application/json').end(page);
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { state } = await told({ url } as Simulator, async (program) => {
+      page = '{"after":1,"count":1,"events":[{"id":"x"}]}';
+      await program.until((stderr) => stderr.includes('source.unreadable'));
+    });
+    server.closeAllConnections();
+    server.close();
+    expect(state).toBe('page unreadable');
+  });
+});
+
+describe('a missing heartbeat', () => {
+  it('of a stopped process is told by its next start, with how long nothing ran', async () => {
+    await using simulator = await startSimulator({ events: 3, key });
+    const file = configure(simulator.url);
+    const first = startProgram(['run', '-c', file]);
+    await first.until((_, out) => toldIn(out).some(({ event }) => event === 'forwarder.heartbeat'));
+    await stop(first);
+    expect(stateOf(toldIn(first.stdout()), Date.now() + 120_000)).toBe('missing heartbeat');
+    const second = startProgram(['run', '-c', file]);
+    await second.until((_, out) => toldIn(out).length > 0);
+    const [started] = toldIn(second.stdout());
+    expect(started).toMatchObject({ event: 'forwarder.started', down_seconds: expect.any(Number) });
+    await stop(second);
+  });
+
+  it('of a sink that was cut off is told when it is back, with the length of the cut', async () => {
+    await using simulator = await startSimulator({ events: 3, key });
+    const receiver = await tcpServer();
+    const { port } = receiver;
+    const file = configure(
+      simulator.url,
+      `type: syslog, address: "tcp://127.0.0.1:${port}", framing: newline, heartbeat: 1s`,
+    );
+    const program = startProgram(['run', '-c', file]);
+    const heard = () => receiver.received.map((_, connection) => receiver.text(connection)).join('');
+    await receiver.until(() => heard().includes('forwarder.heartbeat'));
+    await receiver[Symbol.asyncDispose]();
+    // Longer than what counts as an interruption.
+    await new Promise((resolve) => setTimeout(resolve, 32_000));
+    await using again = await tcpServer(() => {}, { port });
+    const later = () => again.received.map((_, connection) => again.text(connection)).join('');
+    await again.until(() => later().includes('forwarder.resumed'));
+    const resumed =
+      later()
+        .split('\n')
+        .find((line) => line.includes('forwarder.resumed')) ?? '';
+    const { forwarder } = JSON.parse(resumed.slice(resumed.indexOf('{"forwarder"'))) as { forwarder: object };
+    expect(forwarder).toMatchObject({ what: 'sink', why: 'network' });
+    expect((forwarder as { seconds: number }).seconds).toBeGreaterThanOrEqual(30);
+    await stop(program);
+  });
+});

@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+import { actionFilter } from '../../src/format/filter.ts';
+import type { Format } from '../../src/format/format.ts';
+import { jsonFormat } from '../../src/format/json.ts';
+import { Log, MemoryStore, routed } from '../support/routed.ts';
+
+const minute = 60_000;
+const json = jsonFormat({ tenant: 'acme', version: '1' });
+const logOf = (...actions: string[]) => {
+  const log = new Log();
+  for (const [at, action] of actions.entries())
+    log.rows.push({ id: at + 1, createdAtMs: log.nowMs, visibleMs: log.nowMs, action });
+  return log;
+};
+
+/** A dead letter that keeps in memory what it is given. */
+function deadLetters() {
+  const kept: { id: bigint; reason: string; text: string }[] = [];
+  const deadLetter = {
+    open: async () => {},
+    append: async ({ reason, event }: { reason: string; event: { id: bigint; text: Buffer } }) =>
+      void kept.push({ id: event.id, reason, text: event.text.toString() }),
+  };
+  return { kept, deadLetter };
+}
+
+describe('an event that a format or redaction throws at', () => {
+  const failing: Format = {
+    ...json,
+    name: 'cef',
+    encode(event) {
+      if (event.value['action'] === 'bad') throw new Error('no such thing\n\u001b[31m');
+      return json.encode(event);
+    },
+  };
+  const broken = 'this is our bug, please report it: the format cef failed: no such thing\\u000a\\u001b[31m';
+
+  it('is set aside alone, as malformed, and told as our bug; the others are delivered', async () => {
+    const { kept, deadLetter } = deadLetters();
+    const log = logOf('a', 'bad', 'c', 'bad', 'e');
+    const { sink, happenings, poll, route } = await routed(log, new MemoryStore(), { format: failing, deadLetter });
+    await poll();
+    expect(sink.taken).toEqual([1n, 3n, 5n]);
+    expect(kept.map(({ id, reason }) => [id, reason])).toEqual([
+      [2n, `malformed: ${broken}`],
+      [4n, `malformed: ${broken}`],
+    ]);
+    expect(happenings.filter(({ event }) => event === 'route.set_aside')).toEqual(
+      [2n, 4n].map((id) => ({ event: 'route.set_aside', sink: 'test', id, reason: 'malformed', detail: broken })),
+    );
+    log.nowMs += 2 * minute;
+    await poll();
+    expect(route.after).toBe(5n);
+    expect(kept).toHaveLength(2);
+  });
+
+  it('is kept as the API sent it, unredacted', async () => {
+    const { kept, deadLetter } = deadLetters();
+    const redact = () => {
+      throw new Error('deep inside');
+    };
+    const { sink, poll } = await routed(logOf('a'), new MemoryStore(), { redact, deadLetter });
+    await poll();
+    expect(sink.taken).toEqual([]);
+    expect(kept.map(({ text }) => JSON.parse(text))).toMatchObject([{ id: 1, action: 'a' }]);
+  });
+});
+
+describe('an event that was filtered', () => {
+  const without = (...exclude: string[]) => ({ wants: actionFilter({ exclude }) });
+
+  it('stays filtered when a new configuration would let it through, inside the settle window and after', async () => {
+    const store = new MemoryStore();
+    const log = logOf('user.login', 'project.read', 'user.logout', 'project.read');
+    const before = await routed(log, store, without('*.read'));
+    await before.poll();
+    expect(before.sink.taken).toEqual([1n, 3n]);
+    expect(before.happenings).toContainEqual({ event: 'route.filtered', sink: 'test', events: 2 });
+    expect(before.route.after).toBe(0n);
+
+    log.nowMs += minute / 4;
+    log.rows.push({ id: 5, createdAtMs: log.nowMs, visibleMs: log.nowMs, action: 'project.read' });
+    const after = await routed(log, store);
+    await after.poll();
+    expect(after.sink.taken).toEqual([5n]);
+    log.nowMs += 2 * minute;
+    await after.poll();
+    expect(after.sink.taken).toEqual([5n]);
+    expect(after.route.after).toBe(5n);
+  });
+
+  it('does not come back as another when a new configuration would leave out what was delivered', async () => {
+    const store = new MemoryStore();
+    const log = logOf('user.login', 'project.read');
+    await (await routed(log, store)).poll();
+    const after = await routed(log, store, without('*'));
+    await after.poll();
+    expect(after.happenings.filter(({ event }) => event === 'route.filtered')).toEqual([]);
+    expect(after.sink.taken).toEqual([]);
+  });
+
+  it('moves the checkpoint where nothing else comes', async () => {
+    const store = new MemoryStore();
+    const log = logOf('project.read', 'project.read');
+    const { poll, sink } = await routed(log, store, without('*'));
+    await poll();
+    expect(store.last?.delivered).toEqual([[1n, 2n]]);
+    log.nowMs += 2 * minute;
+    await poll();
+    expect(store.last?.after).toBe(2n);
+    expect(sink.sends).toEqual([]);
+  });
+});

@@ -1,0 +1,95 @@
+import type { Checkpoint, CheckpointStore } from '../../src/checkpoint/store.ts';
+import { print } from '../../src/checkpoint/text.ts';
+import type { AuditEvent, Cursor } from '../../src/core/event.ts';
+import type { Happening } from '../../src/core/happening.ts';
+import { Notifier } from '../../src/core/notifier.ts';
+import { jsonFormat } from '../../src/format/json.ts';
+import { Route, type RouteOptions } from '../../src/route/route.ts';
+import type { Page, Source } from '../../src/source/source.ts';
+import { ScriptedSink } from './fake-sink.ts';
+
+const settleMs = 60_000;
+const origin = 'https://acme.eu1.qasphere.com';
+
+export interface Row {
+  readonly id: number;
+  readonly createdAtMs: number;
+  readonly visibleMs: number;
+  /** Default: x. */
+  readonly action?: string;
+}
+
+/** A log whose clock the test moves; counts the requests. */
+export class Log implements Source {
+  nowMs = 1_000_000_000_000;
+  requests = 0;
+  readonly rows: Row[] = [];
+  readonly trouble = undefined;
+
+  async page(after: Cursor): Promise<Page> {
+    this.requests += 1;
+    const rows = this.rows.filter(({ id, visibleMs }) => BigInt(id) > after && visibleMs <= this.nowMs).slice(0, 1000);
+    const moment = { monotonicMs: this.nowMs, serverMs: this.nowMs };
+    return { after, events: rows.map(toEvent), asked: moment, answered: moment };
+  }
+  async peek(after: Cursor): Promise<Page> {
+    const page = await this.page(after);
+    return { ...page, events: page.events.slice(0, 1) };
+  }
+}
+
+function toEvent({ id, createdAtMs, action = 'x' }: Row): AuditEvent {
+  const value = { id, action, createdAt: new Date(createdAtMs).toISOString() };
+  return { id: BigInt(id), text: Buffer.from(JSON.stringify(value)), value, receivedAtMs: 0 };
+}
+
+export class MemoryStore implements CheckpointStore {
+  last: Checkpoint | undefined;
+  largestBytes = 0;
+  isFull = false;
+  async load(): Promise<Checkpoint | undefined> {
+    return this.last;
+  }
+  async save(checkpoint: Checkpoint): Promise<void> {
+    if (this.isFull) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    this.last = checkpoint;
+    this.largestBytes = Math.max(this.largestBytes, print(checkpoint, new Date(0).toISOString()).length);
+  }
+  async list(): Promise<string[]> {
+    return [];
+  }
+}
+
+/** A route over `log`, settle a minute, with the polls in the test's hand; `special` in place of the usual options. */
+export async function routed(log: Log, store: MemoryStore, special: Partial<RouteOptions> = {}) {
+  const sink = Object.assign(new ScriptedSink(), { limits: { maxEvents: 1000, maxBytes: 1e9 } });
+  const happenings: Happening[] = [];
+  const stop = new AbortController();
+  const life = { stop: stop.signal, kill: new AbortController().signal };
+  const route = await Route.open(
+    {
+      name: 'test',
+      origin,
+      source: log,
+      store,
+      deadLetter: { open: async () => {}, append: async () => {} },
+      settleMs,
+      pageSize: 1000,
+      startAt: { kind: 'beginning' },
+      observe: (happening) => happenings.push(happening),
+      now: () => log.nowMs,
+      random: () => 0,
+      wake: new Notifier(),
+      graceMs: 60_000,
+      format: jsonFormat({ tenant: 'acme', version: '1' }),
+      wants: () => true,
+      redact: (event) => event,
+      openSink: () => sink,
+      ...special,
+    },
+    life,
+  );
+  if (route === undefined) throw new Error('no route');
+  const poll = () => route.once(log.nowMs, life);
+  return { route, sink, happenings, poll, life, stop };
+}

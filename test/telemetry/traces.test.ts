@@ -1,0 +1,75 @@
+import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Happening, Observe } from '../../src/core/happening.ts';
+import { createTraces } from '../../src/telemetry/traces.ts';
+import { samples } from '../support/happenings.ts';
+
+const exporter = new InMemorySpanExporter();
+let now: number;
+let observe: Observe;
+const tell = (...happenings: Happening[]) => {
+  for (const happening of happenings) observe(happening);
+};
+const spans = () => exporter.getFinishedSpans();
+const named = (name: string) => spans().filter((span) => span.name === name);
+const ms = ([seconds, nanos]: readonly [number, number]) => seconds * 1000 + nanos / 1e6;
+
+beforeEach(() => {
+  exporter.reset();
+  now = Date.UTC(2026, 0, 1);
+  const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] });
+  observe = createTraces({
+    tracer: provider.getTracer('test'),
+    now: () => now,
+    origin: 'https://acme.eu1.qasphere.com',
+  });
+});
+
+const polling = samples['route.polling'];
+
+describe('traces', () => {
+  it('have a span a poll, whose children are page, encode, deliver and checkpoint', () => {
+    tell(polling);
+    now += 100;
+    tell({ ...samples['source.request'], elapsedMs: 80 }, samples['route.encoded'], samples['route.poll']);
+    now += 50;
+    tell({ ...samples['route.delivered'], elapsedMs: 40 }, samples['checkpoint.saved']);
+    const [poll] = named('poll');
+    const children = ['page', 'encode', 'deliver', 'checkpoint'].flatMap(named);
+    expect(children).toHaveLength(4);
+    for (const child of children) {
+      expect(child.parentSpanContext?.spanId).toBe(poll?.spanContext().spanId);
+      expect(child.spanContext().traceId).toBe(poll?.spanContext().traceId);
+    }
+    expect(poll && ms(poll.duration)).toBe(100);
+    expect(named('page').map(({ duration }) => ms(duration))).toEqual([80]);
+    expect(named('deliver').map(({ duration }) => ms(duration))).toEqual([40]);
+  });
+
+  it('keep the polls of two sinks in traces of their own', () => {
+    tell(polling, { ...polling, sink: 'other' });
+    tell({ ...samples['route.encoded'], sink: 'other' }, samples['route.encoded']);
+    expect(new Set(named('encode').map((span) => span.spanContext().traceId)).size).toBe(2);
+  });
+
+  it('name a request as the semantic conventions do, and mark what failed', () => {
+    tell({ ...samples['source.request'], status: 503 }, { ...samples['source.request'], status: 'timeout' });
+    tell(samples['route.retry']);
+    expect(named('page').map(({ attributes }) => attributes)).toMatchObject([
+      {
+        'http.request.method': 'GET',
+        'http.response.status_code': 503,
+        'server.address': 'acme.eu1.qasphere.com',
+        'server.port': 443,
+      },
+      { 'error.type': 'timeout' },
+    ]);
+    // SpanStatusCode.ERROR
+    expect(spans().map(({ status }) => status.code)).toEqual([2, 2, 2]);
+  });
+
+  it('end a poll that was broken off when the next one begins', () => {
+    tell(polling, polling, samples['route.poll']);
+    expect(named('poll')).toHaveLength(2);
+  });
+});
