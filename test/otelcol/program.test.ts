@@ -75,12 +75,32 @@ describe.skipIf(missing !== undefined)(`the program before an OpenTelemetry Coll
     expect(readCheckpoint(state, 'splunk')).not.toHaveProperty('journal');
   });
 
+  it.each([
+    [true, 'auto', 0, /✓ splunk: token .*; indexer acknowledgement: /],
+    [true, 'false', 0, /✓ splunk: token .*; the answer 2xx, no indexer acknowledgement: /],
+    [false, 'false', 0, /✓ splunk: token .*; the answer 2xx, no indexer acknowledgement: /],
+    [false, 'auto', 69, /✗ splunk: token .*set acknowledgement: false/],
+    [false, 'true', 69, /✗ splunk: token .*set acknowledgement: false/],
+  ] as const)(
+    'says in a check which proof is in force, and sends nothing: ack extension %s, acknowledgement %s',
+    async (acknowledgement, configured, code, told) => {
+      await using simulator = await startSimulator({ events: 10, key });
+      await using collector = await startCollector({ acknowledgement });
+      const check = startProgram(['check', '-c', configure(simulator, collector, `, acknowledgement: ${configured}`)]);
+      expect(await check.ended).toBe(code);
+      expect(check.stdout()).toMatch(told);
+      await collector.stop();
+      expect(collector.received()).toEqual([]);
+    },
+  );
+
   it('ends with 69, delivers nothing and moves nothing where it can’t learn whether there is acknowledgement', async () => {
     await using simulator = await startSimulator({ events: 10, key });
     await using collector = await startCollector({ acknowledgement: false });
     const once = startProgram(['once', '-c', configure(simulator, collector), '--patience', '1s']);
     expect(await once.ended).toBe(69);
     expect(once.stderr()).toContain('set acknowledgement: false');
+    expect(readCheckpoint(state, 'splunk').after).toBe('0');
     await collector.stop();
     expect(collector.received()).toEqual([]);
     expect(setAside()).toEqual([]);

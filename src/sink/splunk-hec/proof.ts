@@ -87,11 +87,9 @@ export function refusalOf({ verdict, reply }: Outcome): Exclude<Verdict, { kind:
         detail: about('the answer holds no acks, so it is not the collector that answers'),
       };
     case 'set-aside':
-      return {
-        kind: 'stop',
-        reason: verdict.reason,
-        detail: about(reply.code === 12 ? `${verdict.detail}; ${noEndpoint}` : verdict.detail),
-      };
+      if (reply.code === 12)
+        return { kind: 'stop', reason: 'address', detail: about(`${verdict.detail}; ${noEndpoint}`) };
+      return { kind: 'stop', reason: verdict.reason, detail: about(verdict.detail) };
     default:
       return { ...verdict, detail: about(verdict.detail) };
   }
