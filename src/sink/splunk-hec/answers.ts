@@ -153,7 +153,8 @@ function byStatus(answer: HttpAnswer, asked: Asked, said: string, wait: number |
           ? 'the content encoding is not supported: try compression: none'
           : 'the request was not understood';
       if (asked.events > 1) return { kind: 'set-aside', reason: 'malformed', detail: `${hint} (${said})` };
-      return stop('malformed', `${hint}, not even with one event: is ${asked.url} an event collector? (${said})`);
+      const alone = asked.events === 1 ? ', not even with one event' : '';
+      return stop('malformed', `${hint}${alone}: is ${asked.url} an event collector? (${said})`);
     }
     case 401:
     case 403:

@@ -71,6 +71,10 @@ export class ProofInForce {
   }
 }
 
+/** OpenTelemetry's receiver answers so on every path it does not know; Splunk has never been seen to. */
+const noEndpoint =
+  'the question was taken for an event, so there seems to be nothing that acknowledges: for an OpenTelemetry Collector set acknowledgement: false, or give its receiver an ack extension';
+
 /** Why an answer of the acknowledgement endpoint is none, or undefined where it is a good one. */
 export function refusalOf({ verdict, reply }: Outcome): Exclude<Verdict, { kind: 'accepted' }> | undefined {
   const about = (detail: string) => `acknowledgements can’t be asked for: ${detail}`;
@@ -83,6 +87,8 @@ export function refusalOf({ verdict, reply }: Outcome): Exclude<Verdict, { kind:
         detail: about('the answer holds no acks, so it is not the collector that answers'),
       };
     case 'set-aside':
+      if (reply.code === 12)
+        return { kind: 'stop', reason: 'address', detail: about(`${verdict.detail}; ${noEndpoint}`) };
       return { kind: 'stop', reason: verdict.reason, detail: about(verdict.detail) };
     default:
       return { ...verdict, detail: about(verdict.detail) };

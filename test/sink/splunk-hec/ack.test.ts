@@ -104,6 +104,10 @@ describe('which proof of delivery is in force', () => {
       { status: 302, headers: { location: '/login' } },
       { kind: 'stop', reason: 'address' },
     ],
+    [
+      { status: 400, body: { text: 'Event field is required', code: 12 } },
+      { kind: 'stop', reason: 'address', detail: expect.stringContaining('set acknowledgement: false') },
+    ],
   ] as const)('is not known after %j: nothing is sent, and it is asked again', async (fault, verdict) => {
     for (const acknowledgement of ['auto', true]) {
       await using at = await acknowledging({

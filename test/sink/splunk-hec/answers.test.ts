@@ -141,7 +141,9 @@ describe('a status without a usable code', () => {
   it.each([400, 405, 415])('%i refuses a batch, so that it is halved, and stops at a single event', (status) => {
     expect(verdictOf(status, html)).toMatchObject({ kind: 'set-aside', reason: 'malformed' });
     expect(verdictOf(status, html)).not.toHaveProperty('culprit');
-    expect(verdictOf(status, html, { events: 1 })).toMatchObject({ kind: 'stop', reason: 'malformed' });
+    const [alone, question] = [1, 0].map((events) => verdictOf(status, html, { events }));
+    expect(alone).toMatchObject({ kind: 'stop', reason: 'malformed', detail: expect.stringContaining('one event') });
+    expect(question).toMatchObject({ kind: 'stop', detail: expect.not.stringContaining('one event') });
   });
 
   it('413 refuses a single event too', () => {

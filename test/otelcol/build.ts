@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+
+const manifest = fileURLToPath(new URL('manifest.yaml', import.meta.url));
+const longestStepMs = 15 * 60_000;
+
+/** The collector's program, or why it is not to be had here. */
+export type Found = { readonly program: string } | { readonly missing: string };
+
+/**
+ * The cached collector, built first where there is none: a few minutes at low priority, one compilation at a time.
+ * What the Go toolchain can't do or fetch makes it missing. @throws Error where what was fetched does not compile
+ */
+export async function findCollector(say: (line: string) => void): Promise<Found> {
+  const { dist } = parse(await readFile(manifest, 'utf8')) as Manifest;
+  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'qasphere-siem-forwarder');
+  const program = join(cache, `${dist.name}-${dist.version}`);
+  if (existsSync(program)) return { program };
+
+  const flags = await run('go', ['env', 'GOFLAGS'], process.env).catch(() => undefined);
+  if (flags?.code !== 0) return { missing: 'there is no Go toolchain' };
+  say(`building the OpenTelemetry Collector ${dist.version} into ${program}; this takes a few minutes`);
+  const directory = await mkdtemp(join(tmpdir(), 'otelcol-build-'));
+  try {
+    // The builder and Go leave files of their own in TMPDIR.
+    const go = { ...process.env, GOFLAGS: `${flags.output.trim()} -p=1`, GOBIN: directory, TMPDIR: directory };
+    const builder = `go.opentelemetry.io/collector/cmd/builder@v${dist.version}`;
+    const build = (...skipped: readonly string[]) =>
+      run(join(directory, 'builder'), ['--config', manifest, ...skipped], go, directory);
+    const installed = await run('go', ['install', builder], go);
+    const fetched = installed.code === 0 ? await build('--skip-compilation') : installed;
+    if (fetched.code !== 0) return { missing: `the Go modules are not to be had: ${lastLine(fetched.output)}` };
+    const compiled = await build('--skip-generate', '--skip-get-modules');
+    if (compiled.code !== 0) throw new Error(`the collector does not compile:\n${compiled.output.slice(-5_000)}`);
+    await mkdir(dirname(program), { recursive: true });
+    // Another build may come to its end at the same time.
+    const placed = `${program}.${process.pid}`;
+    await copyFile(join(directory, dist.output_path, dist.name), placed);
+    await rename(placed, program);
+    return { program };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+interface Manifest {
+  readonly dist: { readonly name: string; readonly version: string; readonly output_path: string };
+}
+
+interface Ended {
+  readonly code: number;
+  readonly output: string;
+}
+
+/** @throws the system's error where the command can't be started */
+function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv, cwd?: string): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('nice', ['-n', '19', command, ...args], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: longestStepMs,
+      ...(cwd !== undefined && { cwd }),
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code: code ?? -1, output }));
+  });
+}
+
+const lastLine = (output: string): string => output.trim().split('\n').at(-1) ?? '';
