@@ -32,6 +32,9 @@ footer { color: var(--soft); font-size: .85rem }
 /** Nothing but this style sheet: no script, no picture, no request elsewhere, no frame around it. */
 const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
+/** As in the alert rules and the shipped search. */
+const wrongClockSeconds = 60;
+
 /** The status as a page that reloads itself: readable without colours, on a phone and aloud. */
 export function statusPage(status: Status, historyOf: (sink: string) => readonly Sample[]): Answer {
   const { ready, version, at, startedAt, sinks } = status;
@@ -79,7 +82,9 @@ function source({ source }: Status): string {
     refused: ['bad', 'key refused'],
     unknown: ['warn', 'no answer yet'],
   };
-  const [tone = '', state = ''] = trouble?.kind === 'failing' ? ['bad', 'polls fail'] : words[key];
+  const clockIsWrong = key === 'accepted' && Math.abs(clock ?? 0) > wrongClockSeconds;
+  const [tone = '', state = ''] =
+    trouble?.kind === 'failing' ? ['bad', 'polls fail'] : clockIsWrong ? ['warn', 'local clock wrong'] : words[key];
   return `<section aria-labelledby="source">
 <h2 id="source">QA Sphere ${badge(tone, state)}</h2>
 <dl>

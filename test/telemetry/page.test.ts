@@ -52,6 +52,11 @@ describe('the status page', () => {
     expect(body).toContain('<html lang="en">');
   });
 
+  it('says that the local clock is wrong', () => {
+    health.observe({ ...samples['source.page'], serverAheadMs: -3_600_000 });
+    expect(page().body).toContain('<span class="state warn">local clock wrong<');
+  });
+
   it('plots one hour and no more', () => {
     for (let i = 0; i < 300; i++) {
       history.take();
