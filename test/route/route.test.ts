@@ -38,6 +38,20 @@ async function until(check: () => boolean): Promise<void> {
 }
 
 describe('a route', () => {
+  it('has the next page asked for while the last is still being delivered', async () => {
+    let take: (verdict: Verdict) => void = () => {};
+    const sink = new ScriptedSink();
+    sink.answer = () => new Promise((resolve) => (take = resolve));
+    const reading = log();
+    const { poll } = await routed(reading, new MemoryStore(), { openSink: () => sink });
+    const polled = poll();
+    await until(() => sink.sends.length === 1);
+    await until(() => reading.requests === 2);
+    expect(sink.sends).toHaveLength(1);
+    take({ kind: 'accepted' });
+    await polled;
+  });
+
   it('ends for the reason its source gives, though its sink hangs', async () => {
     const sink = frozen();
     const refusing = log(() => {
