@@ -118,9 +118,14 @@ describe('a route', () => {
 
   it('saves what was confirmed as soon as there is room, also while it stops', async () => {
     const store = new MemoryStore();
-    const { route, life, stop, happenings } = await routed(log(), store);
+    const sink = new ScriptedSink();
+    let take: () => void = () => {};
+    sink.answer = ({ records }) => new Promise((resolve) => (take = () => resolve(sink.take(records))));
+    const { route, life, stop, happenings } = await routed(log(), store, { openSink: () => sink });
     const run = route.run(ticks, life);
+    await until(() => sink.sends.length === 1);
     store.isFull = true;
+    take();
     const tries = () => happenings.filter(({ event }) => event === 'checkpoint.retry').length;
     await until(() => tries() > 0);
     stop.abort();
