@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
@@ -17,9 +18,11 @@ export type Found = { readonly program: string } | { readonly missing: string };
  * What the Go toolchain can't do or fetch makes it missing. @throws Error where what was fetched does not compile
  */
 export async function findCollector(say: (line: string) => void): Promise<Found> {
-  const { dist } = parse(await readFile(manifest, 'utf8')) as Manifest;
+  const text = await readFile(manifest, 'utf8');
+  const { dist } = parse(text) as Manifest;
+  const parts = createHash('sha256').update(text).digest('hex').slice(0, 8);
   const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'qasphere-siem-forwarder');
-  const program = join(cache, `${dist.name}-${dist.version}`);
+  const program = join(cache, `${dist.name}-${dist.version}-${parts}`);
   if (existsSync(program)) return { program };
 
   const flags = await run('go', ['env', 'GOFLAGS'], process.env).catch(() => undefined);

@@ -40,11 +40,30 @@ export interface Collector extends AsyncDisposable {
 
 /** Within a test, after which none is left, however the test ends. @throws where the collector ends before it is ready */
 export async function startCollector(options: CollectorOptions = {}): Promise<Collector> {
+  const port = await freePort();
+  const { out, stop, start, dispose } = collectorProcess((file) => configuration(options, port, file));
+  onTestFinished(dispose);
+  await start();
+  return {
+    url: `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
+    stop,
+    start,
+    received: () => linesOf(out).flatMap(receivedFrom),
+    lose: (isKept) => {
+      const kept = linesOf(out).filter((line) => receivedFrom(line).every(isKept));
+      writeFileSync(out, kept.map((line) => `${line}\n`).join(''));
+    },
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** A collector yet to be started, in a directory of its own; `configure` gets the file to export to. */
+export function collectorProcess(configure: (out: string) => object) {
   const directory = mkdtempSync(join(tmpdir(), 'otelcol-'));
   const out = join(directory, 'out.json');
   const config = join(directory, 'config.yaml');
-  const port = await freePort();
-  writeFileSync(config, JSON.stringify(configuration(options, port, out)));
+  // YAML by way of JSON.
+  writeFileSync(config, JSON.stringify(configure(out)));
   let child: ChildProcess | undefined;
   const stop = async () => {
     const ending = child;
@@ -66,23 +85,11 @@ export async function startCollector(options: CollectorOptions = {}): Promise<Co
     await stop();
     rmSync(directory, { recursive: true, force: true });
   };
-  onTestFinished(dispose);
-  await start();
-  return {
-    url: `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
-    stop,
-    start,
-    received: () => linesOf(out).flatMap(receivedFrom),
-    lose: (isKept) => {
-      const kept = linesOf(out).filter((line) => receivedFrom(line).every(isKept));
-      writeFileSync(out, kept.map((line) => `${line}\n`).join(''));
-    },
-    [Symbol.asyncDispose]: dispose,
-  };
+  return { out, stop, start, dispose };
 }
 
 /** The file exporter writes one line a request; the last one may be cut off. */
-const linesOf = (file: string): string[] => readFileSync(file, 'utf8').split('\n').slice(0, -1);
+export const linesOf = (file: string): string[] => readFileSync(file, 'utf8').split('\n').slice(0, -1);
 
 function ready(child: ChildProcess, stderr: Readable): Promise<void> {
   let said = '';
@@ -96,7 +103,6 @@ function ready(child: ChildProcess, stderr: Readable): Promise<void> {
   });
 }
 
-/** YAML by way of JSON. */
 function configuration(options: CollectorOptions, port: number, out: string): object {
   const { acknowledgement = true, tls, maxRequestBytes } = options;
   const receiver = {
@@ -120,7 +126,7 @@ function configuration(options: CollectorOptions, port: number, out: string): ob
   };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
