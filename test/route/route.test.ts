@@ -38,6 +38,20 @@ async function until(check: () => boolean): Promise<void> {
 }
 
 describe('a route', () => {
+  it('has the next page asked for while the last is still being delivered', async () => {
+    let take: (verdict: Verdict) => void = () => {};
+    const sink = new ScriptedSink();
+    sink.answer = () => new Promise((resolve) => (take = resolve));
+    const reading = log();
+    const { poll } = await routed(reading, new MemoryStore(), { openSink: () => sink });
+    const polled = poll();
+    await until(() => sink.sends.length === 1);
+    await until(() => reading.requests === 2);
+    expect(sink.sends).toHaveLength(1);
+    take({ kind: 'accepted' });
+    await polled;
+  });
+
   it('ends for the reason its source gives, though its sink hangs', async () => {
     const sink = frozen();
     const refusing = log(() => {
@@ -104,9 +118,14 @@ describe('a route', () => {
 
   it('saves what was confirmed as soon as there is room, also while it stops', async () => {
     const store = new MemoryStore();
-    const { route, life, stop, happenings } = await routed(log(), store);
+    const sink = new ScriptedSink();
+    let take: () => void = () => {};
+    sink.answer = ({ records }) => new Promise((resolve) => (take = () => resolve(sink.take(records))));
+    const { route, life, stop, happenings } = await routed(log(), store, { openSink: () => sink });
     const run = route.run(ticks, life);
+    await until(() => sink.sends.length === 1);
     store.isFull = true;
+    take();
     const tries = () => happenings.filter(({ event }) => event === 'checkpoint.retry').length;
     await until(() => tries() > 0);
     stop.abort();
