@@ -3,6 +3,7 @@ import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { within } from '../core/life.ts';
 import type { Notifier } from '../core/notifier.ts';
+import { printable } from '../core/printable.ts';
 import type { World } from '../daemon/compose.ts';
 import { announceConfiguration, announceStart, heartbeatsOf } from '../daemon/feeds.ts';
 import { lockState } from '../daemon/lock.ts';
@@ -13,7 +14,7 @@ import { openTelemetry, wantedTelemetry } from '../daemon/telemetry.ts';
 import { longestIntervalMs } from '../daemon/ticks.ts';
 import { vitalsOf } from '../daemon/vitals.ts';
 import { type Command, configFlag, type Surroundings } from './command.ts';
-import { codeOfEndings, exitCode } from './exit-code.ts';
+import { codeOf, codeOfEndings, exitCode } from './exit-code.ts';
 import { readConfig, realWorld } from './set-up.ts';
 
 export const runCommand: Command = {
@@ -60,6 +61,8 @@ export async function runDaemon(
   telemetry.feeds.apply(heartbeatsOf(first));
   await using _started = await announceStart(telemetry.feeds, first.state.directory, outside);
   let config = first;
+  /** What held before `config`. */
+  let former: Config | undefined;
   for (let again = false; ; again = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
     await telemetry.apply(wantedTelemetry(config, outside.env));
@@ -72,13 +75,29 @@ export async function runDaemon(
     reloads.onNext(() => generation.end());
     const leaving = () => !reloads.pending || life.stop.aborted;
     const part: World = { ...world, feeds: telemetry.feeds, leaving, restrictionKnown: again };
-    const { endings, behind } = await run(config, part, generation).finally(() => generation.end());
+    let ended: Awaited<ReturnType<typeof run>>;
+    try {
+      ended = await run(config, part, generation);
+    } catch (error) {
+      const code = codeOf(error);
+      if (former === undefined || (code !== exitCode.config && code !== exitCode.state)) throw error;
+      // Where the state has something against it, nothing was begun.
+      const detail = `the old configuration stays: ${printable((error as Error).message, 1000)}`;
+      world.observe({ event: 'daemon.warning', topic: 'reload', detail });
+      config = reloads.take() ?? former;
+      former = undefined;
+      continue;
+    } finally {
+      generation.end();
+    }
+    const { endings, behind } = ended;
     const code = codeOfEndings(endings);
     const following = reloads.take();
     if (code !== exitCode.done || following === undefined || life.stop.aborted) {
       world.observe({ event: 'daemon.stopped', behind });
       return code;
     }
+    former = config;
     config = following;
   }
 }
