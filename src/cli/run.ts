@@ -8,11 +8,12 @@ import type { World } from '../daemon/compose.ts';
 import { announceConfiguration, announceStart, heartbeatsOf } from '../daemon/feeds.ts';
 import { lockState } from '../daemon/lock.ts';
 import { Notify } from '../daemon/notify.ts';
-import { run } from '../daemon/run.ts';
+import { type Ended, run } from '../daemon/run.ts';
 import { prepareState } from '../daemon/state-directory.ts';
 import { openTelemetry, wantedTelemetry } from '../daemon/telemetry.ts';
 import { longestIntervalMs } from '../daemon/ticks.ts';
 import { vitalsOf } from '../daemon/vitals.ts';
+import type { Pace } from '../source/pace.ts';
 import { type Command, configFlag, type Surroundings } from './command.ts';
 import { codeOf, codeOfEndings, exitCode } from './exit-code.ts';
 import { readConfig, realWorld } from './set-up.ts';
@@ -63,6 +64,7 @@ export async function runDaemon(
   let config = first;
   /** What held before `config`. */
   let former: Config | undefined;
+  let paceBefore: Pace | undefined;
   for (let again = false; ; again = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
     await telemetry.apply(wantedTelemetry(config, outside.env));
@@ -74,8 +76,8 @@ export async function runDaemon(
     const generation = within(life);
     reloads.onNext(() => generation.end());
     const leaving = () => !reloads.pending || life.stop.aborted;
-    const part: World = { ...world, feeds: telemetry.feeds, leaving, restrictionKnown: again };
-    let ended: Awaited<ReturnType<typeof run>>;
+    const part: World = { ...world, feeds: telemetry.feeds, leaving, restrictionKnown: again, paceBefore };
+    let ended: Ended;
     try {
       ended = await run(config, part, generation);
     } catch (error) {
@@ -98,6 +100,7 @@ export async function runDaemon(
       return code;
     }
     former = config;
+    paceBefore = ended.pace;
     config = following;
   }
 }
