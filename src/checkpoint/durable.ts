@@ -19,12 +19,12 @@ const synced = promisify(fsync);
 
 /**
  * Puts `text` in place of `path` so that after a crash at any moment either the old or the new text is there whole; the
- * old one stays as `keepAs`. Durable when it resolves. @throws the file system's error, with everything as it was
+ * old one stays as `keepAs`, where that is given. Durable when it resolves. @throws the file system's error, with everything as it was
  *
  * Only the two syncs wait for the disk and leave this thread; a trip to another thread for each of the rest costs more
  * than the rest itself.
  */
-export async function replaceFile(path: string, text: string, keepAs: string): Promise<void> {
+export async function replaceFile(path: string, text: string, keepAs?: string): Promise<void> {
   const temporary = `${path}.tmp`;
   const file = openNew(temporary);
   try {
@@ -39,7 +39,7 @@ export async function replaceFile(path: string, text: string, keepAs: string): P
     await unlink(temporary).catch(() => {});
     throw error;
   }
-  keep(path, keepAs);
+  if (keepAs !== undefined) keep(path, keepAs);
   renameSync(temporary, path);
   await syncDirectory(dirname(path));
 }

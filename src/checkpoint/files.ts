@@ -18,6 +18,8 @@ export interface FileStoreOptions {
 /** One file a sink, and the generation before it beside it. */
 export class FileStore implements CheckpointStore {
   readonly #options: FileStoreOptions;
+  /** Sinks whose newest file is damaged: it must not take the place of the good one before it. */
+  readonly #damaged = new Set<string>();
 
   static async open(options: FileStoreOptions): Promise<FileStore> {
     await mkdir(options.directory, { recursive: true, mode: 0o700 });
@@ -36,6 +38,7 @@ export class FileStore implements CheckpointStore {
     if (newest === undefined && previous === undefined) return undefined;
     const found = [newest, previous].find((parsed) => parsed?.kind === 'checkpoint');
     if (found?.kind !== 'checkpoint') throw this.#unusable(sink);
+    if (newest?.kind === 'damaged') this.#damaged.add(sink);
     if (found !== newest) {
       const why = newest?.kind === 'damaged' ? `is damaged (${newest.detail})` : 'is missing';
       const detail = `${this.#path(sink)} ${why}: going on from the generation before, of ${found.updatedAt}; what was confirmed since then comes again`;
@@ -55,7 +58,10 @@ export class FileStore implements CheckpointStore {
 
   async save(checkpoint: Checkpoint): Promise<void> {
     const updatedAt = new Date(this.#options.now()).toISOString();
-    await replaceFile(this.#path(checkpoint.sink), print(checkpoint, updatedAt), this.#previous(checkpoint.sink));
+    const { sink } = checkpoint;
+    const keepAs = this.#damaged.has(sink) ? undefined : this.#previous(sink);
+    await replaceFile(this.#path(sink), print(checkpoint, updatedAt), keepAs);
+    this.#damaged.delete(sink);
   }
 
   async list(): Promise<string[]> {

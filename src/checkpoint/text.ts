@@ -46,10 +46,11 @@ export function parse(text: string, name: string): Parsed {
     typeof sink !== 'string' ||
     typeof source !== 'string' ||
     !isDigits(after) ||
-    !ranges.every((r) => r !== undefined)
+    !ranges.every((r) => r !== undefined) ||
+    !isNewest(newest)
   )
     return { kind: 'damaged', detail: 'members are missing' };
-  const known = newest as { id: string; sha256: string } | undefined;
+  if (!ascend(BigInt(after), ranges)) return { kind: 'damaged', detail: 'the delivered ids are out of order' };
   return {
     kind: 'checkpoint',
     updatedAt: String(updatedAt),
@@ -60,7 +61,7 @@ export function parse(text: string, name: string): Parsed {
       delivered: ranges,
       ...(typeof startAt === 'string' && { startMs: Date.parse(startAt) }),
       refusedInRow: typeof refusedInRow === 'number' ? refusedInRow : 0,
-      ...(known !== undefined && { newest: { id: BigInt(known.id), sha256: known.sha256 } }),
+      ...(newest !== undefined && { newest: { id: BigInt(newest.id), sha256: newest.sha256 } }),
       ...(journal !== undefined && { journal }),
     },
   };
@@ -88,6 +89,22 @@ function readRange(value: unknown): IdRange | undefined {
   if (isDigits(value)) return [BigInt(value), BigInt(value)];
   if (!Array.isArray(value) || value.length !== 2 || !isDigits(value[0]) || !isDigits(value[1])) return undefined;
   return [BigInt(value[0]), BigInt(value[1])];
+}
+
+/** All above `after`, ascending and apart: a set that is searched by halving must be. */
+function ascend(after: bigint, ranges: readonly IdRange[]): boolean {
+  let last = after;
+  return ranges.every(([from, to]) => {
+    const fits = from > last && to >= from;
+    last = to;
+    return fits;
+  });
+}
+
+function isNewest(value: unknown): value is { readonly id: string; readonly sha256: string } | undefined {
+  if (value === undefined) return true;
+  const { id, sha256 } = Object(value) as Record<string, unknown>;
+  return isDigits(id) && typeof sha256 === 'string';
 }
 
 function isDigits(value: unknown): value is string {

@@ -3,17 +3,19 @@ import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { within } from '../core/life.ts';
 import type { Notifier } from '../core/notifier.ts';
+import { printable } from '../core/printable.ts';
 import type { World } from '../daemon/compose.ts';
 import { announceConfiguration, announceStart, heartbeatsOf } from '../daemon/feeds.ts';
 import { lockState } from '../daemon/lock.ts';
 import { Notify } from '../daemon/notify.ts';
-import { run } from '../daemon/run.ts';
+import { type Ended, run } from '../daemon/run.ts';
 import { prepareState } from '../daemon/state-directory.ts';
 import { openTelemetry, wantedTelemetry } from '../daemon/telemetry.ts';
 import { longestIntervalMs } from '../daemon/ticks.ts';
 import { vitalsOf } from '../daemon/vitals.ts';
+import type { Pace } from '../source/pace.ts';
 import { type Command, configFlag, type Surroundings } from './command.ts';
-import { codeOfEndings, exitCode } from './exit-code.ts';
+import { codeOf, codeOfEndings, exitCode } from './exit-code.ts';
 import { readConfig, realWorld } from './set-up.ts';
 
 export const runCommand: Command = {
@@ -60,6 +62,9 @@ export async function runDaemon(
   telemetry.feeds.apply(heartbeatsOf(first));
   await using _started = await announceStart(telemetry.feeds, first.state.directory, outside);
   let config = first;
+  /** What held before `config`. */
+  let former: Config | undefined;
+  let paceBefore: Pace | undefined;
   for (let again = false; ; again = true) {
     around.setShutdownTimeout(config.shutdownTimeout);
     await telemetry.apply(wantedTelemetry(config, outside.env));
@@ -71,14 +76,31 @@ export async function runDaemon(
     const generation = within(life);
     reloads.onNext(() => generation.end());
     const leaving = () => !reloads.pending || life.stop.aborted;
-    const part: World = { ...world, feeds: telemetry.feeds, leaving, restrictionKnown: again };
-    const { endings, behind } = await run(config, part, generation).finally(() => generation.end());
+    const part: World = { ...world, feeds: telemetry.feeds, leaving, restrictionKnown: again, paceBefore };
+    let ended: Ended;
+    try {
+      ended = await run(config, part, generation);
+    } catch (error) {
+      const code = codeOf(error);
+      if (former === undefined || (code !== exitCode.config && code !== exitCode.state)) throw error;
+      // Where the state has something against it, nothing was begun.
+      const detail = `the old configuration stays: ${printable((error as Error).message, 1000)}`;
+      world.observe({ event: 'daemon.warning', topic: 'reload', detail });
+      config = reloads.take() ?? former;
+      former = undefined;
+      continue;
+    } finally {
+      generation.end();
+    }
+    const { endings, behind } = ended;
     const code = codeOfEndings(endings);
     const following = reloads.take();
     if (code !== exitCode.done || following === undefined || life.stop.aborted) {
       world.observe({ event: 'daemon.stopped', behind });
       return code;
     }
+    former = config;
+    paceBefore = ended.pace;
     config = following;
   }
 }

@@ -24,6 +24,7 @@ const pagesKept = 4;
 export interface Composition extends AsyncDisposable {
   readonly source: SharedSource;
   readonly store: CheckpointStore;
+  readonly pace: Pace;
   /** What `Route.open` takes, a sink each. */
   readonly routes: readonly RouteOptions[];
 }
@@ -39,7 +40,7 @@ export async function compose(config: Config, world: World, life: Life): Promise
   const http = openHttp(config, world);
   const { apiKey, authScheme, pageSize, requestsPerSecond, onKeyRejected, settle, startAt, restrictedKey } =
     config.source;
-  const pace = new Pace(requestsPerSecond, () => performance.now());
+  const pace = new Pace(requestsPerSecond, () => performance.now(), world.paceBefore);
   const actions = createActions(config.actions);
   const { drift = new Drift() } = world;
   const onFresh = (events: readonly AuditEvent[]) => drift.of(events, actions, apiKey.current).forEach(observe);
@@ -73,6 +74,7 @@ export async function compose(config: Config, world: World, life: Life): Promise
   return {
     source,
     store,
+    pace,
     routes,
     async [Symbol.asyncDispose]() {
       await source[Symbol.asyncDispose]();

@@ -1,13 +1,21 @@
 import type { Config } from '../config/schema.ts';
 import { type Life, within } from '../core/life.ts';
 import type { Route } from '../route/route.ts';
+import type { Pace } from '../source/pace.ts';
 import { compose, type World } from './compose.ts';
 import { besideFeed } from './feeds.ts';
 import { CronTicks } from './ticks.ts';
 import { type Ending, together } from './together.ts';
 
-/** Polls and delivers until `life.stop`; gives how each route ended and which of them were behind. */
-export async function run(config: Config, world: World, life: Life): Promise<{ endings: Ending[]; behind: string[] }> {
+export interface Ended {
+  readonly endings: Ending[];
+  /** Sinks that did not get all that was on its way to them. */
+  readonly behind: string[];
+  readonly pace: Pace;
+}
+
+/** Polls and delivers until `life.stop`; gives how each route ended. */
+export async function run(config: Config, world: World, life: Life): Promise<Ended> {
   const scope = within(life);
   await using ticks = new CronTicks(config.source.schedule);
   await using composed = await compose(config, world, scope);
@@ -19,7 +27,7 @@ export async function run(config: Config, world: World, life: Life): Promise<{ e
     if (!isWhole(route)) behind.push(route.name);
     return 'done';
   });
-  return { endings, behind };
+  return { endings, behind, pace: composed.pace };
 }
 
 function isWhole(route: Route): boolean {

@@ -1,5 +1,6 @@
 import type { Observe } from '../core/happening.ts';
 import type { Notifier } from '../core/notifier.ts';
+import type { Pace } from '../source/pace.ts';
 import type { Feeds } from '../telemetry/feeds.ts';
 import type { Drift } from './drift.ts';
 
@@ -14,6 +15,8 @@ export interface World {
   readonly random: () => number;
   /** The key was looked at in this start already (before a reload). */
   readonly restrictionKnown?: boolean;
+  /** The pace kept before a reload: the limit holds across it. */
+  readonly paceBefore?: Pace | undefined;
   /** Records of the forwarder's own, beside the routes. */
   readonly feeds?: Feeds;
   /** Whether what ends now ends for good, and not for another configuration. */

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { Secret, SecretSource } from '../core/secret.ts';
@@ -100,19 +101,49 @@ function secretIn(path: string): Secret {
   return new Secret(secretText(text));
 }
 
-/** A file that must exist and be readable when the configuration is read. */
-export function existingFile(description: string) {
+/** A file that must exist and be readable when the configuration is read; `judge` tells what is wrong with its text. */
+export function existingFile(description: string, judge: (text: string) => string | undefined = () => undefined) {
   return z
     .string()
     .min(1)
     .superRefine((path, context) => {
       try {
-        readFileSync(path);
+        const problem = judge(readFileSync(path, 'utf8'));
+        if (problem !== undefined) context.addIssue({ code: 'custom', message: `the file ${problem}` });
       } catch (error) {
         context.addIssue({ code: 'custom', message: `the file ${fileProblem(error)}` });
       }
     })
     .describe(description);
+}
+
+/** OpenSSL's own words are left out: they help nobody, and the text may be a key. */
+function certificateProblem(text: string): string | undefined {
+  try {
+    // Without the marks DER would pass here, and count for nothing where connections are made.
+    if (text.includes('-----BEGIN ') && new X509Certificate(text).raw.length > 0) return undefined;
+  } catch {
+    // Told below.
+  }
+  return 'holds no certificate in PEM';
+}
+
+function keyProblem(text: string): string | undefined {
+  try {
+    createPrivateKey(text);
+    return undefined;
+  } catch {
+    return 'holds no private key in PEM, or one that is encrypted';
+  }
+}
+
+/** Whether the key belongs to the certificate; true where one of them can't be read, which is told of it alone. */
+function isPair(certFile: string, keyFile: string): boolean {
+  try {
+    return new X509Certificate(readFileSync(certFile)).checkPrivateKey(createPrivateKey(readFileSync(keyFile)));
+  } catch {
+    return true;
+  }
 }
 
 function fileProblem(error: unknown): string {
@@ -151,9 +182,12 @@ export function isLoopback(hostname: string): boolean {
 /** The tls block, the same wherever TLS is spoken. */
 export const tlsBlock = z
   .strictObject({
-    caFile: existingFile('PEM file of the authorities to trust, instead of the system’s.').optional(),
-    certFile: existingFile('PEM file of the client certificate, with its chain.').optional(),
-    keyFile: existingFile('PEM file of the client certificate’s key.').optional(),
+    caFile: existingFile(
+      'PEM file of the authorities to trust, instead of the system’s.',
+      certificateProblem,
+    ).optional(),
+    certFile: existingFile('PEM file of the client certificate, with its chain.', certificateProblem).optional(),
+    keyFile: existingFile('PEM file of the client certificate’s key.', keyProblem).optional(),
     minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('Oldest protocol version to accept.'),
     servername: z.string().min(1).optional().describe('Name to ask for and to check, where it is not the address’s.'),
     fingerprint256: z
@@ -171,6 +205,8 @@ export const tlsBlock = z
         path: ['insecureSkipVerify'],
         message: 'would leave fingerprint256 unchecked: name the server’s own certificate in caFile instead',
       });
+    if (typeof tls.certFile === 'string' && typeof tls.keyFile === 'string' && !isPair(tls.certFile, tls.keyFile))
+      context.addIssue({ code: 'custom', path: ['keyFile'], message: 'the key is not that of the certificate' });
     if ((tls.certFile === undefined) === (tls.keyFile === undefined)) return;
     const missing = tls.certFile === undefined ? 'certFile' : 'keyFile';
     context.addIssue({ code: 'custom', path: [missing], message: 'certFile and keyFile go together' });

@@ -18,12 +18,18 @@ export class Pace {
   #turn: Promise<void> = Promise.resolve();
   #heldUntilMs = 0;
 
-  /** @param now monotonic milliseconds */
-  constructor(perSecond: number, now: () => number) {
+  /**
+   * @param now monotonic milliseconds
+   * @param before the pace that was kept until now: what it let through and was told to wait for counts on
+   */
+  constructor(perSecond: number, now: () => number, before?: Pace) {
     this.#limit = Math.max(1, Math.floor(perSecond));
     // Below one a second the window grows instead. The margin covers jitter on the way and a coarse server clock.
     this.#windowMs = Math.max(1000, 1000 / perSecond) + 15;
     this.#now = now;
+    if (before === undefined) return;
+    this.#taken = [...before.#taken];
+    this.#heldUntilMs = before.#heldUntilMs;
   }
 
   /** Nobody asks before `ms` from now. */

@@ -135,4 +135,48 @@ describe('checkpoint files', () => {
     await symlink(elsewhere, path('splunk.json'));
     await expect(store.load('splunk')).rejects.toThrow();
   });
+
+  it('keep the good generation until a new one is there when the newest is damaged', async () => {
+    const store = await open();
+    await store.save(checkpoint(1n));
+    await store.save(checkpoint(2n));
+    await writeFile(path('splunk.json'), 'damaged');
+    const later = await open();
+    await later.load('splunk');
+    await later.save(checkpoint(3n));
+    expect(JSON.parse(await readFile(path('splunk.previous.json'), 'utf8')).after).toBe('1');
+    await later.save(checkpoint(4n));
+    expect(JSON.parse(await readFile(path('splunk.previous.json'), 'utf8')).after).toBe('3');
+  });
+
+  it.each<[string, Partial<Checkpoint>]>([
+    [
+      'whose ranges are out of order',
+      {
+        delivered: [
+          [30n, 31n],
+          [20n, 21n],
+        ],
+      },
+    ],
+    [
+      'whose ranges overlap',
+      {
+        delivered: [
+          [20n, 25n],
+          [25n, 30n],
+        ],
+      },
+    ],
+    ['with a range that ends before it begins', { delivered: [[25n, 20n]] }],
+    ['with a range at or below the cursor', { delivered: [[2n, 25n]] }],
+    ['whose newest event has no id', { newest: { id: 'x' as never, sha256: 'ab' } }],
+    ['whose newest event is no object', { newest: 'x' as never }],
+  ])('are damaged %s, for all that the checksum fits', async (_, more) => {
+    const store = await open();
+    await store.save(checkpoint(1n));
+    await store.save(checkpoint(2n, more));
+    expect((await store.load('splunk'))?.after).toBe(1n);
+    expect(happenings).toMatchObject([{ event: 'checkpoint.fallback' }]);
+  });
 });

@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import { configJsonSchema, configShape, type Shape } from '../../src/config/json-schema.ts';
 import { configOf, load, withRoot, withSink, withSource } from '../support/configuration.ts';
 import { scratch } from '../support/scratch.ts';
+import { testPair } from '../support/test-pair.ts';
 
 const examples = ['full.example.yaml', 'splunk.yaml', 'stdout.yaml', 'syslog-tls.yaml'];
 const read = (name: string) => readFileSync(join('config', name), 'utf8');
@@ -16,7 +17,9 @@ const { file } = scratch();
 
 /** The same with every file that it names put into a directory of ours. */
 function withFiles(text: string): string {
-  return text.replaceAll(/\/etc\/qasphere-siem-forwarder\/[\w.-]+/g, (path) => file(basename(path), 'content'));
+  return text.replaceAll(/\/etc\/qasphere-siem-forwarder\/[\w.-]+/g, (path) =>
+    file(basename(path), /\.pem$|^client\.key$/.test(basename(path)) ? testPair : 'content'),
+  );
 }
 
 describe.each(examples)('the example %s', (name) => {

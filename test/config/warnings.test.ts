@@ -3,12 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { load, withSink } from '../support/configuration.ts';
 import { scratch } from '../support/scratch.ts';
+import { testPair } from '../support/test-pair.ts';
 
 const { file } = scratch();
 
 describe('warnings', () => {
   it('name each file of secrets that others can read', () => {
-    const open = [file('open-key', 'k', 0o644), file('open-token', 't', 0o604), file('open.pem', 'p', 0o644)];
+    const open = [file('open-key', 'k', 0o644), file('open-token', 't', 0o604), file('open.pem', testPair, 0o644)];
     const hec = ['type: splunk-hec', 'url: https://a', `tokenFile: ${open[1]}`];
     const text = withSink(...hec, `tls: { certFile: ${open[2]}, keyFile: ${open[2]} }`);
     const path = file('open.yaml', text.replace(/apiKey:.*/, `apiKeyFile: ${open[0]}`), 0o644);

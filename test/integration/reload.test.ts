@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startSimulator } from '../../src/simulate/server.ts';
 import { startHecServer } from '../support/hec-server.ts';
@@ -61,5 +62,46 @@ describe('SIGHUP', () => {
     await eventually(() => program.stdout().length > before + 1_000);
     program.child.kill('SIGTERM');
     expect(await program.ended).toBe(0);
+  });
+
+  it('leaves the old configuration in force when the state has something against the new one', async () => {
+    await using simulator = await startSimulator({ events: 10, rate: 50, key });
+    await using hec = await startHecServer();
+    const { file, state } = configure(simulator.url);
+    const program = startProgram(['run', '-c', file]);
+    await program.until((_, stdout) => stdout.split('\n').length > 10);
+    writeFileSync(join(state, 'checkpoints', 'splunk.json'), 'damaged');
+    const good = readFileSync(file, 'utf8');
+    writeFileSync(file, `${good}  - { name: splunk, type: splunk-hec, url: "${hec.url}", token: "${hec.token}" }\n`);
+    program.child.kill('SIGHUP');
+    await program.until((stderr) => /the old configuration stays: .*checkpoint of sink splunk is damaged/.test(stderr));
+    const before = program.stdout().length;
+    await eventually(() => program.stdout().length > before + 1_000);
+    program.child.kill('SIGTERM');
+    expect(await program.ended, program.stderr()).toBe(0);
+    const ids = program.stdout().split('\n').slice(0, -1).map(idOf);
+    expect(ids).toEqual([...new Set(ids)]);
+    expect(hec.count).toBe(0);
+  });
+
+  it('holds up nobody but a sink that hangs', async () => {
+    await using simulator = await startSimulator({ events: 10, rate: 50, key });
+    await using hanging = await startHecServer({ fault: () => 'hang-before' });
+    const { file } = configure(simulator.url, {
+      sinks: [
+        '{ name: console, type: stdout }',
+        `{ name: hanging, type: splunk-hec, url: "${hanging.url}", token: "${hanging.token}", timeout: 5m }`,
+      ],
+    });
+    appendFileSync(file, 'shutdownTimeout: 2s\n');
+    const program = startProgram(['run', '-c', file]);
+    await program.until((_, stdout) => stdout.split('\n').length > 10);
+    await hanging.until(() => hanging.requests.length > 0);
+    program.child.kill('SIGHUP');
+    await program.until((stderr) => stderr.split('"daemon.start"').length === 3);
+    const before = program.stdout().length;
+    await eventually(() => program.stdout().length > before + 1_000);
+    program.child.kill('SIGTERM');
+    expect(await program.ended, program.stderr()).toBe(0);
   });
 });
