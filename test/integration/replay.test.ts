@@ -231,7 +231,7 @@ describe('replay', () => {
     expect(there.hec.count).toBe(300);
     const { code, shown } = await inTerminal(args, '[y/N]', 'y\n');
     expect(code, shown).toBe(0);
-    expect(shown).toMatch(/\[#+\.+\] [1-9]\d?% {2}splunk \d+ \(\d+\/s\)/);
+    expect(shown).toMatch(/\[#+\.+\] [1-9]\d?% {2}at 20[^\r]* splunk \d+ \(\d+\/s\)/);
     expect(there.hec.count).toBe(600);
   });
 
