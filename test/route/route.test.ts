@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sleep } from '../../src/core/life.ts';
+import { Notifier } from '../../src/core/notifier.ts';
 import type { Verdict } from '../../src/core/verdict.ts';
 import { SourceStop } from '../../src/source/source.ts';
 import { freeze, ScriptedSink } from '../support/fake-sink.ts';
@@ -133,5 +134,18 @@ describe('a route', () => {
     store.isFull = false;
     await run;
     expect(store.last?.after).toBe(3n);
+  });
+
+  it('tries a parked sink at once when it is woken', async () => {
+    const sink = new ScriptedSink();
+    sink.answer = (batch, attempt) =>
+      attempt === 1 ? { kind: 'stop', reason: 'auth', detail: 'bad token' } : sink.take(batch.records);
+    const wake = new Notifier();
+    const { route, poll } = await routed(log(), new MemoryStore(), { openSink: () => sink, wake });
+    const once = poll();
+    await until(() => route.lane.parked !== undefined);
+    wake.notify();
+    await once;
+    expect(sink.taken).toEqual([1n, 2n, 3n]);
   });
 });
