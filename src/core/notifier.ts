@@ -21,4 +21,13 @@ export class Notifier {
       this.#waiting.add(done);
     });
   }
+
+  /** Calls `heed` at each `notify` until `signal` fires. */
+  async each(signal: AbortSignal, heed: () => void): Promise<void> {
+    for (;;) {
+      await this.wait(signal);
+      if (signal.aborted) return;
+      heed();
+    }
+  }
 }

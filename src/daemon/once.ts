@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { type Life, sleep, within } from '../core/life.ts';
 import type { Route } from '../route/route.ts';
 import { compose, type World } from './compose.ts';
+import { openPatiently } from './opening.ts';
 import { type Ending, together } from './together.ts';
 
 export interface OnceOptions {
@@ -18,8 +19,11 @@ export async function once(config: Config, world: World, life: Life, { patienceM
   await using composed = await compose(config, world, scope);
   using _ = { [Symbol.dispose]: scope.end };
   const startMs = performance.now();
-  return await together(composed.routes, scope, (route, inner) =>
-    patiently(route, inner, patienceMs, startMs, composed.source, world),
+  return await together(
+    composed.routes,
+    scope,
+    (route, inner) => patiently(route, inner, patienceMs, startMs, composed.source, world),
+    (options, inner) => openPatiently(options, inner, patienceMs, world),
   );
 }
 

@@ -20,13 +20,15 @@ export async function together(
   routes: readonly RouteOptions[],
   life: Life,
   work: (route: Route, life: Life) => Promise<'done' | 'given-up'>,
+  open: (options: RouteOptions, life: Life) => Promise<Route | 'given-up' | undefined> = Route.open,
 ): Promise<Ending[]> {
   const all = within(life);
   const endings = routes.map(async (options): Promise<Ending> => {
     const sink = options.name;
     try {
-      const route = await Route.open(options, all);
+      const route = await open(options, all);
       if (route === undefined) return { sink, kind: 'done' };
+      if (route === 'given-up') return { sink, kind: route };
       await using _ = route;
       return { sink, kind: await work(route, all) };
     } catch (error) {

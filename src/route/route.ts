@@ -186,19 +186,12 @@ export class Route implements AsyncDisposable {
     const lane = this.#lane.run(inner).finally(() => inner.end());
     const fates = this.#learnFates(inner);
     const reading = read(inner, fates).finally(() => inner.end());
-    const [outcome, ...others] = await Promise.allSettled([reading, lane, fates, this.#heedWake(inner)]);
+    // At a SIGHUP what is parked is tried at once, also where the configuration stays as it is.
+    const waking = this.#options.wake.each(inner.stop, () => this.#lane.retryNow());
+    const [outcome, ...others] = await Promise.allSettled([reading, lane, fates, waking]);
     // What is left of a drop says nothing; why the reading ended does.
     const failed = [outcome, ...(inner.kill.aborted ? [] : others)].find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;
-  }
-
-  /** At a SIGHUP what is parked is tried at once, also where the configuration stays as it is. */
-  async #heedWake({ stop }: Life): Promise<void> {
-    for (;;) {
-      await this.#options.wake.wait(stop);
-      if (stop.aborted) return;
-      this.#lane.retryNow();
-    }
   }
 
   /** Whether the log was rewritten since `newest` was delivered: at start and once in a while. */

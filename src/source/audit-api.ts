@@ -42,6 +42,8 @@ export class AuditApi {
   readonly #options: AuditApiOptions;
   readonly #size: PageSize;
   readonly #novelty = new Novelty();
+  /** Counts that were too much behind a cursor, halved; light pages elsewhere must not raise them. */
+  readonly #bounds = new Map<Cursor, number>();
   #everRead: boolean;
 
   constructor(options: AuditApiOptions) {
@@ -59,7 +61,7 @@ export class AuditApi {
   async fetch(after: Cursor, life: Life, most?: number): Promise<Fetched | Retry | Stop | Refused | undefined> {
     const { apiKey } = this.#options;
     for (;;) {
-      const count = most ?? this.#size.next;
+      const count = Math.min(most ?? this.#size.next, this.#bounds.get(after) ?? Number.POSITIVE_INFINITY);
       const key = apiKey.current;
       const verdict = await this.#once(after, life, count, key);
       if (verdict?.kind === 'retry' && verdict.reason === 'too_large' && count > 1) continue;
@@ -135,6 +137,7 @@ export class AuditApi {
       return { kind: 'retry', reason: 'malformed', detail: `the page after ${after} can't be read: ${detail}` };
     }
     this.#everRead = true;
+    this.#bounds.delete(after);
     this.#size.took(cut.events.length, body.length, count);
     const first = cut.events.findIndex((event) => event.id > after);
     const events = first === -1 ? [] : first === 0 ? cut.events : cut.events.slice(first);
@@ -159,7 +162,7 @@ export class AuditApi {
   #failed(failure: HttpFailure, after: Cursor, count: number): Retry {
     if (failure.reason === 'too_large') return this.#tooLarge(after, count);
     if (failure.reason === 'timeout') {
-      this.#size.halve(count, 'the page was not whole within the timeout');
+      this.#halve(after, count, 'the page was not whole within the timeout');
       return { kind: 'retry', reason: 'timeout', detail: failure.detail };
     }
     if (failure.reason === 'proxy')
@@ -171,9 +174,14 @@ export class AuditApi {
     return { kind: 'retry', reason: 'network', detail: `${failure.detail} (${failure.code})` };
   }
 
+  #halve(after: Cursor, count: number, why: string): void {
+    this.#bounds.set(after, Math.max(1, Math.floor(count / 2)));
+    this.#size.halve(count, why);
+  }
+
   #tooLarge(after: Cursor, count: number): Retry {
     if (count > 1) {
-      this.#size.halve(count, `the page is larger than ${largestBodyBytes} bytes`);
+      this.#halve(after, count, `the page is larger than ${largestBodyBytes} bytes`);
       return {
         kind: 'retry',
         reason: 'too_large',

@@ -15,8 +15,10 @@ const never = new AbortController().signal;
 const life = { stop: never, kill: never };
 
 /** An API of one answer. */
-async function serve(answer: (response: ServerResponse) => void) {
-  const server = createServer((_, response) => answer(response)).listen(0, '127.0.0.1');
+async function serve(answer: (response: ServerResponse, url: URL) => void) {
+  const server = createServer((request, response) =>
+    answer(response, new URL(request.url ?? '', 'http://api.invalid')),
+  ).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -27,7 +29,7 @@ async function serve(answer: (response: ServerResponse) => void) {
   };
 }
 
-function api(origin: string, apiKey: SecretSource) {
+function api(origin: string, apiKey: SecretSource, perSecond = 20) {
   const happenings: Happening[] = [];
   const http = httpClient({ timeoutMs: 5_000, maxBodyBytes: 1024 ** 2, userAgent: 'test' });
   const built = new AuditApi({
@@ -36,7 +38,7 @@ function api(origin: string, apiKey: SecretSource) {
     authScheme: 'Bearer',
     pageSize: 10,
     http,
-    pace: new Pace(20, () => performance.now()),
+    pace: new Pace(perSecond, () => performance.now()),
     observe: (happening) => happenings.push(happening),
     now: Date.now,
     keepValues: true,
@@ -84,5 +86,28 @@ describe('the audit log API', () => {
     });
     using client = api(server.url, new SecretSource(() => new Secret('a-key')));
     expect(await client.built.fetch(0n, life)).toMatchObject({ kind: 'stop', reason: 'auth', status: 403 });
+  });
+
+  it('finds the count that fits a heavy stretch while light pages are read elsewhere', async () => {
+    let heavy = 0;
+    await using server = await serve((response, url) => {
+      const after = Number(url.searchParams.get('after'));
+      const count = Number(url.searchParams.get('count'));
+      if (after === 0) heavy += 1;
+      const meta = 'x'.repeat(after === 0 ? 400_000 : 1);
+      const events = Array.from({ length: count }, (_, i) => ({ id: after + i + 1, meta }));
+      response.end(JSON.stringify({ events }));
+    });
+    using client = api(server.url, new SecretSource(() => new Secret('a-key')), 1_000);
+    let done = false;
+    const light = async () => {
+      for (let after = 1_000n; !done; after += 10n) await client.built.fetch(after, life);
+    };
+    const reading = [light(), light(), light()];
+    const verdict = await client.built.fetch(0n, life);
+    done = true;
+    await Promise.all(reading);
+    expect(verdict?.kind).toBe('page');
+    expect(heavy).toBeLessThanOrEqual(4);
   });
 });
