@@ -28,6 +28,30 @@ describe('what of a page is new', () => {
     expect(take(novelty, 0, [7, 9, 1000, 1001, 1002, 1003]).fresh).toHaveLength(1);
   });
 
+  it('counts an event that appears behind others already read, and how long it took', () => {
+    const novelty = new Novelty();
+    take(novelty, 0, [1, 2, 5]);
+    take(novelty, 5, [], 15);
+    const { fresh, delaysMs } = take(novelty, 0, [1, 2, 4, 5], 20, noon + 2_000);
+    expect(fresh.map(({ id }) => id)).toEqual([4n]);
+    expect(delaysMs).toEqual([18_000]);
+    expect(take(novelty, 0, [1, 2, 4, 5], 25).fresh).toEqual([]);
+  });
+
+  it('keeps no more ids than it must, and takes none for new that it no longer knows', () => {
+    const novelty = new Novelty();
+    const odd = (from: number) => Array.from({ length: 1000 }, (_, index) => from + 2 * index + 1);
+    for (let after = 0; after < 200_000; after += 2000) take(novelty, after, odd(after));
+    expect(take(novelty, 0, odd(0)).fresh).toEqual([]);
+    expect(
+      take(
+        novelty,
+        198_000,
+        [...odd(198_000), 199_000].sort((a, b) => a - b),
+      ).fresh,
+    ).toHaveLength(1);
+  });
+
   it('tells how long an event took to show where the end of the log was seen just before', () => {
     const novelty = new Novelty();
     expect(take(novelty, 0, [1], 0, noon - 86_400_000).delaysMs).toEqual([]);
