@@ -4,9 +4,9 @@ import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
 import type { Secret, SecretSource } from '../core/secret.ts';
 import type { Retry, Stop } from '../core/verdict.ts';
+import { gunzipper } from '../net/gzip.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../net/http.ts';
 import { cutPage } from './cut.ts';
-import { decompress } from './gunzip.ts';
 import { judge, type Refused } from './judge.ts';
 import { Novelty } from './novelty.ts';
 import type { Pace } from './pace.ts';
@@ -41,6 +41,7 @@ export interface Fetched {
 export class AuditApi {
   readonly #options: AuditApiOptions;
   readonly #size: PageSize;
+  readonly #gunzip = gunzipper(largestBodyBytes);
   readonly #novelty = new Novelty();
   /** Counts that were too much behind a cursor, halved; light pages elsewhere must not raise them. */
   readonly #bounds = new Map<Cursor, number>();
@@ -200,7 +201,7 @@ export class AuditApi {
     if (encoding !== 'gzip' && encoding !== 'x-gzip')
       return { kind: 'retry', reason: 'malformed', detail: 'the answer has a content encoding that was not asked for' };
     try {
-      return await decompress(answer.body, largestBodyBytes);
+      return await this.#gunzip(answer.body);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return this.#tooLarge(after, count);
       return { kind: 'retry', reason: 'network', detail: `the answer's gzip is broken (${(error as Error).message})` };
