@@ -50,7 +50,7 @@ async function hec({ fault, token = hecToken }: CollectorOptions, rules: object)
   const server = await startHecServer({ token, ...rules, ...(fault !== undefined && { fault }) });
   const ack = 'tokenState' in rules;
   return {
-    entry: `type: splunk-hec, url: "${server.url}", token: "${token}", acknowledgement: ${ack}`,
+    entry: `type: splunk-hec, url: "${server.url}", token: "${token}", acknowledgement: ${ack}${ack ? ', ackTimeout: 2s' : ''}`,
     held: async () => server.events.map(({ raw }) => ({ text: String(raw) })),
     inFlight: (pageSize) => (ack ? 32 : 1) * pageSize,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
@@ -145,8 +145,10 @@ function linesOf(text: string): Held[] {
 let authority: Certificates | undefined;
 
 async function tls(): Promise<Collector> {
-  authority ??= certificates();
-  process.once('exit', () => authority?.[Symbol.dispose]());
+  if (authority === undefined) {
+    authority = certificates();
+    process.once('exit', () => authority?.[Symbol.dispose]());
+  }
   const { cert, key } = authority.certificate('localhost');
   const received: Buffer[][] = [];
   const server = createTlsServer({ cert: pem(cert), key: pem(key) }, (socket) => {

@@ -38,6 +38,10 @@ export class Oracle {
     return [...this.#texts.keys()];
   }
 
+  get texts(): readonly string[] {
+    return [...this.#texts.values()];
+  }
+
   /** `late`: ids that may come behind greater ones. */
   judge(held: readonly Held[], aside: readonly Held[] = [], late: ReadonlySet<bigint> = new Set()): Account {
     const faults = new Set<string>();

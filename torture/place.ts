@@ -7,7 +7,7 @@ import { linesIn } from './collectors.ts';
 import type { Held } from './oracle.ts';
 
 /** What a planted bug replaces: TORTURE_PROGRAM names another main file. */
-const program = process.env['TORTURE_PROGRAM'] ?? fileURLToPath(new URL('../dist/main.js', import.meta.url));
+export const program = process.env['TORTURE_PROGRAM'] ?? fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const preload = new URL('./preload.ts', import.meta.url).href;
 
 export const key = 'SIEM-LOG-ONLY-canary-9c2e77b1d4';
@@ -39,9 +39,10 @@ export class Place implements Disposable {
   readonly state: string;
   readonly config: string;
 
-  constructor(parent = tmpdir()) {
-    this.directory = mkdtempSync(join(parent, 'torture-'));
-    this.state = join(this.directory, 'state');
+  /** @param above the directory that the state goes into; its own where absent */
+  constructor(above?: string) {
+    this.directory = mkdtempSync(join(tmpdir(), 'torture-'));
+    this.state = join(above ?? this.directory, 'state');
     this.config = join(this.directory, 'config.yaml');
   }
 
