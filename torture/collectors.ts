@@ -14,6 +14,8 @@ export interface Collector extends AsyncDisposable {
   readonly entry: string;
   /** All it holds, in order of arrival. Waits for what is still on the way where `count` says how many must come. */
   held(count?: number): Promise<readonly Held[]>;
+  /** Of those the ones whose confirmation was given, where that is another thing than having them. */
+  confirmed?(): readonly Held[];
   /** How many events may be sent and not yet confirmed, with pages of `pageSize`; all of them where it is a stream. */
   inFlight(pageSize: number): number;
 }
@@ -52,6 +54,16 @@ async function hec({ fault, token = hecToken }: CollectorOptions, rules: object)
   return {
     entry: `type: splunk-hec, url: "${server.url}", token: "${token}", acknowledgement: ${ack}${ack ? ', ackTimeout: 2s' : ''}`,
     held: async () => server.events.map(({ raw }) => ({ text: String(raw) })),
+    ...(ack && {
+      confirmed() {
+        let at = 0;
+        return server.requests.flatMap(({ kept = 0, confirmed }) => {
+          const events = server.events.slice(at, at + kept);
+          at += kept;
+          return confirmed === true ? events.map(({ raw }) => ({ text: String(raw) })) : [];
+        });
+      },
+    }),
     inFlight: (pageSize) => (ack ? 32 : 1) * pageSize,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

@@ -1,9 +1,9 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { startSimulator } from '../src/simulate/server.ts';
 import { type Collector, isPoison, kinds } from './collectors.ts';
 import { idOf, Oracle } from './oracle.ts';
 import { key, Place } from './place.ts';
-import { orderFaults, readTrace, sampled } from './points.ts';
+import { orderFaults, type Point, readTrace, sampled } from './points.ts';
 import { each, type Row, skipped, Tally } from './table.ts';
 
 const events = 120;
@@ -48,21 +48,20 @@ async function killEverywhere(scenario: string, kind: string, { points, seed }: 
     if (aside.length !== poison) tally.violation(`${aside.length} set aside instead of ${poison} (${where})`);
   };
 
-  let count = 0;
+  let found: Point[] = [];
   await around(async (place, collector) => {
     const trace = join(place.directory, 'trace');
     const { code, stderr } = await place.once({ TORTURE_TRACE: trace });
     if (code !== 0) return tally.violation(`without a kill it ends with ${code}: ${stderr.slice(-300)}`);
-    const found = readTrace(trace);
-    count = found.length;
+    found = readTrace(trace);
     for (const fault of orderFaults(found)) tally.violation(fault);
     await settle(place, collector, 0, 'no kill');
   });
 
   const flight = { most: 0 };
-  await each(sampled(count, points, seed), (at) =>
+  await each(sampled(found, points, seed), (at) =>
     around(async (place, collector) => {
-      const where = `killed at ${at} of ${count}`;
+      const where = `killed at ${at} of ${found.length}, at ${found[at]?.op} ${basename(found[at]?.path ?? '')}`;
       const { code } = await place.once({ TORTURE_KILL_AT: String(at) });
       // A run takes its reads in other pieces than the dry one and may end before that point.
       if (code !== 'SIGKILL' && code !== 0) return tally.violation(`ends with ${code} (${where})`);
@@ -97,13 +96,15 @@ async function inFlight(
   const deadline = performance.now() + 3_000;
   for (let quiet = 0, size = -1; ; ) {
     const ids = (await collector.held()).map(({ text }) => safeId(text)).filter((id) => id !== undefined);
-    const has = new Set(ids);
+    const sure = collector.confirmed?.().map(({ text }) => safeId(text));
+    const has = new Set(sure ?? ids);
     const lies = covered.filter((id) => !has.has(id) && !aside.has(id));
     quiet = ids.length === size ? quiet + 1 : 0;
     size = ids.length;
     if (lies.length === 0 && quiet >= 2) return ids.filter((id) => !covers(id)).length;
     if (performance.now() > deadline) {
-      if (lies.length > 0) tally.violation(`the checkpoint holds ${lies.length} that never arrived (${where})`);
+      if (lies.length > 0)
+        tally.violation(`the checkpoint holds ${lies.length} that never arrived, or was not confirmed (${where})`);
       return ids.filter((id) => !covers(id)).length;
     }
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -109,7 +109,12 @@ export class Place implements Disposable {
     });
   }
 
+  /** Sees every place before it goes. */
+  static onEnd: (directory: string) => void = () => {};
+
   [Symbol.dispose](): void {
+    Place.onEnd(this.directory);
+    if (!this.state.startsWith(this.directory)) Place.onEnd(this.state);
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

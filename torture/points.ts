@@ -16,11 +16,22 @@ export function readTrace(file: string): Point[] {
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Point);
 }
 
-/** Of `count` points at most `most`, spread evenly; the seed moves them, so that other runs try others. */
-export function sampled(count: number, most: number, seed: number): number[] {
-  if (count <= most) return Array.from({ length: count }, (_, index) => index);
-  const step = count / most;
-  return Array.from({ length: most }, (_, index) => Math.floor(index * step + ((seed * 0.618034) % 1) * step));
+/**
+ * At most `most` of the points: kinds of points in turn, so that the rare ones have their share. The seed says where it
+ * begins: other runs try others.
+ */
+export function sampled(points: readonly Point[], most: number, seed: number): number[] {
+  if (points.length <= most) return points.map(({ n }) => n);
+  const groups = Map.groupBy(points, ({ op, path }) => `${op} ${basename(path)}`);
+  const draw = [...groups.values()].map((group, index) => rotated(group, seed + index));
+  const order = rotated(draw, seed);
+  const rounds = Array.from({ length: most }, (_, round) => order.flatMap((group) => group[round]?.n ?? []));
+  return rounds.flat().slice(0, most);
+}
+
+function rotated<T>(items: readonly T[], by: number): T[] {
+  const at = Math.floor(((by * 0.618034) % 1) * items.length);
+  return [...items.slice(at), ...items.slice(0, at)];
 }
 
 /**
