@@ -1,0 +1,120 @@
+import { basename, join } from 'node:path';
+import { startSimulator } from '../src/simulate/server.ts';
+import { type Collector, isPoison, kinds } from './collectors.ts';
+import { idOf, Oracle } from './oracle.ts';
+import { key, Place } from './place.ts';
+import { orderFaults, type Point, readTrace, sampled } from './points.ts';
+import { each, type Row, skipped, Tally } from './table.ts';
+
+const events = 120;
+const pageSize = 40;
+
+export interface KillOptions {
+  /** At most so many points a kind of sink. */
+  readonly points: number;
+  readonly seed: number;
+}
+
+/** A kill at every point at which anything leaves the process, reaches the disk or comes back; then goes on. */
+export async function killRows(options: KillOptions, only: (name: string) => boolean): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const [kind, { missing }] of Object.entries(kinds)) {
+    const scenario = `kill -9 at every step: ${kind}`;
+    if (!only(scenario)) continue;
+    rows.push(missing === undefined ? await killEverywhere(scenario, kind, options) : skipped(scenario, missing));
+  }
+  return rows;
+}
+
+async function killEverywhere(scenario: string, kind: string, { points, seed }: KillOptions): Promise<Row> {
+  await using simulator = await startSimulator({ events, key, requestsPerSecond: Number.POSITIVE_INFINITY });
+  const texts = simulator.generated?.page(0n, events) ?? [];
+  const oracle = new Oracle(texts);
+  const poison = kind.includes('refused') ? texts.filter(isPoison).length : 0;
+  const tally = new Tally(scenario);
+
+  const around = async (work: (place: Place, collector: Collector) => Promise<void>) => {
+    using place = new Place();
+    const opened = await kinds[kind]?.open({ directory: place.directory });
+    if (opened === undefined) throw new Error(`no collector is called ${kind}`);
+    await using collector = opened;
+    place.configure({ url: simulator.url, pageSize, sinks: { sink: collector.entry } });
+    await work(place, collector);
+  };
+  const settle = async (place: Place, collector: Collector, most: number, where: string) => {
+    const aside = place.aside('sink');
+    const account = oracle.judge(await collector.held(events - aside.length), aside);
+    tally.add(account, most, where);
+    if (aside.length !== poison) tally.violation(`${aside.length} set aside instead of ${poison} (${where})`);
+  };
+
+  let found: Point[] = [];
+  await around(async (place, collector) => {
+    const trace = join(place.directory, 'trace');
+    const { code, stderr } = await place.once({ TORTURE_TRACE: trace });
+    if (code !== 0) return tally.violation(`without a kill it ends with ${code}: ${stderr.slice(-300)}`);
+    found = readTrace(trace);
+    for (const fault of orderFaults(found)) tally.violation(fault);
+    await settle(place, collector, 0, 'no kill');
+  });
+
+  const flight = { most: 0 };
+  await each(sampled(found, points, seed), (at) =>
+    around(async (place, collector) => {
+      const where = `killed at ${at} of ${found.length}, at ${found[at]?.op} ${basename(found[at]?.path ?? '')}`;
+      const { code } = await place.once({ TORTURE_KILL_AT: String(at) });
+      // A run takes its reads in other pieces than the dry one and may end before that point.
+      if (code !== 'SIGKILL' && code !== 0) return tally.violation(`ends with ${code} (${where})`);
+      const open = await inFlight(place, collector, oracle, tally, where);
+      flight.most = Math.max(flight.most, open);
+      const allowed = collector.inFlight(pageSize);
+      if (open > allowed) tally.violation(`${open} were in flight, at most ${allowed} may be (${where})`);
+      const again = await place.once();
+      if (again.code !== 0)
+        tally.violation(`goes on and ends with ${again.code} (${where}): ${again.stderr.slice(-300)}`);
+      await settle(place, collector, open, where);
+      tally.bound(
+        Number.isFinite(allowed) ? `in flight, at most ${Math.min(allowed, events)}` : `in flight, here ${flight.most}`,
+      );
+    }),
+  );
+  return tally.row();
+}
+
+/** How many events the collector has that no checkpoint knows of; a checkpoint that knows of more than it has is a lie. */
+async function inFlight(
+  place: Place,
+  collector: Collector,
+  oracle: Oracle,
+  tally: Tally,
+  where: string,
+): Promise<number> {
+  const covers = place.covers('sink');
+  const covered = oracle.ids.filter(covers);
+  const aside = new Set(place.aside('sink').map(({ text }) => idOf(text)));
+  // What the kernel still holds for the collector comes to it a little later.
+  const deadline = performance.now() + 3_000;
+  for (let quiet = 0, size = -1; ; ) {
+    const ids = (await collector.held()).map(({ text }) => safeId(text)).filter((id) => id !== undefined);
+    const sure = collector.confirmed?.().map(({ text }) => safeId(text));
+    const has = new Set(sure ?? ids);
+    const lies = covered.filter((id) => !has.has(id) && !aside.has(id));
+    quiet = ids.length === size ? quiet + 1 : 0;
+    size = ids.length;
+    if (lies.length === 0 && quiet >= 2) return ids.filter((id) => !covers(id)).length;
+    if (performance.now() > deadline) {
+      if (lies.length > 0)
+        tally.violation(`the checkpoint holds ${lies.length} that never arrived, or was not confirmed (${where})`);
+      return ids.filter((id) => !covers(id)).length;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function safeId(text: string): bigint | undefined {
+  try {
+    return idOf(text);
+  } catch {
+    return undefined;
+  }
+}

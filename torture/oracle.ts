@@ -1,0 +1,88 @@
+/** One record as a collector holds it. */
+export interface Held {
+  readonly text: string;
+}
+
+/** What became of a history at one sink. */
+export interface Account {
+  readonly in: number;
+  /** Records that came, the doubled ones too. */
+  readonly out: number;
+  readonly lost: readonly bigint[];
+  /** Records beyond the first of their id. */
+  readonly doubled: readonly bigint[];
+  readonly setAside: number;
+  /** Altered, forged, out of order, both delivered and set aside: in words. */
+  readonly faults: readonly string[];
+}
+
+/** Characters that a syslog sink writes as \u: the value is the same, the text is not. */
+const escaped = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+
+export const idOf = (text: string): bigint => {
+  const id = /"id":\s*(\d+)/.exec(text)?.[1];
+  if (id === undefined) throw new TypeError('a record without an id');
+  return BigInt(id);
+};
+
+/** Knows every id and payload of a history, and compares what a sink made of it. */
+export class Oracle {
+  readonly #texts: ReadonlyMap<bigint, string>;
+
+  /** @param texts the API's own text of each event, in order of id */
+  constructor(texts: readonly string[]) {
+    this.#texts = new Map(texts.map((text) => [idOf(text), text]));
+  }
+
+  get ids(): readonly bigint[] {
+    return [...this.#texts.keys()];
+  }
+
+  get texts(): readonly string[] {
+    return [...this.#texts.values()];
+  }
+
+  /** `late`: ids that may come behind greater ones. */
+  judge(held: readonly Held[], aside: readonly Held[] = [], late: ReadonlySet<bigint> = new Set()): Account {
+    const faults = new Set<string>();
+    const seen = new Set<bigint>();
+    const doubled: bigint[] = [];
+    let greatest = 0n;
+    for (const { text } of held) {
+      const id = this.#known(text, faults, 'delivered');
+      if (id === undefined) continue;
+      if (seen.has(id)) doubled.push(id);
+      else if (id > greatest) greatest = id;
+      else if (!late.has(id)) faults.add(`${id} came for the first time behind ${greatest}`);
+      seen.add(id);
+    }
+    const put = new Set<bigint>();
+    for (const { text } of aside) {
+      const id = this.#known(text, faults, 'set aside');
+      if (id === undefined) continue;
+      if (put.has(id)) faults.add(`${id} was set aside twice`);
+      if (seen.has(id)) faults.add(`${id} was delivered and set aside`);
+      put.add(id);
+    }
+    const lost = this.ids.filter((id) => !seen.has(id) && !put.has(id));
+    return { in: this.#texts.size, out: held.length, lost, doubled, setAside: put.size, faults: [...faults] };
+  }
+
+  /** The id, where the record is the API's own; else a fault. */
+  #known(text: string, faults: Set<string>, what: string): bigint | undefined {
+    try {
+      const id = idOf(text);
+      const own = this.#texts.get(id);
+      if (own === undefined) faults.add(`${what}: ${id}, which never was`);
+      else if (
+        own !== text &&
+        !(escaped.test(own) && JSON.stringify(JSON.parse(own)) === JSON.stringify(JSON.parse(text)))
+      )
+        faults.add(`${what}: ${id} is not as the API sent it`);
+      return own === undefined ? undefined : id;
+    } catch {
+      faults.add(`${what}: a record that is none: ${JSON.stringify(text.slice(0, 60))}`);
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+
+/** A point at which the program can be killed: `open` … are about to happen, `written` … have happened. */
+export interface Point {
+  readonly n: number;
+  readonly op:
+    | 'open' | 'write' | 'half-written' | 'written' | 'sync' | 'synced' | 'rename' | 'link' | 'unlink' | 'truncate'
+    | 'truncated' | 'send' | 'half-sent' | 'sent' | 'received' | 'http-finish' | 'http-response' | 'http-end'; // biome-ignore format: a list
+  readonly path: string;
+}
+
+/** What a run did, in order. */
+export function readTrace(file: string): Point[] {
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Point);
+}
+
+/**
+ * At most `most` of the points: kinds of points in turn, so that the rare ones have their share. The seed says where it
+ * begins: other runs try others.
+ */
+export function sampled(points: readonly Point[], most: number, seed: number): number[] {
+  if (points.length <= most) return points.map(({ n }) => n);
+  const groups = Map.groupBy(points, ({ op, path }) => `${op} ${basename(path)}`);
+  const draw = [...groups.values()].map((group, index) => rotated(group, seed + index));
+  const order = rotated(draw, seed);
+  const rounds = Array.from({ length: most }, (_, round) => order.flatMap((group) => group[round]?.n ?? []));
+  return rounds.flat().slice(0, most);
+}
+
+function rotated<T>(items: readonly T[], by: number): T[] {
+  const at = Math.floor(((by * 0.618034) % 1) * items.length);
+  return [...items.slice(at), ...items.slice(0, at)];
+}
+
+/**
+ * What no kill can show, since the kernel outlives the process: a renamed file was synced first, its directory was before
+ * the next rename and the end, and what was set aside was before any checkpoint passed it. Faults in words.
+ */
+export function orderFaults(points: readonly Point[]): string[] {
+  const unsynced = new Set<string>();
+  const renamed = new Set<string>();
+  const faults = new Set<string>();
+  for (const { op, path } of points) {
+    if (op === 'write' && /\.(tmp|ndjson|torn)$/.test(path)) unsynced.add(path);
+    else if (op === 'synced') {
+      unsynced.delete(path);
+      renamed.delete(path);
+    } else if (op === 'rename') {
+      if (unsynced.has(`${path}.tmp`)) faults.add(`${basename(path)} was renamed into its place without an fsync`);
+      if (renamed.has(dirname(path))) faults.add('a directory was not synced between two renames');
+      for (const open of unsynced)
+        if (open.includes('dead-letter')) faults.add(`a checkpoint was written before ${basename(open)} was synced`);
+      renamed.add(dirname(path));
+    }
+  }
+  for (const path of renamed) faults.add(`${basename(path)}/ was not synced after the last rename`);
+  return [...faults];
+}

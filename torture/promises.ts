@@ -1,0 +1,82 @@
+import { startSimulator } from '../src/simulate/server.ts';
+import { startHecServer } from '../test/support/hec-server.ts';
+import { hecToken, kinds } from './collectors.ts';
+import { idOf, Oracle } from './oracle.ts';
+import { key, Place } from './place.ts';
+import { type Row, Tally } from './table.ts';
+
+/** Promises that no kill and no damage touches. */
+export async function promiseRows(only: (name: string) => boolean): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const [scenario, run] of Object.entries(scenarios)) {
+    if (!only(scenario)) continue;
+    const tally = new Tally(scenario);
+    await run(tally);
+    rows.push(tally.row());
+  }
+  return rows;
+}
+
+const scenarios: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
+  'refused: the API answers 403': sourceRefuses,
+  'refused: HEC answers 403': hecRefuses,
+  'late events: a fifth appears 1.5 s behind newer ones': lateEvents,
+};
+
+/** Asked once; then the exit code, and nothing moved. */
+async function sourceRefuses(tally: Tally): Promise<void> {
+  await using simulator = await startSimulator({ events: 40, key, faults: [{ kind: '403', share: 1 }] });
+  using place = new Place();
+  place.configure({ url: simulator.url, pageSize: 40, sinks: { sink: 'type: stdout' } });
+  const { code } = await place.once({}, '4s');
+  tally.run();
+  if (code !== 77) tally.violation(`ends with ${code} instead of 77`);
+  if (simulator.requestCount > 1) tally.violation(`a refused key was tried ${simulator.requestCount} times`);
+}
+
+/** Parked, nothing set aside; once the token is right all comes, once. */
+async function hecRefuses(tally: Tally): Promise<void> {
+  await using simulator = await startSimulator({ events: 120, key, requestsPerSecond: Number.POSITIVE_INFINITY });
+  await using hec = await startHecServer({ token: 'another' });
+  using place = new Place();
+  const entry = `type: splunk-hec, url: "${hec.url}", token: "${hecToken}", acknowledgement: false`;
+  place.configure({ url: simulator.url, pageSize: 40, sinks: { sink: entry } });
+  const { code } = await place.once({}, '4s');
+  if (code !== 69) tally.violation(`ends with ${code} instead of 69`);
+  const asked = hec.requests.filter(({ kind }) => kind === 'data').length;
+  if (asked > 1) tally.violation(`a refused token was tried ${asked} times`);
+  hec.renew(hecToken);
+  const again = await place.once();
+  if (again.code !== 0) tally.violation(`goes on and ends with ${again.code}`);
+  const held = hec.events.map(({ raw }) => ({ text: String(raw) }));
+  tally.add(new Oracle(simulator.generated?.page(0n, 200) ?? []).judge(held, place.aside('sink')), 0, '403');
+}
+
+async function lateEvents(tally: Tally): Promise<void> {
+  const late = { share: 0.2, delayMs: 1_500 };
+  await using simulator = await startSimulator({ events: 40, rate: 40, late, key });
+  using place = new Place();
+  const opened = await kinds['HEC']?.open({ directory: place.directory });
+  if (opened === undefined) throw new Error('no HEC');
+  await using collector = opened;
+  const more = ', settle: 3s, schedule: "* * * * * *"';
+  place.configure({ url: simulator.url, pageSize: 100, sinks: { sink: collector.entry }, more });
+  const running = place.start(['run']);
+  try {
+    const log = simulator.generated;
+    if (log === undefined) throw new Error('no generated log');
+    const end = log.idAt(160);
+    const deadline = performance.now() + 25_000;
+    const expected = () => log.page(0n, 2_000).filter((text) => idOf(text) <= end);
+    const isDone = () => expected().length >= 161 && expected().every((text) => place.covers('sink')(idOf(text)));
+    while (!isDone() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100));
+    running.child.kill('SIGTERM');
+    const { code } = await running.ended;
+    if (code !== 0) tally.violation(`ends with ${code}`);
+    const oracle = new Oracle(expected());
+    const held = (await collector.held()).filter(({ text }) => idOf(text) <= end);
+    tally.add(oracle.judge(held, [], new Set(oracle.ids)), 0, 'late events');
+  } finally {
+    running.child.kill('SIGKILL');
+  }
+}
