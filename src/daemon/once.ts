@@ -3,7 +3,7 @@ import { type Life, sleep, within } from '../core/life.ts';
 import type { Route } from '../route/route.ts';
 import { compose, type World } from './compose.ts';
 import { openPatiently } from './opening.ts';
-import { type Ending, together } from './together.ts';
+import { type Ending, isWhole, together } from './together.ts';
 
 export interface OnceOptions {
   /** How long a source or sink may go without progress, milliseconds. */
@@ -13,18 +13,28 @@ export interface OnceOptions {
 /** A sink that does not end when it is told to is dropped after this, milliseconds. */
 const graceMs = 2_000;
 
-/** Catches every sink up with the newest event; what makes no progress is given up while the others finish. */
+/**
+ * Catches every sink up with the newest event; what makes no progress is given up while the others finish. Stopped
+ * before that, it says which sinks have something unconfirmed.
+ */
 export async function once(config: Config, world: World, life: Life, { patienceMs }: OnceOptions): Promise<Ending[]> {
   const scope = within(life);
   await using composed = await compose(config, world, scope);
   using _ = { [Symbol.dispose]: scope.end };
   const startMs = performance.now();
-  return await together(
+  const behind: string[] = [];
+  const endings = await together(
     composed.routes,
     scope,
-    (route, inner) => patiently(route, inner, patienceMs, startMs, composed.source, world),
+    async (route, inner) => {
+      const ending = await patiently(route, inner, patienceMs, startMs, composed.source, world);
+      if (!isWhole(route)) behind.push(route.name);
+      return ending;
+    },
     (options, inner) => openPatiently(options, inner, patienceMs, world),
   );
+  if (life.stop.aborted) world.observe({ event: 'daemon.stopped', behind });
+  return endings;
 }
 
 /** Catches `route` up; it is given up after `patienceMs` without progress, or where its sink parks. */

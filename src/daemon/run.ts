@@ -1,11 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import { type Life, within } from '../core/life.ts';
-import type { Route } from '../route/route.ts';
 import type { Pace } from '../source/pace.ts';
 import { compose, type World } from './compose.ts';
 import { besideFeed } from './feeds.ts';
 import { CronTicks } from './ticks.ts';
-import { type Ending, together } from './together.ts';
+import { type Ending, isWhole, together } from './together.ts';
 
 export interface Ended {
   readonly endings: Ending[];
@@ -28,8 +27,4 @@ export async function run(config: Config, world: World, life: Life): Promise<End
     return 'done';
   });
   return { endings, behind, pace: composed.pace };
-}
-
-function isWhole(route: Route): boolean {
-  return route.lane.isIdle && route.isSaved;
 }

@@ -10,12 +10,19 @@ export class StateProblem extends Error {
 /** Makes the directory where it is missing, and sees to it that nobody else can write or read there. @throws {StateProblem} */
 export async function prepareState(path: string): Promise<void> {
   await usingState(path, async () => {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await make(resolve(path));
     const { own, mode } = await judge(path);
     if (own && (mode & 0o020) === 0 && (mode & 0o077) !== 0) await chmod(path, 0o700);
     await access(path, constants.W_OK | constants.X_OK);
     for (const name of ['checkpoints', 'dead-letter']) await refuseLink(join(path, name));
   });
+}
+
+/** With all above it. (Node's `recursive` asks for ever where the kernel makes no directories, as in /proc.) */
+async function make(path: string): Promise<void> {
+  if ((await stat(path).catch(ignoreMissing)) !== undefined) return;
+  if (dirname(path) !== path) await make(dirname(path));
+  await mkdir(path, { mode: 0o700 });
 }
 
 /** What stands inside must be there itself: a link could lead to where others write. */

@@ -45,3 +45,8 @@ export async function together(
     return result.value;
   });
 }
+
+/** Whether all that was sent is confirmed and on disk. */
+export function isWhole(route: Route): boolean {
+  return route.lane.isIdle && route.isSaved;
+}

@@ -53,6 +53,7 @@ export class Route implements AsyncDisposable {
   readonly #lane: Lane;
   readonly #setAside: (record: Encoded, verdict: SetAside, life: Life) => Promise<void>;
   readonly #reader: Reader;
+  #setAsideMs = 0;
   #lookedUpMs = Number.NEGATIVE_INFINITY;
   readonly #fates: Fates;
 
@@ -97,7 +98,9 @@ export class Route implements AsyncDisposable {
     });
     const aside = { sink: options.name, deadLetter, observe, random };
     this.#setAside = async (record, verdict, life) => {
-      if (await putAside(record, verdict, aside, life)) memory.setAside(record);
+      if (!(await putAside(record, verdict, aside, life))) return;
+      memory.setAside(record);
+      this.#setAsideMs = performance.now();
     };
     this.#lane = new Lane({
       name: options.name,
@@ -140,9 +143,9 @@ export class Route implements AsyncDisposable {
   get trouble(): string | undefined {
     return this.#memory.trouble ?? this.#lane.trouble;
   }
-  /** When a page or a confirmation last came, monotonic milliseconds. */
+  /** When a page or a confirmation last came, or an event was set aside, monotonic milliseconds. */
   get lastProgressMs(): number {
-    return Math.max(this.#reader.lastPageMs, this.#lane.lastAcceptedMs, this.#fates.lastMs);
+    return Math.max(this.#reader.lastPageMs, this.#lane.lastAcceptedMs, this.#fates.lastMs, this.#setAsideMs);
   }
 
   /** Sends a record of the forwarder's own. @throws the reason of `kill` */

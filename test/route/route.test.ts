@@ -82,6 +82,24 @@ describe('a route', () => {
     expect(store.last?.after).toBe(3n);
   });
 
+  it('makes progress with each event it sets aside, though its sink accepts none', async () => {
+    const sink = new ScriptedSink();
+    const { route, poll, happenings } = await routed(log(), new MemoryStore(), { openSink: () => sink });
+    const sends: { atMs: number; setAside: number; progressMs: number }[] = [];
+    sink.answer = () => {
+      const setAside = happenings.filter(({ event }) => event === 'route.set_aside').length;
+      sends.push({ atMs: performance.now(), setAside, progressMs: route.lastProgressMs });
+      return { kind: 'set-aside', reason: 'malformed', detail: 'not JSON to it' };
+    };
+    await poll();
+    const after = sends.filter(({ setAside }, index) => setAside > (sends[index - 1]?.setAside ?? 0));
+    expect(after).toHaveLength(2);
+    for (const send of after) {
+      const before = sends[sends.indexOf(send) - 1];
+      expect(send.progressMs).toBeGreaterThanOrEqual(before?.atMs ?? Number.NaN);
+    }
+  });
+
   it('ends when it is stopped, though its sink hangs and nobody kills it', async () => {
     const sink = frozen();
     const { route, life, stop } = await routed(log(), new MemoryStore(), { openSink: () => sink, graceMs: 200 });
