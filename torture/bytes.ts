@@ -44,6 +44,8 @@ export async function byteRow(scenario: string): Promise<Row> {
         const found = await store.load(sink).catch((error: Error) => error);
         const good = index === 0 ? [old.after, young.after] : [young.after];
         if (found === undefined) tally.violation('a damaged checkpoint counts as none: all would begin anew');
+        else if (found instanceof Error && !/version/.test(found.message))
+          tally.violation(`one damaged file of two stops the start: ${found.message.slice(0, 80)}`);
         else if (!(found instanceof Error) && !good.includes(found.after))
           tally.violation(`a damaged checkpoint is believed: ${found.after}`);
         else if (!(found instanceof Error) && found.delivered.some(([from]) => !rangesOf(found.after).includes(from)))

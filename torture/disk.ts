@@ -27,6 +27,7 @@ export async function diskRows(only: (name: string) => boolean): Promise<Row[]> 
         const ended = await place.once({ TORTURE_FAULT: `${op}:${part}:${code}:3` });
         const where = `${code} at ${op} in ${part}`;
         if (ended.code !== 0) tally.violation(`ends with ${ended.code} (${where}): ${ended.stderr.slice(-200)}`);
+        if (!oracle.ids.every(place.covers('sink'))) tally.violation(`ends without a whole checkpoint (${where})`);
         const aside = place.aside('sink');
         const poison = kind === 'HEC' ? 0 : oracle.texts.filter(isPoison).length;
         if (aside.length !== poison) tally.violation(`${aside.length} set aside instead of ${poison} (${where})`);

@@ -42,6 +42,7 @@ async function killEverywhere(scenario: string, kind: string, { points, seed }: 
     await work(place, collector);
   };
   const settle = async (place: Place, collector: Collector, most: number, where: string) => {
+    if (!oracle.ids.every(place.covers('sink'))) tally.violation(`ends without a whole checkpoint (${where})`);
     const aside = place.aside('sink');
     const account = oracle.judge(await collector.held(events - aside.length), aside);
     tally.add(account, most, where);

@@ -5,7 +5,7 @@ import { basename, dirname } from 'node:path';
 export interface Point {
   readonly n: number;
   readonly op:
-    | 'open' | 'write' | 'half-written' | 'written' | 'sync' | 'synced' | 'rename' | 'link' | 'unlink' | 'truncate'
+    | 'open' | 'write' | 'barely-written' | 'half-written' | 'written' | 'sync' | 'synced' | 'rename' | 'link' | 'unlink' | 'truncate'
     | 'truncated' | 'send' | 'half-sent' | 'sent' | 'received' | 'http-finish' | 'http-response' | 'http-end'; // biome-ignore format: a list
   readonly path: string;
 }

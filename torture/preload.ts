@@ -72,6 +72,7 @@ function writing(fd: number, data: unknown): string {
   const bytes = bytesOf(data);
   fail('write', path);
   point('write', path);
+  point('barely-written', path, () => writeSync(fd, bytes.subarray(0, Math.min(20, bytes.length >> 1))));
   point('half-written', path, () => writeSync(fd, bytes.subarray(0, bytes.length >> 1)));
   return path;
 }

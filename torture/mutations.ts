@@ -1,0 +1,138 @@
+/** A planted bug: what is replaced in a copy of the sources, and where the kit must turn red. */
+export interface Mutation {
+  readonly name: string;
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+  /** Words of the scenarios that are run; one of them must be violated. */
+  readonly scenarios: readonly string[];
+}
+
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'checkpoint before delivery',
+    file: 'route/lane.ts',
+    from: '    const verdict = await insist<Verdict | Sent>(',
+    to: '    this.#options.delivered(entry.records);\n    await this.#options.commit(life);\n    const verdict = await insist<Verdict | Sent>(',
+    scenarios: ['step: syslog relp'],
+  },
+  {
+    name: 'no fsync of a checkpoint',
+    file: 'checkpoint/durable.ts',
+    from: 'await synced(file);',
+    to: '',
+    scenarios: ['step: stdout file'],
+  },
+  {
+    name: 'no fsync of the directory',
+    file: 'checkpoint/durable.ts',
+    from: '  await syncDirectory(dirname(path));',
+    to: '',
+    scenarios: ['step: stdout file'],
+  },
+  {
+    name: 'no fsync of the dead letter',
+    file: 'checkpoint/dead-letter-files.ts',
+    from: '        await file.sync();',
+    to: '',
+    scenarios: ['step: HEC, some refused'],
+  },
+  {
+    name: 'checkpoint written in place',
+    file: 'checkpoint/durable.ts',
+    from: '  renameSync(temporary, path);',
+    to: '  writeFileSync(path, text);\n  unlinkSync(temporary);',
+    scenarios: ['state: every byte', 'state: newest'],
+  },
+  {
+    name: 'a cut record is not ended before the next',
+    file: 'sink/stdout.ts',
+    from: "let torn = typeof out === 'number' && endsWithinLine(out);",
+    to: 'let torn = false;',
+    scenarios: ['step: stdout file'],
+  },
+  {
+    name: 'late events off',
+    file: 'route/progress.ts',
+    from: 'return id > this.#after && ',
+    to: 'return id > this.#head && ',
+    scenarios: ['late events'],
+  },
+  {
+    name: 'poison batch dropped',
+    file: 'route/lane.ts',
+    from: '    if (entry.records.length > 1) this.#batches.isolate(entry, verdict.culprit);\n    else await this.#refusedAlone',
+    to: '    if (entry.records.length > 1) this.#done(entry);\n    else await this.#refusedAlone',
+    scenarios: ['step: HEC, some refused'],
+  },
+  {
+    name: 'acknowledgement ignored',
+    file: 'sink/splunk-hec/sink.ts',
+    from: 'return this.#acks.took(channel, outcome.reply.ackId, batch, kill);',
+    to: 'return accepted;',
+    scenarios: ['step: HEC with ack'],
+  },
+  {
+    name: 'key and token logged',
+    file: 'core/secret.ts',
+    from: '  reveal(): string {',
+    to: '  reveal(): string {\n    process.stderr.write(`${this.#value}\\n`);',
+    scenarios: ['refused:'],
+  },
+  {
+    name: 'two instances allowed',
+    file: 'daemon/lock.ts',
+    from: "database.exec('BEGIN EXCLUSIVE');",
+    to: '',
+    scenarios: ['state: two'],
+  },
+  {
+    name: 'retry of a 403 of the API',
+    file: 'source/judge.ts',
+    from: '    case 403:\n      return refused(',
+    to: "    case 403:\n      if (status > 0) return retry('server', said, answer, known);\n      return refused(",
+    scenarios: ['refused: the API'],
+  },
+  {
+    name: 'retry of a 403 of HEC',
+    file: 'sink/splunk-hec/answers.ts',
+    from: "if (stop !== undefined) return { kind: 'stop', ",
+    to: "if (stop !== undefined) return { kind: 'retry', ",
+    scenarios: ['refused: HEC'],
+  },
+  {
+    name: 'checksum not looked at',
+    file: 'checkpoint/text.ts',
+    from: 'if (end === null || digest(body) !== end[1]) {',
+    to: 'if (end === null) {',
+    scenarios: ['state: every byte'],
+  },
+  {
+    name: 'damaged checkpoints begin anew',
+    file: 'checkpoint/files.ts',
+    from: 'throw this.#unusable(sink);',
+    to: 'return undefined;',
+    scenarios: ['state: both'],
+  },
+  {
+    name: "another tenant's checkpoint taken",
+    file: 'checkpoint/files.ts',
+    from: 'if (checkpoint.source !== this.#options.source)',
+    to: "if (checkpoint.source === '')",
+    scenarios: ['state: another tenant'],
+  },
+  {
+    name: 'a failed write of the checkpoint is let go',
+    file: 'route/memory.ts',
+    from: "          return { kind: 'retry', reason: 'server', detail: this.#trouble };",
+    to: "          this.#saved = this.#changes;\n          return { kind: 'saved' };",
+    scenarios: ['state: EIO'],
+  },
+  {
+    name: 'a record altered',
+    file: 'sink/stdout.ts',
+    from: '    at += record.copy(bytes, at);',
+    to: '    at += record.copy(bytes, at);\n    if (records.length > 30) bytes[at - 3] = 0x20;',
+    scenarios: ['step: stdout file'],
+  },
+];
