@@ -46,16 +46,22 @@ export class Reader {
     this.#rereadDue = true;
   }
 
-  /** Reads until a page brings nothing new, then what of the window has settled since. */
+  /**
+   * Reads until a page brings nothing new, or nothing older than `tickMs` (a tenant that is never still has news for ever,
+   * and the window has its turn), then what of the window has settled since.
+   */
   async drain(tickMs: number, life: Life): Promise<void> {
     const { progress, observe, sink } = this.#options;
-    observe({ event: 'route.polling', sink });
     // A window that fits into one page is read with the news, in one request; a larger one not at every poll.
-    const small = progress.windowSize < this.#pageCap || this.#rereadDue;
+    const isSmall = () => progress.windowSize < this.#pageCap || this.#rereadDue;
+    // Of a large one from an earlier process nothing is known; it comes first, lest news pile up above it.
+    const swept = !isSmall() && progress.settledAt === undefined;
+    if (swept) await this.#read(progress.after, tickMs, life, true);
+    const small = isSmall();
     this.#rereadDue = false;
     const fresh = await this.#read(small ? progress.after : progress.head, tickMs, life, false);
     observe({ event: 'route.poll', sink, fresh });
-    if (!small && this.#sweepDue(tickMs)) await this.#read(progress.after, tickMs, life, true);
+    if (!small && !swept && this.#sweepDue(tickMs)) await this.#read(progress.after, tickMs, life, true);
   }
 
   #sweepDue(tickMs: number): boolean {
@@ -84,7 +90,7 @@ export class Reader {
         const last: Cursor | undefined = page.events.at(-1)?.id;
         const goesOn: boolean = sweep
           ? last !== undefined && taken.settled && pages < sweepPages
-          : last !== undefined && (taken.events.length > 0 || last < progress.head);
+          : last !== undefined && (last < progress.head || !this.#isEnd(page, taken.events, tickMs));
         next = goesOn && last !== undefined ? source.page(last, tickMs, inner) : undefined;
         next?.catch(() => {});
         await deliver(taken.events, life);
@@ -94,6 +100,18 @@ export class Reader {
       await next?.catch(() => {});
     }
     return fresh;
+  }
+
+  /**
+   * Whether the log as it was at `tickMs` ends in this page: it brought nothing new, or, while not full, only what was
+   * created since, by the server's clock.
+   */
+  #isEnd(page: Page, fresh: Page['events'], tickMs: number): boolean {
+    if (fresh.length === 0) return true;
+    const { serverMs, monotonicMs } = page.answered;
+    if (serverMs === undefined || page.events.length >= this.#pageCap) return false;
+    const tickServerMs = serverMs - (monotonicMs - tickMs);
+    return fresh.every((event) => (createdAtMs(event) ?? Number.NEGATIVE_INFINITY) >= tickServerMs);
   }
 
   /** A server that gives less than it is asked for shows it by pages of one length. */
