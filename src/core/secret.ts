@@ -20,6 +20,13 @@ export class Secret {
   }
 }
 
+/** What the other side said, less the secret where it quotes it. One of a few letters would be found in any word. */
+export function withoutSecret(secret: Secret, said: Buffer): Buffer {
+  const text = secret.reveal();
+  if (text.length < 8 || !said.includes(text)) return said;
+  return Buffer.from(said.toString('latin1').replaceAll(text, '[secret]'), 'latin1');
+}
+
 /** Where a secret comes from: `current` is what holds now, `refresh` reads its file again. */
 export class SecretSource {
   /** The file it is read from, where it has one. */

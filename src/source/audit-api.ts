@@ -2,7 +2,7 @@ import type { Moment } from '../core/clock.ts';
 import type { AuditEvent, Cursor } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
-import type { Secret, SecretSource } from '../core/secret.ts';
+import { type Secret, type SecretSource, withoutSecret } from '../core/secret.ts';
 import type { Retry, Stop } from '../core/verdict.ts';
 import { gunzipper } from '../net/gzip.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../net/http.ts';
@@ -114,7 +114,7 @@ export class AuditApi {
     // A refusal is one, whether its words can be read or not.
     const said = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
     const judgement = judge(
-      { status, headers, body: status === 200 ? said : without(key, said), asked },
+      { status, headers, body: status === 200 ? said : withoutSecret(key, said), asked },
       { everRead: this.#everRead, nowMs: now() },
     );
     if (judgement.kind === 'retry' && judgement.reason === 'throttled') pace.hold(judgement.afterMs ?? 1000);
@@ -132,7 +132,7 @@ export class AuditApi {
     const { observe, now, onFresh, keepValues } = this.#options;
     const cut = cutPage(body, now());
     if (cut.kind === 'unreadable') {
-      const again = cutPage(without(key, body), now());
+      const again = cutPage(withoutSecret(key, body), now());
       const detail = again.kind === 'unreadable' ? again.detail : 'it quotes the key';
       observe({ event: 'source.unreadable', after, detail });
       return { kind: 'retry', reason: 'malformed', detail: `the page after ${after} can't be read: ${detail}` };
@@ -213,13 +213,6 @@ interface Moments {
   readonly asked: Moment;
   readonly answered: Moment;
   readonly serverAheadMs: number | undefined;
-}
-
-/** What the other side said, less the key where it quotes it. A key of a few letters would be found in any word. */
-function without(key: Secret, said: Buffer): Buffer {
-  const secret = key.reveal();
-  if (secret.length < 8 || !said.includes(secret)) return said;
-  return Buffer.from(said.toString('latin1').replaceAll(secret, '[secret]'), 'latin1');
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { SecretSource } from '../../core/secret.ts';
+import { type SecretSource, withoutSecret } from '../../core/secret.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../../net/http.ts';
 import { type Asked, type Judged, judge, judgeFailure } from './answers.ts';
 import type { Cookies } from './cookies.ts';
@@ -67,12 +67,13 @@ export class Requests {
   ): Promise<Outcome> {
     const { http, url, token, index, now } = this.#options;
     const cookie = party.cookies.header;
-    const answer: HttpAnswer | HttpFailure = await http.request(
+    const secret = token.current;
+    const said: HttpAnswer | HttpFailure = await http.request(
       {
         method: 'POST',
         url: url + path,
         headers: {
-          authorization: `Splunk ${token.current.reveal()}`,
+          authorization: `Splunk ${secret.reveal()}`,
           'content-type': 'application/json',
           'accept-encoding': 'identity',
           ...(about.gzip && { 'content-encoding': 'gzip' }),
@@ -83,8 +84,9 @@ export class Requests {
       },
       signal,
     );
-    if (answer.kind === 'failure')
-      return { verdict: judgeFailure(answer), reply: {}, answer: undefined, cookiesChanged: false };
+    if (said.kind === 'failure')
+      return { verdict: judgeFailure(said), reply: {}, answer: undefined, cookiesChanged: false };
+    const answer: HttpAnswer = { ...said, body: withoutSecret(secret, said.body) };
     const cookiesChanged = party.cookies.take(answer.headers['set-cookie'], now());
     const asked: Asked = { events: about.events, url: url + path, index, nowMs: now() };
     return { ...judge(answer, asked), answer, cookiesChanged };

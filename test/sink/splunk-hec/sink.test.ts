@@ -89,6 +89,17 @@ describe('the splunk-hec sink without acknowledgement', () => {
     });
   });
 
+  it.each([
+    ['in JSON', (token: string) => ({ status: 400, body: { text: `bad: Splunk ${token}`, code: 6 } })],
+    ['in a page', (token: string) => ({ status: 403, body: `<html>refused: Splunk ${token}</html>` })],
+  ])('does not tell its token where the collector quotes it %s', async (_, fault) => {
+    const token = '5f1c2d3e-aaaa-bbbb-cccc-0123456789ab';
+    await using at = await collector({ server: { token, fault: () => fault(token) } });
+    const verdict = await at.sink.send(batchOf(1), alive);
+    expect(verdict).toMatchObject({ detail: expect.stringContaining('Splunk [secret]') });
+    expect(JSON.stringify(verdict)).not.toContain(token);
+  });
+
   it('has a batch split that is too large, however long the page that says so', async () => {
     const page = `<html>${'x'.repeat(200_000)}</html>`;
     await using at = await collector({ server: first({ status: 413, body: page }) });
