@@ -52,6 +52,7 @@ export class Reader {
    */
   async drain(tickMs: number, life: Life): Promise<void> {
     const { progress, observe, sink } = this.#options;
+    observe({ event: 'route.polling', sink });
     // A window that fits into one page is read with the news, in one request; a larger one not at every poll.
     const isSmall = () => progress.windowSize < this.#pageCap || this.#rereadDue;
     // Of a large one from an earlier process nothing is known; it comes first, lest news pile up above it.
