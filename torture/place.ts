@@ -31,6 +31,8 @@ export interface Settings {
   readonly sinks: Readonly<Record<string, string>>;
   /** More of the source block. */
   readonly more?: string;
+  /** Log level; trace where absent. */
+  readonly level?: string;
 }
 
 /** A directory with a configuration, a state and all that the program says there; gone when it is disposed of. */
@@ -50,11 +52,11 @@ export class Place implements Disposable {
     return join(this.state, 'checkpoints');
   }
 
-  configure({ url, pageSize, sinks, more = '' }: Settings): void {
+  configure({ url, pageSize, sinks, more = '', level = 'trace' }: Settings): void {
     const entries = Object.entries(sinks).map(([name, entry]) => `  - { name: ${name}, ${entry} }\n`);
     writeFileSync(
       this.config,
-      `source: { url: "${url}", apiKey: ${key}, requestsPerSecond: 20, pageSize: ${pageSize}, restrictedKey: off${more} }\nstate: { directory: "${this.state}" }\nlog: { level: trace }\nsinks:\n${entries.join('')}`,
+      `source: { url: "${url}", apiKey: ${key}, requestsPerSecond: 20, pageSize: ${pageSize}, restrictedKey: off${more} }\nstate: { directory: "${this.state}" }\nlog: { level: ${level} }\nsinks:\n${entries.join('')}`,
       { mode: 0o600 },
     );
   }

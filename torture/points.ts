@@ -3,7 +3,8 @@ import { basename, dirname } from 'node:path';
 
 /** A point at which the program can be killed: `open` … are about to happen, `written` … have happened. */
 export interface Point {
-  readonly n: number;
+  /** Its name: operation, file, and which of its kind. */
+  readonly at: string;
   readonly op:
     | 'open' | 'write' | 'barely-written' | 'half-written' | 'written' | 'sync' | 'synced' | 'rename' | 'link' | 'unlink' | 'truncate'
     | 'truncated' | 'send' | 'half-sent' | 'sent' | 'received' | 'http-finish' | 'http-response' | 'http-end'; // biome-ignore format: a list
@@ -20,12 +21,12 @@ export function readTrace(file: string): Point[] {
  * At most `most` of the points: kinds of points in turn, so that the rare ones have their share. The seed says where it
  * begins: other runs try others.
  */
-export function sampled(points: readonly Point[], most: number, seed: number): number[] {
-  if (points.length <= most) return points.map(({ n }) => n);
+export function sampled(points: readonly Point[], most: number, seed: number): string[] {
+  if (points.length <= most) return points.map(({ at }) => at);
   const groups = Map.groupBy(points, ({ op, path }) => `${op} ${basename(path)}`);
   const draw = [...groups.values()].map((group, index) => rotated(group, seed + index));
   const order = rotated(draw, seed);
-  const rounds = Array.from({ length: most }, (_, round) => order.flatMap((group) => group[round]?.n ?? []));
+  const rounds = Array.from({ length: most }, (_, round) => order.flatMap((group) => group[round]?.at ?? []));
   return rounds.flat().slice(0, most);
 }
 

@@ -3,7 +3,7 @@
  * comes back, and ends the process at one of them as `kill -9` does. The program itself is what is shipped.
  *
  * TORTURE_TRACE=FILE    every point, one JSON object a line
- * TORTURE_KILL_AT=N     SIGKILL at point N, counted from 0
+ * TORTURE_KILL_AT=POINT SIGKILL at that point: `OP NAME K`, the K-th, from 0, of its kind: the order of all varies, its own hardly
  * TORTURE_FAULT=OP:PART:CODE:TIMES   the first TIMES of operation OP on a path that holds PART fail with CODE
  */
 import fs from 'node:fs';
@@ -11,18 +11,19 @@ import promises, { type FileHandle } from 'node:fs/promises';
 import http from 'node:http';
 import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
+import { basename } from 'node:path';
 import type { Point } from './points.ts';
 
 type Plain = (this: unknown, ...args: unknown[]) => unknown;
 type Holder = Record<string, Plain>;
 
 const { openSync, writeSync } = fs;
-const killAt = Number(process.env['TORTURE_KILL_AT'] ?? -1);
+const killAt = process.env['TORTURE_KILL_AT'];
 const traceFile = process.env['TORTURE_TRACE'];
 const trace = traceFile === undefined ? undefined : openSync(traceFile, 'a', 0o600);
 const [faultOp, faultPart = '', faultCode = '', faultTimes = '0'] = (process.env['TORTURE_FAULT'] ?? '').split(':');
 let faultsLeft = Number(faultTimes);
-let count = 0;
+const counts = new Map<string, number>();
 /** Paths of open descriptors. */
 const paths = new Map<number, string>([[1, 'stdout']]);
 
@@ -33,9 +34,12 @@ function die(): never {
 
 /** `half`: does part of what is to be done, for a death in the middle of it. */
 function point(op: Point['op'], path = '', half?: () => void): void {
-  const n = count++;
-  if (trace !== undefined) writeSync(trace, `${JSON.stringify({ n, op, path })}\n`);
-  if (n === killAt) {
+  const kind = `${op} ${basename(path)}`;
+  const k = counts.get(kind) ?? 0;
+  counts.set(kind, k + 1);
+  const at = `${kind} ${k}`;
+  if (trace !== undefined) writeSync(trace, `${JSON.stringify({ at, op, path })}\n`);
+  if (at === killAt) {
     half?.();
     die();
   }
