@@ -20,6 +20,8 @@ export class FileStore implements CheckpointStore {
   readonly #options: FileStoreOptions;
   /** Sinks whose newest file is damaged: it must not take the place of the good one before it. */
   readonly #damaged = new Set<string>();
+  /** Sinks that were said to fall back. */
+  readonly #told = new Set<string>();
 
   static async open(options: FileStoreOptions): Promise<FileStore> {
     await mkdir(options.directory, { recursive: true, mode: 0o700 });
@@ -39,7 +41,8 @@ export class FileStore implements CheckpointStore {
     const found = [newest, previous].find((parsed) => parsed?.kind === 'checkpoint');
     if (found?.kind !== 'checkpoint') throw this.#unusable(sink);
     if (newest?.kind === 'damaged') this.#damaged.add(sink);
-    if (found !== newest) {
+    if (found !== newest && !this.#told.has(sink)) {
+      this.#told.add(sink);
       const why = newest?.kind === 'damaged' ? `is damaged (${newest.detail})` : 'is missing';
       const detail = `${this.#path(sink)} ${why}: going on from the generation before, of ${found.updatedAt}; what was confirmed since then comes again`;
       this.#options.observe({ event: 'checkpoint.fallback', sink, detail });

@@ -100,6 +100,15 @@ describe('checkpoint files', () => {
     expect(happenings).toMatchObject([{ event: 'checkpoint.fallback' }]);
   });
 
+  it('say once that they fell back, however often they are loaded', async () => {
+    const store = await open();
+    await store.save(checkpoint(1n));
+    await store.save(checkpoint(2n));
+    await rm(path('splunk.json'));
+    for (const _ of [1, 2]) expect((await store.load('splunk'))?.after).toBe(1n);
+    expect(happenings).toMatchObject([{ event: 'checkpoint.fallback' }]);
+  });
+
   it('stop the start when both are damaged, or the only one, and stay as they are', async () => {
     const store = await open();
     await store.save(checkpoint(1n));
