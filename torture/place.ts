@@ -61,10 +61,14 @@ export class Place implements Disposable {
     );
   }
 
-  /** Starts the program with the preload. Standard output goes to the end of `out.ndjson`. */
-  start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Run {
+  /** Starts the program, with the preload where `node` does not say otherwise. Standard output goes to the end of `out.ndjson`. */
+  start(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    node: readonly string[] = ['--import', preload],
+  ): Run {
     const out = openSync(join(this.directory, 'out.ndjson'), 'a', 0o600);
-    const child = spawn(process.execPath, ['--import', preload, program, ...args, '-c', this.config], {
+    const child = spawn(process.execPath, [...node, program, ...args, '-c', this.config], {
       env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: join(tmpdir(), 'torture-compiled'), ...env },
       stdio: ['ignore', out, 'pipe'],
     });

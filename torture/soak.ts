@@ -76,7 +76,7 @@ interface Sample {
   readonly handles: number;
 }
 const samples: Sample[] = [];
-const running = place.start(['run']);
+const running = place.start(['run'], {}, []);
 const endMs = performance.now() + minutes * 60_000;
 while (performance.now() < endMs && running.child.exitCode === null) {
   await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -104,8 +104,14 @@ for (const name of Object.keys(sinks)) {
   if (lost.length > 0) problems.push(`${name}: lost ${lost.slice(0, 3).join(', ')}…`);
   if (done.length < rate * minutes * 60 * 0.5) problems.push(`${name}: only ${done.length} were delivered`);
 }
+const every = Math.max(1, Math.floor(samples.length / 12));
+const course = samples.filter((_, index) => index % every === 0).map(({ rssMiB }) => Math.round(rssMiB));
+console.log(`memory over time, MiB: ${course.join(' ')}`);
 /** The start, with its code not yet compiled and its heap not yet grown, says nothing of growth. */
-const settled = samples.slice(Math.floor(samples.length / 3));
+const warmMs = Math.max(minutes * 20_000, 120_000);
+const firstMs = samples[0]?.atMs ?? 0;
+const settled = samples.filter(({ atMs }) => atMs - firstMs > warmMs);
+if (settled.length < 120) console.log('too short to tell growth: let it run for 5 minutes or more');
 const { slope, error } = slopeOf(settled.map(({ atMs, rssMiB }) => [atMs / 3_600_000, rssMiB]));
 const handles = settled.map(({ handles }) => handles);
 const mean = settled.reduce((sum, { rssMiB }) => sum + rssMiB, 0) / settled.length;
@@ -113,9 +119,10 @@ const hours = minutes / 60;
 console.log(
   `memory: mean ${mean.toFixed(1)} MiB, at most ${Math.max(...samples.map(({ rssMiB }) => rssMiB)).toFixed(1)}, slope ${slope.toFixed(1)} ± ${error.toFixed(1)} MiB an hour; handles: ${Math.min(...handles)} to ${Math.max(...handles)}`,
 );
-if (slope - 2 * error > 0 && slope * hours > mean * 0.1) problems.push('memory grows');
+if (settled.length >= 120 && slope - 2 * error > 0 && slope * hours > mean * 0.1) problems.push('memory grows');
 const half = handles.length >> 1;
-if (Math.min(...handles.slice(half)) > Math.max(...handles.slice(0, half))) problems.push('open files grow');
+if (settled.length >= 120 && Math.min(...handles.slice(half)) > Math.max(...handles.slice(0, half)))
+  problems.push('open files grow');
 for (const problem of problems) console.log(`VIOLATED ${problem}`);
 process.exitCode = problems.length > 0 ? 1 : 0;
 
