@@ -1,5 +1,16 @@
 /** Why a delivery or a request did not succeed; a metric label, so a closed set. */
-export type Reason = 'network' | 'timeout' | 'throttled' | 'server' | 'auth' | 'address' | 'malformed' | 'too_large';
+export const reasons = [
+  'network',
+  'timeout',
+  'throttled',
+  'server',
+  'auth',
+  'address',
+  'malformed',
+  'too_large',
+] as const;
+
+export type Reason = (typeof reasons)[number];
 
 /** May pass by itself: ask again. */
 export interface Retry {

@@ -1,5 +1,6 @@
 import type { Attributes, Meter, MetricOptions } from '@opentelemetry/api';
 import type { Happening, Observe } from '../core/happening.ts';
+import { reasons } from '../core/verdict.ts';
 import type { Health, SinkHealth } from './health.ts';
 import { readiness } from './readiness.ts';
 
@@ -79,7 +80,10 @@ export function createInstruments(meter: Meter, health: Health): Observe {
     switch (h.event) {
       case 'daemon.start':
         // A counter that begins with its first event hides that event from `increase`.
-        for (const sink of h.sinks) for (const each of [delivered, filtered, setAside, late]) each.add(0, of(sink));
+        for (const sink of h.sinks) {
+          for (const each of [delivered, filtered, setAside, late]) each.add(0, of(sink));
+          for (const reason of reasons) failures.add(0, { sink, reason });
+        }
         break;
       case 'source.page':
         fetched.add(h.fresh);

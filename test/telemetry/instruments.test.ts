@@ -102,6 +102,7 @@ describe('the metrics', () => {
   it('begin at zero for every sink, so that the first event counts as an increase', async () => {
     expect(await value('forwarder_events_delivered_total{sink="stdout"}')).toBe(0);
     expect(await value('forwarder_events_dead_lettered_total{sink="stdout"}')).toBe(0);
+    expect(await value('forwarder_delivery_failures_total{sink="stdout",reason="network"}')).toBe(0);
   });
 
   it('count failures by reason and requests by status', async () => {
