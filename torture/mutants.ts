@@ -59,5 +59,8 @@ async function catches({ name, file, from, to, scenarios }: Mutation, directory:
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk) => (said += chunk));
   const code = await new Promise((resolve) => child.on('close', resolve));
   if (code === 0) return undefined;
-  return /^VIOLATED (.*)$/m.exec(said)?.[1]?.slice(0, 160) ?? `the kit failed itself: ${said.slice(-300)}`;
+  const seen = /^VIOLATED (.*)$/m.exec(said)?.[1]?.slice(0, 160);
+  // A kit that falls over has seen nothing.
+  if (seen === undefined) console.error(`${name}: the kit failed itself: ${said.slice(-500)}`);
+  return seen;
 }
