@@ -2,16 +2,8 @@ import { validateDetailed } from 'node-cron';
 import { z } from 'zod';
 import type { SecretSource } from '../core/secret.ts';
 import { startAt } from '../options/start-at.ts';
-import {
-  duration,
-  isLoopback,
-  oneSecret,
-  proxyUrl,
-  secretFile,
-  secretValue,
-  tlsBlock,
-  together,
-} from '../options/values.ts';
+import { tlsBlock } from '../options/tls.ts';
+import { duration, isLoopback, oneSecret, proxyUrl, secretFile, secretValue, together } from '../options/values.ts';
 
 function urlProblem(text: string): string | undefined {
   const url = URL.parse(text);

@@ -1,7 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { type ConnectionOptions, checkServerIdentity, type PeerCertificate } from 'node:tls';
-import type { TlsOptions } from '../options/values.ts';
+import { readTlsFiles, type TlsOptions } from '../options/tls.ts';
 
 /** A tls block with its files read: fit for tls.connect and https.Agent. */
 export interface TlsMaterial {
@@ -11,22 +10,23 @@ export interface TlsMaterial {
   >;
   /** End of the client certificate's validity, milliseconds since the epoch. */
   readonly clientCertificateExpiresMs: number | undefined;
-  /** The files it was made of. */
-  readonly files: readonly string[];
 }
 
-/** Reads the files of a tls block. @throws the file system's or OpenSSL's error, which holds no key */
+/**
+ * A tls block with its files as they were when the configuration was read, or as they are now where it does not hold
+ * them. @throws the file system's or OpenSSL's error, which holds no key
+ */
 export function tlsMaterial(options: TlsOptions | undefined): TlsMaterial | undefined {
   if (options === undefined) return undefined;
-  const cert = options.certFile === undefined ? undefined : readFileSync(options.certFile);
+  const { ca, cert, key } = options.files ?? readTlsFiles(options);
   const pinned = options.fingerprint256?.toUpperCase();
   return {
     secure: {
       minVersion: options.minVersion,
       rejectUnauthorized: !options.insecureSkipVerify,
-      ...(options.caFile !== undefined && { ca: readFileSync(options.caFile) }),
+      ...(ca !== undefined && { ca }),
       ...(cert !== undefined && { cert }),
-      ...(options.keyFile !== undefined && { key: readFileSync(options.keyFile) }),
+      ...(key !== undefined && { key: key.reveal() }),
       ...(options.servername !== undefined && { servername: options.servername }),
       ...((pinned !== undefined || options.insecureSkipVerify) && {
         checkServerIdentity: (host: string, peer: PeerCertificate) => {
@@ -42,6 +42,5 @@ export function tlsMaterial(options: TlsOptions | undefined): TlsMaterial | unde
       }),
     },
     clientCertificateExpiresMs: cert === undefined ? undefined : Date.parse(new X509Certificate(cert).validTo),
-    files: [options.caFile, options.certFile, options.keyFile].filter((file) => file !== undefined),
   };
 }

@@ -1,4 +1,3 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { Secret, SecretSource } from '../core/secret.ts';
@@ -117,36 +116,8 @@ export function existingFile(description: string, judge: (text: string) => strin
     .describe(description);
 }
 
-/** OpenSSL's own words are left out: they help nobody, and the text may be a key. */
-function certificateProblem(text: string): string | undefined {
-  try {
-    // Without the marks DER would pass here, and count for nothing where connections are made.
-    if (text.includes('-----BEGIN ') && new X509Certificate(text).raw.length > 0) return undefined;
-  } catch {
-    // Told below.
-  }
-  return 'holds no certificate in PEM';
-}
-
-function keyProblem(text: string): string | undefined {
-  try {
-    createPrivateKey(text);
-    return undefined;
-  } catch {
-    return 'holds no private key in PEM, or one that is encrypted';
-  }
-}
-
-/** Whether the key belongs to the certificate; true where one of them can't be read, which is told of it alone. */
-function isPair(certFile: string, keyFile: string): boolean {
-  try {
-    return new X509Certificate(readFileSync(certFile)).checkPrivateKey(createPrivateKey(readFileSync(keyFile)));
-  } catch {
-    return true;
-  }
-}
-
-function fileProblem(error: unknown): string {
+/** What is wrong with a file that can't be used, without its text. */
+export function fileProblem(error: unknown): string {
   if (error instanceof SecretProblem) return error.message;
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'does not exist';
@@ -178,41 +149,6 @@ export function isLoopback(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
   return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }
-
-/** The tls block, the same wherever TLS is spoken. */
-export const tlsBlock = z
-  .strictObject({
-    caFile: existingFile(
-      'PEM file of the authorities to trust, instead of the system’s.',
-      certificateProblem,
-    ).optional(),
-    certFile: existingFile('PEM file of the client certificate, with its chain.', certificateProblem).optional(),
-    keyFile: existingFile('PEM file of the client certificate’s key.', keyProblem).optional(),
-    minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('Oldest protocol version to accept.'),
-    servername: z.string().min(1).optional().describe('Name to ask for and to check, where it is not the address’s.'),
-    fingerprint256: z
-      .string()
-      .regex(/^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){31}$/, 'write 32 hex pairs joined by colons')
-      .optional()
-      .describe('SHA-256 fingerprint that the server’s certificate must have besides.'),
-    insecureSkipVerify: z.boolean().default(false).describe('Accept any certificate. Warned about at each start.'),
-  })
-  .superRefine((tls, context) => {
-    // Node asks for a certificate's identity only after its chain was verified.
-    if (tls.fingerprint256 !== undefined && tls.insecureSkipVerify)
-      context.addIssue({
-        code: 'custom',
-        path: ['insecureSkipVerify'],
-        message: 'would leave fingerprint256 unchecked: name the server’s own certificate in caFile instead',
-      });
-    if (typeof tls.certFile === 'string' && typeof tls.keyFile === 'string' && !isPair(tls.certFile, tls.keyFile))
-      context.addIssue({ code: 'custom', path: ['keyFile'], message: 'the key is not that of the certificate' });
-    if ((tls.certFile === undefined) === (tls.keyFile === undefined)) return;
-    const missing = tls.certFile === undefined ? 'certFile' : 'keyFile';
-    context.addIssue({ code: 'custom', path: [missing], message: 'certFile and keyFile go together' });
-  }, together)
-  .describe('TLS settings.');
-export type TlsOptions = z.infer<typeof tlsBlock>;
 
 /** A proxy; user and password in it are secret. */
 export const proxyUrl = z

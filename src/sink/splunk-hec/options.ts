@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { SecretSource } from '../../core/secret.ts';
+import { tlsBlock } from '../../options/tls.ts';
 import {
   duration,
   isLoopback,
@@ -8,7 +9,6 @@ import {
   secretFile,
   secretValue,
   size,
-  tlsBlock,
   together,
 } from '../../options/values.ts';
 import { checkRecords, entry } from '../entry.ts';

@@ -1,6 +1,6 @@
 import { type ConnectionOptions, createSecureContext } from 'node:tls';
 import { type TlsMaterial, tlsMaterial } from '../../net/tls.ts';
-import type { TlsOptions } from '../../options/values.ts';
+import type { TlsOptions } from '../../options/tls.ts';
 
 /** What a TLS connection is made with. */
 export interface Credentials {
@@ -24,7 +24,7 @@ export function credentials(options: TlsOptions | undefined, onProblem: (detail:
     },
     current() {
       try {
-        ({ material, context } = read(options));
+        ({ material, context } = read(options && withoutFiles(options)));
       } catch (error) {
         onProblem(`the files of tls can't be read again, the ones read before are used: ${(error as Error).message}`);
       }
@@ -37,6 +37,11 @@ export function credentials(options: TlsOptions | undefined, onProblem: (detail:
       };
     },
   };
+}
+
+/** Read again rather than as they were. */
+function withoutFiles({ files: _, ...options }: TlsOptions): TlsOptions {
+  return options;
 }
 
 function read(options: TlsOptions | undefined) {

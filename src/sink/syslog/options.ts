@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { duration, size, tlsBlock, together } from '../../options/values.ts';
+import { tlsBlock } from '../../options/tls.ts';
+import { duration, size, together } from '../../options/values.ts';
 import { checkRecords, entry } from '../entry.ts';
 
 /** Facility names of RFC 5424 table 1 as collectors write them, by number. */
