@@ -27,7 +27,14 @@ export async function telemetryCost(): Promise<number> {
     journal: async () => {},
     observe: () => {},
   });
-  telemetry.observe({ event: 'daemon.start', version: '0', sinks: [sink], pollEveryMs: 15_000, reload: false });
+  telemetry.observe({
+    event: 'daemon.start',
+    version: '0',
+    sinks: [sink],
+    pollEveryMs: 15_000,
+    reload: false,
+    anew: ['splunk'],
+  });
   const run = () => {
     for (let page = 0; page < pages; page++) for (const happening of ofOnePage) telemetry.observe(happening);
   };

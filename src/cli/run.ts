@@ -1,21 +1,17 @@
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
-import { within } from '../core/life.ts';
-import type { Notifier } from '../core/notifier.ts';
-import { printable } from '../core/printable.ts';
+import { Notifier } from '../core/notifier.ts';
 import type { World } from '../daemon/compose.ts';
 import { announceConfiguration, announceStart, heartbeatsOf } from '../daemon/feeds.ts';
 import { lockState } from '../daemon/lock.ts';
 import { Notify } from '../daemon/notify.ts';
-import { type Ended, run } from '../daemon/run.ts';
+import { run } from '../daemon/run.ts';
 import { prepareState } from '../daemon/state-directory.ts';
 import { openTelemetry, wantedTelemetry } from '../daemon/telemetry.ts';
-import { longestIntervalMs } from '../daemon/ticks.ts';
 import { vitalsOf } from '../daemon/vitals.ts';
-import type { Pace } from '../source/pace.ts';
 import { type Command, configFlag, type Surroundings } from './command.ts';
-import { codeOf, codeOfEndings, exitCode } from './exit-code.ts';
+import { codeOfEndings, exitCode } from './exit-code.ts';
 import { readConfig, realWorld } from './set-up.ts';
 
 export const runCommand: Command = {
@@ -58,90 +54,47 @@ export async function runDaemon(
   if (supervisor.problem !== undefined)
     world.observe({ event: 'daemon.warning', topic: 'systemd', detail: supervisor.problem });
   await telemetry.serve(first.state.directory);
-  await using reloads = new Reloads(hangup, () => supervisor.reload(next));
   telemetry.feeds.apply(heartbeatsOf(first));
   await using _started = await announceStart(telemetry.feeds, first.state.directory, outside);
-  let config = first;
-  /** What held before `config`. */
-  let former: Config | undefined;
-  let paceBefore: Pace | undefined;
-  for (let again = false; ; again = true) {
-    around.setShutdownTimeout(config.shutdownTimeout);
-    await telemetry.apply(wantedTelemetry(config, outside.env));
-    telemetry.feeds.apply(heartbeatsOf(config));
-    announceConfiguration(telemetry.feeds, config);
-    const sinks = config.sinks.map(({ name }) => name);
-    const pollEveryMs = longestIntervalMs(config.source.schedule);
-    world.observe({ event: 'daemon.start', version: world.version, sinks, pollEveryMs, reload: again });
-    const generation = within(life);
-    reloads.onNext(() => generation.end());
-    const leaving = () => !reloads.pending || life.stop.aborted;
-    const part: World = { ...world, feeds: telemetry.feeds, leaving, restrictionKnown: again, paceBefore };
-    let ended: Ended;
-    try {
-      ended = await run(config, part, generation);
-    } catch (error) {
-      const code = codeOf(error);
-      if (former === undefined || (code !== exitCode.config && code !== exitCode.state)) throw error;
-      // Where the state has something against it, nothing was begun.
-      const detail = `the old configuration stays: ${printable((error as Error).message, 1000)}`;
-      world.observe({ event: 'daemon.warning', topic: 'reload', detail });
-      config = reloads.take() ?? former;
-      former = undefined;
-      continue;
-    } finally {
-      generation.end();
-    }
-    const { endings, behind } = ended;
-    const code = codeOfEndings(endings);
-    const following = reloads.take();
-    if (code !== exitCode.done || following === undefined || life.stop.aborted) {
-      world.observe({ event: 'daemon.stopped', behind });
-      return code;
-    }
-    former = config;
-    paceBefore = ended.pace;
-    config = following;
-  }
+  await using reloads = new Reloads(hangup, () => supervisor.reload(next));
+  const { endings, behind } = await run(first, { ...world, feeds: telemetry.feeds }, life, {
+    next: (stop) => reloads.next(stop),
+    async apply(config) {
+      around.setShutdownTimeout(config.shutdownTimeout);
+      await telemetry.apply(wantedTelemetry(config, outside.env));
+      telemetry.feeds.apply(heartbeatsOf(config));
+      announceConfiguration(telemetry.feeds, config);
+    },
+  });
+  world.observe({ event: 'daemon.stopped', behind });
+  return codeOfEndings(endings);
 }
 
 /** Reads the configuration anew at each SIGHUP, also while an older one is still being put in place. */
 class Reloads implements AsyncDisposable {
   readonly #over = new AbortController();
+  readonly #came = new Notifier();
   readonly #listening: Promise<void>;
   #next: Config | undefined;
-  #tell: () => void = () => {};
 
   constructor(hangup: Notifier, read: () => Config | undefined) {
-    this.#listening = this.#listen(hangup, read);
-  }
-
-  async #listen(hangup: Notifier, read: () => Config | undefined): Promise<void> {
-    for (;;) {
-      await hangup.wait(this.#over.signal);
-      if (this.#over.signal.aborted) return;
+    this.#listening = hangup.each(this.#over.signal, () => {
       const next = read();
-      if (next === undefined) continue;
+      if (next === undefined) return;
       this.#next = next;
-      this.#tell();
+      this.#came.notify();
+    });
+  }
+
+  /** The newest configuration that was not taken yet, once there is one; undefined when `stop` fires. */
+  async next(stop: AbortSignal): Promise<Config | undefined> {
+    while (!stop.aborted) {
+      const next = this.#next;
+      this.#next = undefined;
+      if (next !== undefined) return next;
+      await this.#came.wait(stop);
     }
-  }
-
-  /** Calls `tell` when there is a new configuration, at once where there is one already. */
-  onNext(tell: () => void): void {
-    this.#tell = tell;
-    if (this.#next !== undefined) tell();
-  }
-
-  get pending(): boolean {
-    return this.#next !== undefined;
-  }
-
-  /** The newest configuration that was not taken yet. */
-  take(): Config | undefined {
-    const next = this.#next;
-    this.#next = undefined;
-    return next;
+    return undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -77,8 +77,18 @@ export type Happening =
   | { event: 'telemetry.export_failed'; signal: 'metrics' | 'traces'; detail: string }
   | { event: 'telemetry.export_recovered'; signal: 'metrics' | 'traces' }
   // daemon
-  /** At the start and, with `reload`, at each change of configuration. `pollEveryMs`: the schedule's longest interval. */
-  | { event: 'daemon.start'; version: string; sinks: readonly string[]; pollEveryMs: number; reload: boolean }
+  /**
+   * At the start and, with `reload`, each time the configuration was read again. `pollEveryMs`: the schedule's longest
+   * interval. `anew`: sinks whose routes begin now.
+   */
+  | {
+      event: 'daemon.start';
+      version: string;
+      sinks: readonly string[];
+      pollEveryMs: number;
+      reload: boolean;
+      anew: readonly string[];
+    }
   | { event: 'daemon.warning'; topic: string; detail: string }
   | { event: 'daemon.stopping'; signal: string }
   | { event: 'daemon.stopped'; behind: readonly string[] };

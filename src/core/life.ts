@@ -20,15 +20,15 @@ export function within(outer: Life): Life & { end(): void } {
 }
 
 /**
- * A life inside `outer` that outlasts its own stop by `graceMs` milliseconds at most: then its `kill` fires, if that of
+ * A life inside `outer` that outlasts its own stop by `graceMs()` milliseconds at most, asked for at the stop: then its `kill` fires, if that of
  * `outer` did not before. Dispose of it when all in it is over.
  */
-export function mortal(outer: Life, graceMs: number): Life & Disposable & { end(): void } {
+export function mortal(outer: Life, graceMs: () => number): Life & Disposable & { end(): void } {
   const { stop, end } = within(outer);
   const kill = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const onStop = () => {
-    timer = setTimeout(() => kill.abort(new Error('out of time')), graceMs);
+    timer = setTimeout(() => kill.abort(new Error('out of time')), graceMs());
   };
   const onKill = () => kill.abort(outer.kill.reason);
   if (stop.aborted) onStop();

@@ -85,7 +85,9 @@ export async function announceStart(feeds: Feeds, directory: string, world: Worl
 export async function besideFeed(
   route: Route,
   life: Life,
-  { feeds, leaving }: Pick<World, 'feeds' | 'leaving'>,
+  feeds: Feeds | undefined,
+  /** Whether it ends for good, and not for another configuration. */
+  leaving: () => boolean,
   work: () => Promise<void>,
 ): Promise<void> {
   if (feeds === undefined) return work();
@@ -97,13 +99,13 @@ export async function besideFeed(
   } finally {
     scope.end();
     await feeding;
-    if (leaving?.()) await feeds.farewell(route.name, tell, life, stopped(life));
+    if (leaving()) await feeds.farewell(route.name, tell, life, stopped(life));
   }
 }
 
 /** Why it ends: a signal, or a source that gives nothing any more. */
 function stopped({ stop }: Life): Record<string, unknown> {
-  return { why: stop.reason instanceof Error ? stop.reason.message : 'source' };
+  return { why: stop.reason instanceof Error && stop.reason.name !== 'AbortError' ? stop.reason.message : 'source' };
 }
 
 /** Operations on cursors that did not fail: a failed one is followed by a second line that says so. */

@@ -11,6 +11,7 @@ import type { Shape } from '../route/encode.ts';
 import { openSink } from '../sink/registry.ts';
 import type { Sink } from '../sink/sink.ts';
 import { AuditApi } from '../source/audit-api.ts';
+import type { Novelty } from '../source/novelty.ts';
 import type { Pace } from '../source/pace.ts';
 import { largestBodyBytes } from '../source/page-size.ts';
 import type { World } from './world.ts';
@@ -46,6 +47,8 @@ export interface ApiParts {
   readonly readBefore: boolean;
   /** Told of events that were never read before. */
   readonly onFresh?: (events: readonly AuditEvent[]) => void;
+  /** What a source before this one has read. */
+  readonly novelty?: Novelty | undefined;
 }
 
 export function openApi({ source, sinks }: Config, { now }: World, parts: ApiParts): AuditApi {
@@ -55,7 +58,7 @@ export function openApi({ source, sinks }: Config, { now }: World, parts: ApiPar
 }
 
 /** Whether a sink takes members out of most events: all but those that take the text whole. */
-const needsValues = ({ type, format }: SinkConfig): boolean => type === 'syslog' || format !== 'json';
+export const needsValues = ({ type, format }: SinkConfig): boolean => type === 'syslog' || format !== 'json';
 
 /** What a sink wants of an event, and how. One table of `actions` serves all sinks. */
 export function shapeOf(

@@ -10,17 +10,29 @@ const quiet: Logger = { info() {}, warn() {}, error() {}, debug() {} };
  * latest, so polls never overlap. Times of day are UTC.
  */
 export class CronTicks implements Ticks, AsyncDisposable {
-  readonly #task;
+  #task;
   readonly #came = new Notifier();
   #latestMs = performance.now();
 
   constructor(schedule: string) {
-    this.#task = createTask(schedule, () => this.fire(), {
+    this.#task = this.#start(schedule);
+  }
+
+  /** Goes on by another schedule. */
+  async change(schedule: string): Promise<void> {
+    const before = this.#task;
+    this.#task = this.#start(schedule);
+    await before.destroy();
+  }
+
+  #start(schedule: string) {
+    const task = createTask(schedule, () => this.fire(), {
       timezone: 'UTC',
       logger: quiet,
       suppressMissedWarning: true,
     });
-    void this.#task.start();
+    void task.start();
+    return task;
   }
 
   /** A tick out of turn. */

@@ -1,6 +1,5 @@
 import type { Observe } from '../core/happening.ts';
 import type { Notifier } from '../core/notifier.ts';
-import type { Pace } from '../source/pace.ts';
 import type { Feeds } from '../telemetry/feeds.ts';
 import type { Drift } from './drift.ts';
 
@@ -13,14 +12,8 @@ export interface World {
   readonly now: () => number;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
-  /** The key was looked at in this start already (before a reload). */
-  readonly restrictionKnown?: boolean;
-  /** The pace kept before a reload: the limit holds across it. */
-  readonly paceBefore?: Pace | undefined;
   /** Records of the forwarder's own, beside the routes. */
   readonly feeds?: Feeds;
-  /** Whether what ends now ends for good, and not for another configuration. */
-  readonly leaving?: () => boolean;
   /** What was told of the API's drift in this start; where absent, of its own. */
   readonly drift?: Drift;
   /** A SIGHUP: whoever waits tries now. */

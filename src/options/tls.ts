@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { Secret } from '../core/secret.ts';
 import { existingFile, fileProblem, together } from './values.ts';
@@ -84,10 +85,16 @@ export const tlsBlock = z
   .transform((tls, context) => {
     try {
       const files = readTlsFiles(tls);
-      if (isPair(files)) return { ...tls, files };
+      if (isPair(files)) {
+        createSecureContext({ ...files, key: files.key?.reveal(), minVersion: tls.minVersion });
+        return { ...tls, files };
+      }
       context.addIssue({ code: 'custom', path: ['keyFile'], message: 'the key is not that of the certificate' });
     } catch (error) {
-      context.addIssue({ code: 'custom', message: `a file ${fileProblem(error)}` });
+      const { code } = error as NodeJS.ErrnoException;
+      const message =
+        'syscall' in (error as Error) ? `a file ${fileProblem(error)}` : `OpenSSL refuses these files (${code})`;
+      context.addIssue({ code: 'custom', message });
     }
     return z.NEVER;
   });

@@ -37,7 +37,7 @@ export interface RouteOptions extends Shape {
   readonly random: () => number;
   readonly wake: Notifier;
   /** How long what is in hand may take once the route stops, for whatever reason, milliseconds; then it is dropped. */
-  readonly graceMs: number;
+  readonly graceMs: () => number;
 }
 
 /** How often the newest delivered event is looked up, milliseconds. */

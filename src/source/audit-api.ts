@@ -30,6 +30,8 @@ export interface AuditApiOptions {
   readonly readBefore: boolean;
   /** Told of events that were never read before, some of a page at once. */
   readonly onFresh?: (events: readonly AuditEvent[]) => void;
+  /** What a source before this one has read; default nothing. */
+  readonly novelty?: Novelty | undefined;
 }
 
 export interface Fetched {
@@ -42,7 +44,7 @@ export class AuditApi {
   readonly #options: AuditApiOptions;
   readonly #size: PageSize;
   readonly #gunzip = gunzipper(largestBodyBytes);
-  readonly #novelty = new Novelty();
+  readonly #novelty: Novelty;
   /** Counts that were too much behind a cursor, halved; light pages elsewhere must not raise them. */
   readonly #bounds = new Map<Cursor, number>();
   #everRead: boolean;
@@ -50,6 +52,7 @@ export class AuditApi {
   constructor(options: AuditApiOptions) {
     this.#options = options;
     this.#everRead = options.readBefore;
+    this.#novelty = options.novelty ?? new Novelty();
     this.#size = new PageSize(options.pageSize, options.observe);
   }
 

@@ -28,6 +28,7 @@ const remedy = 'replace it by a key whose name begins with SIEM-LOG-ONLY-: such 
 export class Restriction {
   readonly #options: RestrictionOptions;
   #looking: Promise<Stop | undefined> | undefined;
+  #isKnown = false;
 
   constructor(options: RestrictionOptions) {
     this.#options = options;
@@ -44,6 +45,11 @@ export class Restriction {
     return policy === 'require' ? this.#looking : undefined;
   }
 
+  /** Whether the key was looked at, or need not be: what was found is told. */
+  get isKnown(): boolean {
+    return this.#isKnown || this.#options.policy === 'off';
+  }
+
   /** Resolves when nothing is being asked any more. */
   async settled(): Promise<void> {
     await this.#looking;
@@ -54,6 +60,7 @@ export class Restriction {
     const found = await this.ask(life).catch(() => undefined);
     // Broken off by the end of `life`.
     if (found === undefined) return undefined;
+    this.#isKnown = true;
     const { breadth, said } = found;
     const detail = {
       restricted: 'the API key can read the audit log alone, as it should',

@@ -191,9 +191,7 @@ export function describe(h: Happening): Described {
     case 'daemon.start':
       return {
         level: 'info',
-        message: h.reload
-          ? `goes on with the new configuration: ${h.sinks.join(', ')}`
-          : `qasphere-siem-forwarder ${h.version} with ${h.sinks.join(', ')}`,
+        message: h.reload ? describeReload(h) : `qasphere-siem-forwarder ${h.version} with ${h.sinks.join(', ')}`,
       };
     case 'daemon.warning':
       return { level: 'warn', message: h.detail };
@@ -207,6 +205,15 @@ export function describe(h: Happening): Described {
             message: `stopped before all was confirmed; it comes again at the next start: ${h.behind.join(', ')}`,
           };
   }
+}
+
+function describeReload({ sinks, anew }: Extract<Happening, { event: 'daemon.start' }>): string {
+  const same = sinks.filter((sink) => !anew.includes(sink));
+  const parts = [
+    anew.length > 0 && `${anew.join(', ')} begin anew`,
+    same.length > 0 && `${same.join(', ')} go on as before`,
+  ];
+  return `the configuration was read again: ${parts.filter((part) => part !== false).join('; ')}`;
 }
 
 function describeNewest({ sink, id, fate }: Extract<Happening, { event: 'route.newest' }>): Described {

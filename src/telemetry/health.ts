@@ -122,15 +122,15 @@ export class Health {
     } else this.#source(h);
   }
 
-  #begin({ version, sinks, pollEveryMs }: Extract<Happening, { event: 'daemon.start' }>): void {
+  #begin({ version, sinks, pollEveryMs, anew }: Extract<Happening, { event: 'daemon.start' }>): void {
     this.version = version;
     this.pollEveryMs = pollEveryMs;
     this.source.unreadable.clear();
     this.source.asking.clear();
-    this.#certificates.clear();
+    for (const [key, { peer }] of this.#certificates)
+      if (peer !== 'source' && (anew.includes(peer.slice(5)) || !sinks.includes(peer.slice(5))))
+        this.#certificates.delete(key);
     this.sinks = new Map(sinks.map((name) => [name, this.sinks.get(name) ?? unknownSink()]));
-    // What the routes of the old configuration waited for, those of the new one tell themselves.
-    for (const sink of this.sinks.values()) sink.oldestAtMs = undefined;
   }
 
   #source(h: Happening): void {
@@ -173,6 +173,8 @@ export class Health {
   #sink(sink: SinkHealth, h: Extract<Happening, { sink: string }>): void {
     switch (h.event) {
       case 'route.start':
+        // What the route before it waited for, this one tells itself.
+        sink.oldestAtMs = undefined;
         sink.cursor = h.cursor;
         sink.head ??= h.after;
         break;

@@ -26,7 +26,14 @@ async function supervised(env: Readonly<Record<string, string>> = {}, vitals: Pa
 describe('a daemon under systemd', () => {
   it('is ready with the first page that was read, and not before', async () => {
     const { systemd, notify } = await supervised();
-    notify.observe({ event: 'daemon.start', version: '1', sinks: ['splunk'], pollEveryMs: 15_000, reload: false });
+    notify.observe({
+      event: 'daemon.start',
+      version: '1',
+      sinks: ['splunk'],
+      pollEveryMs: 15_000,
+      reload: false,
+      anew: ['splunk'],
+    });
     notify.observe({ event: 'source.retry', reason: 'network', detail: 'refused', attempt: 1, waitMs: 1 });
     expect(systemd.take()).toEqual([]);
     notify.observe(page);
@@ -57,7 +64,14 @@ describe('a daemon under systemd', () => {
     expect(systemd.take()).toEqual([expect.stringMatching(/^RELOADING=1\nMONOTONIC_USEC=\d+$/)]);
     notify.observe(page);
     expect(systemd.take()).toEqual([]);
-    notify.observe({ event: 'daemon.start', version: '1', sinks: ['splunk'], pollEveryMs: 15_000, reload: false });
+    notify.observe({
+      event: 'daemon.start',
+      version: '1',
+      sinks: ['splunk'],
+      pollEveryMs: 15_000,
+      reload: false,
+      anew: ['splunk'],
+    });
     expect(systemd.take()).toEqual(['READY=1']);
   });
 
@@ -73,7 +87,14 @@ describe('a daemon under systemd', () => {
     const { systemd, notify } = await supervised();
     notify.reload(() => undefined);
     notify.reload(() => 'new');
-    notify.observe({ event: 'daemon.start', version: '1', sinks: ['splunk'], pollEveryMs: 15_000, reload: false });
+    notify.observe({
+      event: 'daemon.start',
+      version: '1',
+      sinks: ['splunk'],
+      pollEveryMs: 15_000,
+      reload: false,
+      anew: ['splunk'],
+    });
     expect(systemd.take()).toEqual([]);
   });
 

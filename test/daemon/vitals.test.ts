@@ -10,6 +10,7 @@ const begin: Happening = {
   sinks: ['splunk', 'siem'],
   pollEveryMs: 15_000,
   reload: false,
+  anew: ['splunk', 'siem'],
 };
 
 /** The status line after so much had happened, a minute ago, and then the rest. */

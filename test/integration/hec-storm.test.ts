@@ -120,7 +120,7 @@ async function storm(acknowledgement: boolean, restartsAt: readonly number[], se
       now: Date.now,
       random: () => random() / 20, // short waits
       wake: new Notifier(),
-      graceMs: 60_000,
+      graceMs: () => 60_000,
       format: deps.format,
       wants: () => true,
       redact: (event) => event,

@@ -58,7 +58,7 @@ describe('a route', () => {
     const refusing = log(() => {
       throw new SourceStop(77, 'the key is refused');
     });
-    const { route, life } = await routed(refusing, new MemoryStore(), { openSink: () => sink, graceMs: 200 });
+    const { route, life } = await routed(refusing, new MemoryStore(), { openSink: () => sink, graceMs: () => 200 });
     await expect(route.run(ticks, life)).rejects.toThrow('the key is refused');
     expect(sink.sends).toHaveLength(1);
   });
@@ -102,7 +102,7 @@ describe('a route', () => {
 
   it('ends when it is stopped, though its sink hangs and nobody kills it', async () => {
     const sink = frozen();
-    const { route, life, stop } = await routed(log(), new MemoryStore(), { openSink: () => sink, graceMs: 200 });
+    const { route, life, stop } = await routed(log(), new MemoryStore(), { openSink: () => sink, graceMs: () => 200 });
     const run = route.run(ticks, life);
     await until(() => sink.sends.length === 1);
     stop.abort();
@@ -126,7 +126,7 @@ describe('a route', () => {
 
   it('is not done once all is confirmed: that has to be saved, however long the disk is full', async () => {
     const store = new MemoryStore();
-    const { route, life, happenings } = await routed(log(), store, { graceMs: 1 });
+    const { route, life, happenings } = await routed(log(), store, { graceMs: () => 1 });
     store.isFull = true;
     const once = route.once(performance.now(), life);
     await until(() => happenings.filter(({ event }) => event === 'checkpoint.retry').length > 10);

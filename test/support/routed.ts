@@ -80,7 +80,7 @@ export async function routed(log: Log, store: MemoryStore, special: Partial<Rout
       now: () => log.nowMs,
       random: () => 0,
       wake: new Notifier(),
-      graceMs: 60_000,
+      graceMs: () => 60_000,
       format: jsonFormat({ tenant: 'acme', version: '1' }),
       wants: () => true,
       redact: (event) => event,

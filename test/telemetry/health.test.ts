@@ -27,6 +27,7 @@ const start = (pollEveryMs = 15_000): Happening => ({
   sinks: ['splunk', 'stdout'],
   pollEveryMs,
   reload: false,
+  anew: ['splunk', 'stdout'],
 });
 
 beforeEach(() => {

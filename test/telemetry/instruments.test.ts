@@ -25,7 +25,14 @@ beforeEach(async () => {
     health.observe(happening);
     move(happening);
   };
-  tell({ event: 'daemon.start', version: '1', sinks: ['splunk', 'stdout'], pollEveryMs: 15_000, reload: false });
+  tell({
+    event: 'daemon.start',
+    version: '1',
+    sinks: ['splunk', 'stdout'],
+    pollEveryMs: 15_000,
+    reload: false,
+    anew: ['splunk', 'stdout'],
+  });
 });
 afterEach(async () => {
   await sdk.shutdown(1_000);

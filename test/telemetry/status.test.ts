@@ -22,7 +22,7 @@ beforeEach(() => {
   clock = new HandClock();
   health = new Health(clock.read);
   const sinks = ['splunk', 'a-sink-with-a-name-as-long-as-it-may-be-written-in-a-file-1234567'];
-  tell({ event: 'daemon.start', version: '1.2.3', sinks, pollEveryMs: 15_000, reload: false });
+  tell({ event: 'daemon.start', version: '1.2.3', sinks, pollEveryMs: 15_000, reload: false, anew: sinks });
   tell({ event: 'source.page', after: 1n, events: 3, fresh: 3, bytes: 9, serverAheadMs: -3_600_000 });
   tell({ event: 'checkpoint.saved', sink: 'splunk', after: id, elapsedMs: 1 });
   tell({ event: 'route.delivered', sink: 'splunk', records: 3, last: id, elapsedMs: 1, lastAtMs: clock.epochMs });

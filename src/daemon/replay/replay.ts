@@ -101,7 +101,7 @@ function routeOf(config: Config, world: World, sink: SinkConfig, source: Source,
     now,
     random,
     wake,
-    graceMs: graceMsOf(config),
+    graceMs: () => graceMsOf(config),
     deadLetter: new DeadLetterFile({ directory, name: `${name}.replay`, now }),
     openSink: () => openSinkOf(sink, shape, config, world),
   };
