@@ -1,6 +1,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
 import { AckMemory } from './hec-acks.ts';
 import { type Received, readEnvelopes } from './hec-parse.ts';
@@ -37,6 +38,7 @@ export async function startHecServer(options: HecServerOptions = {}): Promise<He
       events: 0,
       acks: [],
       backend,
+      ...(request.socket instanceof TLSSocket && { client: String(request.socket.getPeerCertificate().subject?.CN) }),
     };
     requests.push(entry);
     const say = (status: number, body: string | object, headers: Record<string, string | string[]> = {}) => {

@@ -59,6 +59,8 @@ export interface LoggedRequest {
   readonly events: number;
   readonly acks: readonly number[];
   readonly backend: number;
+  /** Common name of the client's certificate, where it showed one. */
+  readonly client?: string;
   /** HTTP status, or undefined where no answer was given. */
   status?: number;
   ackId?: number;
