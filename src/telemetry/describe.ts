@@ -1,5 +1,5 @@
 import type { Happening } from '../core/happening.ts';
-import type { Reason } from '../core/verdict.ts';
+import { reasons } from '../core/verdict.ts';
 
 export interface Described {
   readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -233,17 +233,6 @@ function describeNewest({ sink, id, fate }: Extract<Happening, { event: 'route.n
     lasts,
   };
 }
-
-const reasons: readonly Reason[] = [
-  'network',
-  'timeout',
-  'throttled',
-  'server',
-  'auth',
-  'address',
-  'malformed',
-  'too_large',
-];
 
 const retriesOf = (sink: string) => reasons.map((reason) => `route.retry ${sink} ${reason}`);
 

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -52,6 +52,17 @@ describe('the heartbeats alone, read by the shipped search', () => {
     expect(state).toBe('ok');
     expect(all.map(({ event }) => event).slice(0, 2)).toEqual(['forwarder.started', 'forwarder.configured']);
     expect(all.at(-1)).toMatchObject({ event: 'forwarder.stopped', why: 'SIGTERM' });
+  });
+
+  it('end with the source as the reason where it gives nothing any more', async () => {
+    await using simulator = await startSimulator({ events: 3, key });
+    const file = configure(simulator.url);
+    writeFileSync(file, readFileSync(file, 'utf8').replace('onKeyRejected: wait', 'onKeyRejected: exit'));
+    const program = startProgram(['run', '-c', file]);
+    await program.until((_, out) => toldIn(out).some(({ event }) => event === 'forwarder.heartbeat'));
+    simulator.setFaults([{ kind: '403', share: 1 }]);
+    expect(await program.ended).toBe(77);
+    expect(toldIn(program.stdout()).at(-1)).toMatchObject({ event: 'forwarder.stopped', why: 'source' });
   });
 
   it('show a network that swallows all between the forwarder and QA Sphere', async () => {

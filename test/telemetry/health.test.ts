@@ -149,10 +149,12 @@ describe('readiness', () => {
     expect(codes()).toEqual([]);
   });
 
-  it('forgets with a reload what only the old routes waited for', () => {
+  it('forgets what was unreadable with a reload, and what a route waited for with the start of the next', () => {
     tell(page, { event: 'source.unreadable', after: 41n, detail: 'x' });
     tell({ event: 'route.waiting', sink: 'splunk', oldestAtMs: clock.epochMs - 5_000 }, start());
     expect(codes()).toEqual([]);
+    expect(lag()).toBe(5_000);
+    tell({ event: 'route.start', sink: 'splunk', after: 9n, cursor: 9n, from: 'checkpoint' });
     expect(lag()).toBe(0);
   });
 });
