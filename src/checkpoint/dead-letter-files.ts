@@ -47,6 +47,12 @@ export class DeadLetterFile {
     this.#known = known;
   }
 
+  /** Whether it can be opened for writing; nothing is changed in what is there. @throws the file system's error */
+  async probe(): Promise<void> {
+    await mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
+    await (await openForAppend(this.#path)).close();
+  }
+
   /**
    * Durable when it resolves; an id that `open` found is not written again.
    * @throws the file system's error, with nothing half written

@@ -12,7 +12,7 @@ import { openTelemetry, wantedTelemetry } from '../daemon/telemetry.ts';
 import { vitalsOf } from '../daemon/vitals.ts';
 import { type Command, configFlag, type Surroundings } from './command.ts';
 import { codeOfEndings, exitCode } from './exit-code.ts';
-import { readConfig, realWorld } from './set-up.ts';
+import { type RealWorld, readConfig, realWorld } from './set-up.ts';
 
 export const runCommand: Command = {
   summary: 'the daemon: polls on schedule and delivers to every sink',
@@ -33,7 +33,7 @@ export const runCommand: Command = {
 /** Runs until a signal, a reload at each SIGHUP; gives the exit code. `next` gives the configuration to go on with. */
 export async function runDaemon(
   first: Config,
-  outside: World,
+  outside: RealWorld,
   around: Surroundings,
   next: () => Config | undefined,
 ): Promise<number> {
@@ -45,6 +45,8 @@ export async function runDaemon(
   using supervisor = await Notify.open({ env: outside.env, pid: process.pid, stop: life.stop, vitals });
   const world: World = {
     ...outside,
+    // Whoever waits tries again once what a SIGHUP brings is in force.
+    wake: new Notifier(),
     observe: (happening) => {
       outside.observe(happening);
       telemetry.observe(happening);
@@ -55,12 +57,17 @@ export async function runDaemon(
     world.observe({ event: 'daemon.warning', topic: 'systemd', detail: supervisor.problem });
   await telemetry.serve(first.state.directory);
   telemetry.feeds.apply(heartbeatsOf(first));
+  await using reloads = new Reloads(hangup, () => {
+    const config = supervisor.reload(next);
+    if (config === undefined) world.wake.notify();
+    return config;
+  });
   await using _started = await announceStart(telemetry.feeds, first.state.directory, outside);
-  await using reloads = new Reloads(hangup, () => supervisor.reload(next));
   const { endings, behind } = await run(first, { ...world, feeds: telemetry.feeds }, life, {
     next: (stop) => reloads.next(stop),
     async apply(config) {
       around.setShutdownTimeout(config.shutdownTimeout);
+      outside.setLogLevel(config.log.level);
       await telemetry.apply(wantedTelemetry(config, outside.env));
       telemetry.feeds.apply(heartbeatsOf(config));
       announceConfiguration(telemetry.feeds, config);

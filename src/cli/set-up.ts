@@ -18,8 +18,12 @@ export function readConfig(file: string | undefined, around: Surroundings): Extr
   return undefined;
 }
 
+export interface RealWorld extends World {
+  setLogLevel(level: Config['log']['level']): void;
+}
+
 /** Logging, clock and chance of the real world. */
-export function realWorld(config: Config, around: Surroundings, also: Observe = () => {}): World {
+export function realWorld(config: Config, around: Surroundings, also: Observe = () => {}): RealWorld {
   const logger = createLogger({
     level: config.log.level,
     terminal: around.stderrIsTerminal,
@@ -37,5 +41,6 @@ export function realWorld(config: Config, around: Surroundings, also: Observe = 
     random: Math.random,
     drift: new Drift(),
     wake: around.hangup,
+    setLogLevel: logger.setLevel,
   };
 }

@@ -60,10 +60,13 @@ export function routeOptions(
     wake,
     ...parts,
     ...shape,
-    deadLetter: new DeadLetterFile({ directory: join(config.state.directory, 'dead-letter'), name, now }),
+    deadLetter: deadLetterOf(name, config, world),
     openSink: (journal) => openSinkOf(sink, shape, config, world, journal),
   };
 }
+
+export const deadLetterOf = (name: string, { state }: Config, { now }: World): DeadLetterFile =>
+  new DeadLetterFile({ directory: join(state.directory, 'dead-letter'), name, now });
 
 export interface OnDisk {
   /** One of the checkpoints is of this source: a page was read in an earlier start. */

@@ -86,8 +86,8 @@ export async function besideFeed(
   route: Route,
   life: Life,
   feeds: Feeds | undefined,
-  /** Whether it ends for good, and not for another configuration. */
-  leaving: () => boolean,
+  /** Why it ends, or undefined where it ends for another configuration and not for good. */
+  why: () => string | undefined,
   work: () => Promise<void>,
 ): Promise<void> {
   if (feeds === undefined) return work();
@@ -99,13 +99,14 @@ export async function besideFeed(
   } finally {
     scope.end();
     await feeding;
-    if (leaving()) await feeds.farewell(route.name, tell, life, stopped(life));
+    const reason = why();
+    if (reason !== undefined) await feeds.farewell(route.name, tell, life, { why: reason });
   }
 }
 
 /** Why it ends: a signal, or a source that gives nothing any more. */
-function stopped({ stop }: Life): Record<string, unknown> {
-  return { why: stop.reason instanceof Error && stop.reason.name !== 'AbortError' ? stop.reason.message : 'source' };
+export function reasonOf({ stop }: Life): string {
+  return stop.reason instanceof Error && stop.reason.name !== 'AbortError' ? stop.reason.message : 'source';
 }
 
 /** Operations on cursors that did not fail: a failed one is followed by a second line that says so. */

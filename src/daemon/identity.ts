@@ -27,7 +27,8 @@ function revealed(value: unknown): string {
   return JSON.stringify(value, function (this: Record<string, unknown>, key, shown: unknown) {
     // A secret has been asked for its JSON already.
     const given = this[key];
-    if (given instanceof SecretSource) return given.current.reveal();
+    // Where it is read again counts too.
+    if (given instanceof SecretSource) return [given.path, given.current.reveal()];
     if (given instanceof Secret) return given.reveal();
     return typeof given === 'bigint' ? String(given) : shown;
   });

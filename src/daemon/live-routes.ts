@@ -35,6 +35,10 @@ export class LiveRoutes {
     return this.#over.promise;
   }
 
+  isRunning(name: string): boolean {
+    return this.#running.has(name);
+  }
+
   /**
    * Those of `anew` begin, or take the place of the one of their name once that has what is in flight confirmed (or its
    * grace is over); those that `names` lacks end. All others are left alone.

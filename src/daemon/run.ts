@@ -2,8 +2,8 @@ import { CheckpointProblem, type CheckpointStore } from '../checkpoint/store.ts'
 import type { Config } from '../config/schema.ts';
 import { type Life, within } from '../core/life.ts';
 import { printable } from '../core/printable.ts';
-import { lookAtCheckpoints, openStore, routeOptions, type World } from './compose.ts';
-import { besideFeed } from './feeds.ts';
+import { deadLetterOf, lookAtCheckpoints, openStore, routeOptions, type World } from './compose.ts';
+import { besideFeed, reasonOf } from './feeds.ts';
 import { routeIdentity } from './identity.ts';
 import { LiveRoutes } from './live-routes.ts';
 import { LiveSource } from './live-source.ts';
@@ -56,9 +56,9 @@ class Daemon implements AsyncDisposable {
     await changes.apply(config);
     const store = await openStore(config, world);
     tellOfStart(config, world, { reload: false, anew: config.sinks.map(({ name }) => name) });
-    const { readBefore, begun } = await lookAtCheckpoints(config, store, world.observe);
+    const { readBefore } = await lookAtCheckpoints(config, store, world.observe);
     const daemon = new Daemon(config, world, life, store, readBefore);
-    daemon.#begin(begun);
+    daemon.#begin(config.sinks);
     return daemon;
   }
 
@@ -74,7 +74,7 @@ class Daemon implements AsyncDisposable {
         route,
         inner,
         world.feeds,
-        () => !isChanging(),
+        () => (isChanging() ? undefined : reasonOf(life)),
         () => route.run(this.#ticks, inner),
       );
       if (isWhole(route)) this.behind.delete(route.name);
@@ -98,42 +98,53 @@ class Daemon implements AsyncDisposable {
   }
 
   async #change(config: Config, changes: Changes): Promise<void> {
-    const { observe } = this.#world;
+    const { observe, wake } = this.#world;
     let begun: ReadonlySet<string>;
     try {
-      ({ begun } = await lookAtCheckpoints(config, this.#store, observe));
+      begun = await this.#lookAtState(config);
     } catch (error) {
       if (!(error instanceof CheckpointProblem) && !('syscall' in (error as Error))) throw error;
       const detail = `the old configuration stays: ${printable((error as Error).message, 1000)}`;
       observe({ event: 'daemon.warning', topic: 'reload', detail });
-      return tellOfStart(this.#config, this.#world, { reload: true, anew: [] });
+      tellOfStart(this.#config, this.#world, { reload: true, anew: [] });
+      return wake.notify();
     }
-    await changes.apply(config);
+    // First of all: a key that is gone now must not be asked with again.
     this.#source.change(config);
+    await changes.apply(config);
     const scheduled = config.source.schedule !== this.#config.source.schedule;
     this.#config = config;
-    tellOfStart(config, this.#world, { reload: true, anew: this.#changed(begun).map(({ name }) => name) });
-    this.#begin(begun);
+    const anew = this.#changed(config, begun);
+    tellOfStart(config, this.#world, { reload: true, anew: anew.map(({ name }) => name) });
+    this.#begin(anew);
     if (scheduled) await this.#ticks.change(config.source.schedule);
     this.#ticks.fire();
+    wake.notify();
   }
 
-  /** Sinks whose routes are not what the configuration says. */
-  #changed(begun: ReadonlySet<string>): SinkConfig[] {
-    return this.#config.sinks.filter((sink) => {
+  /** Sinks with a checkpoint. @throws {CheckpointProblem} @throws the file system's error */
+  async #lookAtState(config: Config): Promise<ReadonlySet<string>> {
+    const { begun } = await lookAtCheckpoints(config, this.#store, this.#world.observe);
+    for (const { name } of this.#changed(config, begun)) await deadLetterOf(name, config, this.#world).probe();
+    return begun;
+  }
+
+  /** Sinks whose routes are not what `config` says, or run no more. */
+  #changed(config: Config, begun: ReadonlySet<string>): SinkConfig[] {
+    return config.sinks.filter((sink) => {
       const made = this.#made.get(sink.name);
       const hasBegun = begun.has(sink.name);
       return (
         made === undefined ||
-        routeIdentity(sink, this.#config, hasBegun) !== routeIdentity(made.sink, made.config, hasBegun)
+        !this.routes.isRunning(sink.name) ||
+        routeIdentity(sink, config, hasBegun) !== routeIdentity(made.sink, made.config, hasBegun)
       );
     });
   }
 
-  #begin(begun: ReadonlySet<string>): void {
+  #begin(anew: readonly SinkConfig[]): void {
     const config = this.#config;
     const parts = { source: this.#source, store: this.#store, graceMs: () => graceMsOf(this.#config) };
-    const anew = this.#changed(begun);
     const names = new Set(config.sinks.map(({ name }) => name));
     this.routes.want(
       names,

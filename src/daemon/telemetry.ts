@@ -18,7 +18,7 @@ export function openTelemetry({ version, observe, now }: World, config: Config):
 }
 
 /** What the block `telemetry` and the standard `OTEL_*` variables ask for. */
-export function wantedTelemetry({ telemetry }: Config, env: Env): Wanted {
+export function wantedTelemetry({ telemetry, sinks }: Config, env: Env): Wanted {
   const { listen, hosts, page } = telemetry;
   const otlp = wantedOtlp(telemetry.otlp, env);
   const protocol = env['OTEL_EXPORTER_OTLP_PROTOCOL'] ?? 'http/protobuf';
@@ -26,7 +26,8 @@ export function wantedTelemetry({ telemetry }: Config, env: Env): Wanted {
     otlp === undefined || protocol === 'http/protobuf' || protocol === ''
       ? []
       : [`OTEL_EXPORTER_OTLP_PROTOCOL=${printable(protocol, 40)} is not spoken here: http/protobuf is`];
-  return { listen, hosts, page: page ?? isLoopback(listen?.host ?? ''), otlp, problems };
+  const names = sinks.map(({ name }) => name);
+  return { listen, hosts, page: page ?? isLoopback(listen?.host ?? ''), otlp, problems, sinks: names };
 }
 
 /** OpenTelemetry specification, "Environment Variable Specification". */

@@ -32,30 +32,36 @@ export function openStdout(out: Writable | number = destination()): Sink {
     failed = error;
   };
   stream?.on('error', onError);
+  let isFree = stream === undefined || stream.writableLength === 0;
+  /** What a sink before this one has left in the stream must be out first, or each change would add the same again. */
+  const untilFree = async (kill: AbortSignal): Promise<Failure | undefined> => {
+    if (isFree) return undefined;
+    const error = await write(put, Buffer.alloc(0), kill);
+    isFree = error === undefined;
+    return error;
+  };
+  const send = async (bytes: () => Buffer, kill: AbortSignal): Promise<Verdict> => {
+    if (failed?.code === 'EPIPE') return judge(failed);
+    const error = (await untilFree(kill)) ?? (await write(put, bytes(), kill));
+    torn = error !== undefined;
+    return error === undefined ? accepted : judge(error);
+  };
 
   return {
     window: 1,
     limits: { maxEvents: 1000, maxBytes: 900 * 1024 },
-    async send(batch, kill) {
-      if (failed?.code === 'EPIPE') return judge(failed);
-      const error = await write(put, lines(batch, torn), kill);
-      torn = error !== undefined;
-      return error === undefined ? accepted : judge(error);
-    },
-    async tell(note, kill) {
-      if (failed?.code === 'EPIPE') return judge(failed);
-      const error = await write(put, Buffer.from(`${torn ? '\n' : ''}${noteText(note)}\n`), kill);
-      torn = error !== undefined;
-      return error === undefined ? accepted : judge(error);
-    },
+    send: (batch, kill) => send(() => lines(batch, torn), kill),
+    tell: (note, kill) => send(() => Buffer.from(`${torn ? '\n' : ''}${noteText(note)}\n`), kill),
     probe: async () => (failed === undefined ? accepted : judge(failed)),
     async [Symbol.asyncDispose]() {
       stream?.off('error', onError);
-      // What still comes of a closed pipe stays unheard.
-      stream?.on('error', () => {});
+      if (stream?.listeners('error').includes(unheard) === false) stream.on('error', unheard);
     },
   };
 }
+
+/** What still comes of a closed pipe. */
+const unheard = () => {};
 
 /**
  * Node's stream for a file takes a short write (a disk that fills up) for a whole one, and what did not fit would count

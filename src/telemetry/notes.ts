@@ -71,7 +71,8 @@ export class Notes {
 
   /** Times by the server's clock where it is known: a wrong local clock must not look like a missing heartbeat. */
   note(event: NoteEvent, members: Readonly<Record<string, unknown>>): Note {
-    return { event, atMs: this.#health.now().epochMs + (this.#health.source.serverAheadMs ?? 0), members };
+    const atMs = Math.round(this.#health.now().epochMs + (this.#health.source.serverAheadMs ?? 0));
+    return { event, atMs, members };
   }
 
   /** The end of an interruption on the way to the API, or to the sink itself. */

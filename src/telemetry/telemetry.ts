@@ -33,6 +33,8 @@ export interface Wanted {
   readonly otlp: Otlp | undefined;
   /** What of it can't be done; said each time it is put in force. */
   readonly problems: readonly string[];
+  /** Sinks that are told of. */
+  readonly sinks: readonly string[];
 }
 
 /** A listener that could not be had is tried again after this, milliseconds. */
@@ -50,6 +52,7 @@ export class Telemetry implements AsyncDisposable {
   #pending: Happening[] | undefined;
   #sdk: Promise<Sdk | undefined> = Promise.resolve(undefined);
   #wanted = '';
+  #sinks: readonly string[] = [];
   #listener: Listener | undefined;
   #socket: AsyncDisposable | undefined;
   readonly #history: History;
@@ -81,8 +84,11 @@ export class Telemetry implements AsyncDisposable {
 
   /** Puts in force what the configuration says; what is the same stays as it is. */
   async apply(wanted: Wanted): Promise<void> {
-    const key = JSON.stringify(wanted);
-    if (key === this.#wanted) return;
+    const key = JSON.stringify({ ...wanted, sinks: undefined });
+    // The SDK goes on telling the last value of what is observed no more: a sink that is gone needs a new one.
+    const lost = this.#sinks.some((name) => !wanted.sinks.includes(name));
+    this.#sinks = wanted.sinks;
+    if (key === this.#wanted && !lost) return;
     await this.#close();
     this.#wanted = key;
     for (const detail of wanted.problems) this.#options.observe({ event: 'telemetry.failed', detail });

@@ -37,6 +37,39 @@ describe('stdout', () => {
       expect(await sink.send({ records: [record(3)] }, never)).toMatchObject({ kind: 'stop', final: true });
   });
 
+  it('adds nothing to a stream that an earlier sink has left full, and leaves one listener behind', async () => {
+    const taken: (() => void)[] = [];
+    const written: string[] = [];
+    const out = new Writable({
+      write(chunk, _, done) {
+        if (chunk.length > 0) written.push(String(chunk));
+        taken.push(done);
+      },
+    });
+    for (let turn = 0; turn < 5; turn++) {
+      const kill = new AbortController();
+      await using sink = openStdout(out);
+      const sending = sink.send({ records: [record(1)] }, kill.signal);
+      sending.catch(() => {});
+      await new Promise(setImmediate);
+      kill.abort(new Error('out of time'));
+      await expect(sending).rejects.toThrow('out of time');
+    }
+    expect(out.listenerCount('error')).toBe(1);
+    await using sink = openStdout(out);
+    const sending = sink.send({ records: [record(1)] }, never);
+    let isSent = false;
+    void sending.then(() => {
+      isSent = true;
+    });
+    while (!isSent) {
+      taken.shift()?.();
+      await new Promise(setImmediate);
+    }
+    expect(await sending).toEqual({ kind: 'accepted' });
+    expect(written).toEqual(['{"id":1}\n', '{"id":1}\n']);
+  });
+
   it('goes on in a file that ends within a line on a line of its own', async () => {
     const path = join(place.directory, 'torn.ndjson');
     writeFileSync(path, '{"id":1}\n{"id":2,"us');

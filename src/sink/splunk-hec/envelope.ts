@@ -76,6 +76,6 @@ const quoted = (encoded: Encoded): Buffer => Buffer.from(JSON.stringify(encoded.
 
 /** Milliseconds since the epoch as a plain decimal of seconds with three places. */
 export function seconds(ms: number): string {
-  const digits = String(Math.abs(ms)).padStart(4, '0');
+  const digits = String(Math.abs(Math.round(ms))).padStart(4, '0');
   return `${ms < 0 ? '-' : ''}${digits.slice(0, -3)}.${digits.slice(-3)}`;
 }
