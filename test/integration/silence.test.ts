@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Simulator, startSimulator } from '../../src/simulate/server.ts';
 import { stateOf, toldIn } from '../support/feed-search.ts';
+import { startHecServer } from '../support/hec-server.ts';
 import { type Program, startProgram } from '../support/program.ts';
 import { scratch } from '../support/scratch.ts';
 import { tcpServer } from '../support/tcp-server.ts';
@@ -52,6 +53,20 @@ describe('the heartbeats alone, read by the shipped search', () => {
     expect(state).toBe('ok');
     expect(all.map(({ event }) => event).slice(0, 2)).toEqual(['forwarder.started', 'forwarder.configured']);
     expect(all.at(-1)).toMatchObject({ event: 'forwarder.stopped', why: 'SIGTERM' });
+  });
+
+  it('reach Splunk too', async () => {
+    await using simulator = await startSimulator({ events: 3, key });
+    await using hec = await startHecServer();
+    const sink = `name: splunk, type: splunk-hec, heartbeat: 1s, url: "${hec.url}", token: "${hec.token}"`;
+    const program = startProgram(['run', '-c', configure(simulator.url, sink)]);
+    const own = () => toldIn(hec.events.map(({ raw }) => `${raw}\n`).join('')).map(({ event }) => event);
+    await hec.until(() => own().filter((event) => event === 'forwarder.heartbeat').length >= 2);
+    await stop(program);
+    expect(new Set(own())).toEqual(
+      new Set(['forwarder.started', 'forwarder.configured', 'forwarder.heartbeat', 'forwarder.stopped']),
+    );
+    expect(hec.requests.filter(({ kind, status }) => kind === 'data' && status !== 200)).toEqual([]);
   });
 
   it('end with the source as the reason where it gives nothing any more', async () => {
