@@ -1,0 +1,43 @@
+import type { machine } from './figures.ts';
+import type { Judgement } from './judgement.ts';
+import { groups, type Outcome } from './scenario.ts';
+import type { settings } from './settings.ts';
+import { table } from './table.ts';
+
+/** All that one bench has measured, as it is stored. */
+export interface Result {
+  readonly at: string;
+  readonly machine: ReturnType<typeof machine>;
+  readonly settings: typeof settings;
+  readonly seconds: number;
+  readonly scenarios: Readonly<Record<string, Outcome & { readonly seconds: number }>>;
+}
+
+const outcomes = ({ scenarios }: Result): Outcome[] => Object.values(scenarios);
+
+/** The tables of figures, each under its title. */
+export function figureTables(result: Result): { readonly title: string; readonly text: string }[] {
+  return Object.entries(groups).flatMap(([name, { title, head }]) => {
+    const rows = outcomes(result).flatMap(({ group, rows }) => (group === name ? rows : []));
+    return rows.length === 0 ? [] : [{ title, text: table([head, ...rows]) }];
+  });
+}
+
+export function judgementTable(result: Result): string {
+  const judgements: readonly Judgement[] = outcomes(result).flatMap((outcome) => outcome.judgements ?? []);
+  if (judgements.length === 0) return '';
+  const rows = judgements.map(({ what, wanted, measured, verdict }) => [what, wanted, measured, verdict]);
+  return table([['', 'target', 'measured', 'verdict'], ...rows]);
+}
+
+export const skippedIn = (result: Result): readonly string[] => outcomes(result).flatMap(({ skipped = [] }) => skipped);
+
+export function machineText({ machine, settings, at, scenarios }: Result): string {
+  const { cpu, cores, system, node, load } = machine;
+  const versions = Object.assign({}, ...Object.values(scenarios).map((outcome) => outcome.versions)) as Record<
+    string,
+    string
+  >;
+  const others = Object.entries(versions).map(([name, version]) => `, ${name} ${version}`);
+  return `${cores} × ${cpu}, ${system}, Node ${node}${others.join('')}; load before the start ${load.join(' ')}; ${at.slice(0, 10)}; ${settings.events.toLocaleString('en')} events, best of ${settings.rounds}${settings.quick ? ', quick form' : ''}`;
+}

@@ -1,0 +1,102 @@
+import { mkdirSync } from 'node:fs';
+import { type Bench, counted, hecSink, syslogSink } from '../bench-place.ts';
+import type { FarOptions } from '../far/far.ts';
+import { grouped, mebibytes, perSecond } from '../figures.ts';
+import { type Judgement, judge } from '../judgement.ts';
+import { writeEvents } from '../peers/events-file.ts';
+import { type Peer, runPeer } from '../peers/peer.ts';
+import { rsyslog } from '../peers/rsyslog.ts';
+import { syslogNgOverHttp, syslogNgOverTcp } from '../peers/syslog-ng.ts';
+import { type Run, runProgram, type Served, serve } from '../processes.ts';
+import type { Outcome, Scenario } from '../scenario.ts';
+
+/** Unlike an import, a peer has no first request: whole processes are compared, start and end included. */
+const figuresOf = (runs: readonly Run[], events: number) => ({
+  eventsPerSecond: perSecond(events, Math.min(...runs.map(({ wallMs }) => wallMs))),
+  eventsPerCpuSecond: perSecond(events, Math.min(...runs.map(({ cpuMs }) => cpuMs))),
+  peakMiB: mebibytes(Math.max(...runs.map(({ peakBytes }) => peakBytes))),
+});
+
+interface Contest {
+  readonly what: string;
+  readonly far: FarOptions;
+  readonly sink: (far: Served) => string;
+  readonly peers: readonly (readonly [peer: Peer, wanted: number])[];
+}
+
+async function besidePeers(bench: Bench, { what, far, sink, peers }: Contest): Promise<Outcome> {
+  const { events, rounds } = bench.settings;
+  const here = peers.filter(([{ missing }]) => missing === undefined);
+  const source = await bench.source(events);
+  using collector = await serve(far);
+  const file = bench.newPath();
+  if (here.length > 0) await writeEvents(file, events);
+  const own: Run[] = [];
+  const others = new Map(here.map(([{ name }]) => [name, [] as Run[]]));
+  for (let round = 0; round < rounds; round++) {
+    const config = bench.configure(source, [sink(collector)]);
+    own.push(await counted(() => runProgram(['once', '-c', config], true), events, collector));
+    for (const [peer] of here) {
+      const directory = bench.newPath();
+      mkdirSync(directory);
+      others.get(peer.name)?.push(await runPeer(peer.command(directory, file, collector), collector, events));
+    }
+  }
+  const ours = figuresOf(own, events);
+  const row = (name: string, figures: typeof ours, times: string) => [
+    `${what}: ${name}`,
+    grouped(events),
+    grouped(figures.eventsPerSecond),
+    grouped(figures.eventsPerCpuSecond),
+    times,
+    String(figures.peakMiB),
+  ];
+  const rows = [row('forwarder', ours, '')];
+  const judgements: Judgement[] = [];
+  const figures: Record<string, Record<string, number>> = { forwarder: { events, ...ours } };
+  const versions: Record<string, string> = {};
+  for (const [peer, wanted] of here) {
+    const theirs = figuresOf(others.get(peer.name) ?? [], events);
+    const times = ours.eventsPerCpuSecond / theirs.eventsPerCpuSecond;
+    rows.push(row(peer.name, theirs, `${times.toFixed(2)} ×`));
+    judgements.push(
+      judge({
+        what: `${what}: events per CPU second, times ${peer.name}’s`,
+        value: times,
+        bound: ['≥', wanted],
+        digits: 2,
+      }),
+    );
+    figures[peer.name] = { events, ...theirs };
+    versions[peer.name] = peer.version();
+  }
+  const skipped = peers.flatMap(([{ name, missing }]) =>
+    missing === undefined ? [] : [`${name}, ${what}: ${missing}`],
+  );
+  return { group: 'peers', rows, judgements, figures, versions, skipped };
+}
+
+export const peersOverTcp: Scenario = {
+  name: 'peers-tcp',
+  run: (bench) =>
+    besidePeers(bench, {
+      what: 'syslog over TCP',
+      far: { kind: 'tcp' },
+      sink: (far) => syslogSink(far),
+      peers: [
+        [rsyslog, 1],
+        [syslogNgOverTcp, 2],
+      ],
+    }),
+};
+
+export const peersOverHec: Scenario = {
+  name: 'peers-hec',
+  run: (bench) =>
+    besidePeers(bench, {
+      what: 'HEC, uncompressed',
+      far: { kind: 'hec' },
+      sink: (far) => hecSink(far, 'acknowledgement: false, compression: none'),
+      peers: [[syslogNgOverHttp, 3]],
+    }),
+};
