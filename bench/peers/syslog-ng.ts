@@ -9,9 +9,9 @@ import type { Peer } from './peer.ts';
 const source = (file: string) =>
   `source s { file("${file}" flags(no-parse) log-fetch-limit(1000) log-iw-size(10000)); };`;
 
-function peer(rest: (to: Served) => string): Peer {
+function peer(name: string, rest: (to: Served) => string): Peer {
   return {
-    name: 'syslog-ng',
+    name,
     missing: syslogNgMissing,
     version() {
       const { program, env } = syslogNgCommand('', '');
@@ -33,14 +33,23 @@ ${rest(to)}
 }
 
 /** file() to network(): RFC 5424, ended by a newline. */
-export const syslogNgOverTcp = peer((to) => {
+export const syslogNgOverTcp = peer('syslog-ng', (to) => {
   const { hostname, port } = new URL(to.url);
   return `destination d { network("${hostname}" port(${port}) transport("tcp") flags(syslog-protocol) flush-lines(1000)); };
 log { source(s); destination(d); flags(flow-control); };`;
 });
 
+/** The same with each line parsed, for the header that the forwarder writes: the event's time, action, id, user, address. */
+export const syslogNgParsing = peer('syslog-ng, with json-parser', (to) => {
+  const { hostname, port } = new URL(to.url);
+  const header = String.raw`<134>1 ${'$'}{.e.createdAt} acme qasphere - ${'$'}{.e.action} [qasphere@32473 id=\"${'$'}{.e.id}\" action=\"${'$'}{.e.action}\" user=\"${'$'}{.e.user.email}\" src=\"${'$'}{.e.ip}\" tenant=\"acme\"]`;
+  return String.raw`destination d { network("${hostname}" port(${port}) transport("tcp") flush-lines(1000) template("${header} $MSG\n") template-escape(no)); };
+parser p { json-parser(prefix(".e.")); };
+log { source(s); parser(p); destination(d); flags(flow-control); };`;
+});
+
 /** file() to http(): each line parsed so that its own time is sent, a thousand a request, as a HEC wants them. */
-export const syslogNgOverHttp = peer((to) => {
+export const syslogNgOverHttp = peer('syslog-ng', (to) => {
   const envelope =
     '{\\"time\\":$S_UNIXTIME.$S_MSEC,\\"host\\":\\"127.0.0.1\\",\\"source\\":\\"qasphere\\",\\"sourcetype\\":\\"qasphere:audit\\",\\"event\\":$MSG}';
   return `parser p {

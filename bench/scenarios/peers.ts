@@ -5,8 +5,8 @@ import { grouped, mebibytes, perSecond } from '../figures.ts';
 import { type Judgement, judge } from '../judgement.ts';
 import { writeEvents } from '../peers/events-file.ts';
 import { type Peer, runPeer } from '../peers/peer.ts';
-import { rsyslog } from '../peers/rsyslog.ts';
-import { syslogNgOverHttp, syslogNgOverTcp } from '../peers/syslog-ng.ts';
+import { rsyslog, rsyslogParsing } from '../peers/rsyslog.ts';
+import { syslogNgOverHttp, syslogNgOverTcp, syslogNgParsing } from '../peers/syslog-ng.ts';
 import { type Run, runProgram, type Served, serve } from '../processes.ts';
 import type { Outcome, Scenario } from '../scenario.ts';
 
@@ -21,7 +21,7 @@ interface Contest {
   readonly what: string;
   readonly far: FarOptions;
   readonly sink: (far: Served) => string;
-  readonly peers: readonly (readonly [peer: Peer, wanted: number])[];
+  readonly peers: readonly (readonly [peer: Peer, wanted?: number])[];
 }
 
 async function besidePeers(bench: Bench, { what, far, sink, peers }: Contest): Promise<Outcome> {
@@ -59,16 +59,10 @@ async function besidePeers(bench: Bench, { what, far, sink, peers }: Contest): P
     const theirs = figuresOf(others.get(peer.name) ?? [], events);
     const times = ours.eventsPerCpuSecond / theirs.eventsPerCpuSecond;
     rows.push(row(peer.name, theirs, `${times.toFixed(2)} ×`));
-    judgements.push(
-      judge({
-        what: `${what}: events per CPU second, times ${peer.name}’s`,
-        value: times,
-        bound: ['≥', wanted],
-        digits: 2,
-      }),
-    );
+    const judged = `${what}: events per CPU second, times ${peer.name}’s`;
+    if (wanted !== undefined) judgements.push(judge({ what: judged, value: times, bound: ['≥', wanted], digits: 2 }));
     figures[peer.name] = { events, ...theirs };
-    versions[peer.name] = peer.version();
+    versions[peer.name.split(',')[0] ?? ''] = peer.version();
   }
   const skipped = peers.flatMap(([{ name, missing }]) =>
     missing === undefined ? [] : [`${name}, ${what}: ${missing}`],
@@ -85,7 +79,9 @@ export const peersOverTcp: Scenario = {
       sink: (far) => syslogSink(far),
       peers: [
         [rsyslog, 1],
+        [rsyslogParsing],
         [syslogNgOverTcp, 2],
+        [syslogNgParsing],
       ],
     }),
 };
