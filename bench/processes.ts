@@ -16,6 +16,8 @@ export interface Served extends Disposable {
   readonly caFile: string;
   /** Events a collector has taken, or requests a source has had. */
   count(): Promise<number>;
+  /** Bytes of all requests' bodies. */
+  bytes(): Promise<number>;
   delays(): Promise<readonly Delay[]>;
 }
 
@@ -31,6 +33,7 @@ export async function serve(options: FarOptions): Promise<Served> {
   return {
     ...started,
     count: () => ask('count'),
+    bytes: () => ask('bytes'),
     delays: () => ask('delays'),
     [Symbol.dispose]() {
       if (child.connected) child.disconnect();
@@ -57,17 +60,17 @@ export interface Run extends Reading {
   readonly lines: number;
 }
 
-/** Runs the built program with the bench's watch in it; `lifted`: without the client's own ceiling of requests. */
-export function runProgram(args: readonly string[], lifted: boolean): Promise<Run> {
-  return startProgram(args, lifted).ended;
+/**
+ * Runs the built program with the bench's watch in it; `lifted`: without the client's own ceiling of requests;
+ * `options`: of Node.
+ */
+export function runProgram(args: readonly string[], lifted: boolean, options: readonly string[] = []): Promise<Run> {
+  const words = [...options, '--import', watch, program, ...args];
+  return start(process.execPath, words, { BENCH_LIFT: lifted ? '1' : '0' }).ended;
 }
 
 export function runFloor(args: readonly string[]): Promise<Run> {
   return start(process.execPath, [floor, ...args]).ended;
-}
-
-export function startProgram(args: readonly string[], lifted: boolean): Started {
-  return start(process.execPath, ['--import', watch, program, ...args], { BENCH_LIFT: lifted ? '1' : '0' });
 }
 
 /** As users run it, with nothing of the bench in it. */

@@ -25,6 +25,10 @@ export const groups = {
     title: 'Growth',
     head: ['', 'events', 'events/s', 'records/CPU s', 'without start', 'peak MiB'],
   },
+  tuning: {
+    title: 'What settings do to an import to HEC',
+    head: ['', 'events', 'events/s', 'events/CPU s', 'without start', 'bytes an event', 'peak MiB'],
+  },
   small: { title: 'Time and rest', head: ['', 'measured'] },
 } as const;
 

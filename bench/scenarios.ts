@@ -7,6 +7,7 @@ import { peersOverHec, peersOverTcp } from './scenarios/peers.ts';
 import { down, idle } from './scenarios/rest.ts';
 import { start, startExecutable } from './scenarios/start.ts';
 import { telemetry } from './scenarios/telemetry.ts';
+import { tuning } from './scenarios/tuning.ts';
 
 export const scenarios: readonly Scenario[] = [
   ...imports,
@@ -22,5 +23,6 @@ export const scenarios: readonly Scenario[] = [
   sinks,
   pages,
   backlog,
+  tuning,
   telemetry,
 ];

@@ -7,6 +7,8 @@ export interface Far {
   readonly caFile: string;
   /** Events a collector has taken, or requests a source has had. */
   count(): number;
+  /** Bytes of all requests' bodies, as they came. */
+  bytes?(): number;
   /** For each event: when it was created, and how much later it was here, milliseconds. */
   delays?(): readonly Delay[];
 }
@@ -22,6 +24,8 @@ export interface FarOptions {
   readonly events?: number;
   /** source: new events a second. */
   readonly rate?: number;
+  /** source: events a page that it knows beforehand; default 1000. */
+  readonly pageSize?: number;
   /** source: requests a second; without it no limit, and pages once sent are remembered. */
   readonly perSecond?: number;
   /** hec: wants to be asked for acknowledgements. */

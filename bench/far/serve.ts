@@ -15,7 +15,8 @@ async function startHec(): Promise<Far> {
     ...(latencyMs === undefined ? {} : { latencyMs }),
     ...(fault === undefined ? {} : { fault: () => fault }),
   });
-  return { url: hec.url, token: hec.token, caFile: '', count: () => hec.count };
+  const bytes = () => hec.requests.reduce((sum, request) => sum + request.bytes, 0);
+  return { url: hec.url, token: hec.token, caFile: '', count: () => hec.count, bytes };
 }
 
 async function start(): Promise<Far> {
@@ -34,6 +35,7 @@ async function start(): Promise<Far> {
 const far = await start();
 process.on('message', (asked) => {
   if (asked === 'count') process.send?.(far.count());
+  if (asked === 'bytes') process.send?.(far.bytes?.() ?? 0);
   if (asked === 'delays') process.send?.(far.delays?.() ?? []);
 });
 process.on('disconnect', () => process.exit());

@@ -8,7 +8,8 @@ function peer(name: string, template: string, before = ''): Peer {
   return {
     name,
     missing: rsyslogMissing('imfile', 'mmjsonparse'),
-    version: () => /rsyslogd +(\S+)/.exec(execFileSync(rsyslogProgram() ?? '', ['-v'], { encoding: 'utf8' }))?.[1] ?? '',
+    version: () =>
+      /rsyslogd +(\S+)/.exec(execFileSync(rsyslogProgram() ?? '', ['-v'], { encoding: 'utf8' }))?.[1] ?? '',
     command(directory, file, to) {
       const { hostname, port } = new URL(to.url);
       const configuration = join(directory, 'rsyslog.conf');
@@ -25,7 +26,10 @@ ruleset(name="forward") {
 }
 `,
       );
-      return { program: rsyslogProgram() ?? '', words: ['-n', '-C', '-f', configuration, '-i', join(directory, 'pid')] };
+      return {
+        program: rsyslogProgram() ?? '',
+        words: ['-n', '-C', '-f', configuration, '-i', join(directory, 'pid')],
+      };
     },
   };
 }

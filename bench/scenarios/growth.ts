@@ -15,7 +15,7 @@ async function along(bench: Bench, what: string, points: readonly Point[]): Prom
   const rows: string[][] = [];
   const figures: Record<string, Record<string, number>> = {};
   for (const { label, events, sinks = 1, pageSize = 1000 } of points) {
-    const source = await bench.source(events);
+    const source = await bench.source(events, pageSize === 1000 ? {} : { pageSize });
     using hec = await serve({ kind: 'hec' });
     const runs: Run[] = [];
     for (let round = 0; round < Math.min(2, bench.settings.rounds); round++) {

@@ -77,12 +77,7 @@ export const peersOverTcp: Scenario = {
       what: 'syslog over TCP',
       far: { kind: 'tcp' },
       sink: (far) => syslogSink(far),
-      peers: [
-        [rsyslog, 1],
-        [rsyslogParsing],
-        [syslogNgOverTcp, 2],
-        [syslogNgParsing],
-      ],
+      peers: [[rsyslog, 1], [rsyslogParsing], [syslogNgOverTcp, 2], [syslogNgParsing]],
     }),
 };
 
