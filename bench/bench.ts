@@ -34,7 +34,14 @@ for (const { name, run } of chosen) {
   console.error(`${name}: ${done[name].seconds} s`);
 }
 
-const result: Result = { at, machine: before, settings, seconds: secondsSince(begin), scenarios: done };
+const loadAfter = machine().load;
+const result: Result = {
+  at,
+  machine: { ...before, loadAfter },
+  settings,
+  seconds: secondsSince(begin),
+  scenarios: done,
+};
 const results = fileURLToPath(new URL('results/', import.meta.url));
 mkdirSync(results, { recursive: true });
 const file = join(results, `${at.replaceAll(':', '-')}.json`);

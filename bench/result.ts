@@ -7,7 +7,8 @@ import { table } from './table.ts';
 /** All that one bench has measured, as it is stored. */
 export interface Result {
   readonly at: string;
-  readonly machine: ReturnType<typeof machine>;
+  /** Before the first scenario; a load above one core at either end blurs all figures. */
+  readonly machine: ReturnType<typeof machine> & { readonly loadAfter: readonly number[] };
   readonly settings: typeof settings;
   readonly seconds: number;
   readonly scenarios: Readonly<Record<string, Outcome & { readonly seconds: number }>>;
@@ -33,11 +34,13 @@ export function judgementTable(result: Result): string {
 export const skippedIn = (result: Result): readonly string[] => outcomes(result).flatMap(({ skipped = [] }) => skipped);
 
 export function machineText({ machine, settings, at, scenarios }: Result): string {
-  const { cpu, cores, system, node, load } = machine;
+  const { cpu, cores, system, node, load, loadAfter } = machine;
   const versions = Object.assign({}, ...Object.values(scenarios).map((outcome) => outcome.versions)) as Record<
     string,
     string
   >;
   const others = Object.entries(versions).map(([name, version]) => `, ${name} ${version}`);
-  return `${cores} × ${cpu}, ${system}, Node ${node}${others.join('')}; load before the start ${load.join(' ')}; ${at.slice(0, 10)}; ${settings.events.toLocaleString('en')} events, best of ${settings.rounds}${settings.quick ? ', quick form' : ''}`;
+  const form = `best of ${settings.rounds}${settings.quick ? ', quick form' : ''}`;
+  const loads = `load average over a minute ${load[0]} before and ${loadAfter[0]} after`;
+  return `${cores} × ${cpu}, ${system}, Node ${node}${others.join('')}; ${settings.events.toLocaleString('en')} events, ${form}; ${loads}; ${at.slice(0, 10)}.`;
 }

@@ -37,7 +37,7 @@ function filesOf(authority: Authority) {
 const [space, newline, digit0, digit9] = [0x20, 0x0a, 0x30, 0x39];
 
 /** RFC 6587: octet counting, or ended by a newline; the first byte of the stream tells which. */
-function syslogReader(): Reader {
+export function syslogReader(): Reader {
   let counted: boolean | undefined;
   let left = 0;
   let length = 0;
@@ -67,7 +67,7 @@ function syslogReader(): Reader {
 const offers = '200 OK\nrelp_version=0\nrelp_software=bench\ncommands=syslog';
 
 /** RELP: `TRANSACTION COMMAND LENGTH[ DATA]\n`; each frame is answered once it is whole. */
-function relpReader(): Reader {
+export function relpReader(): Reader {
   let rest: Buffer = Buffer.alloc(0);
   let left = 0;
   let [transaction, command] = ['', ''];
