@@ -40,6 +40,7 @@ state: { directory: "${place}/state" }
 sinks:
 ${sinks.map((sink) => `  - ${sink}`).join('\n')}
 log: { level: warn }
+shutdownTimeout: 2s
 `;
     writeFileSync(file, text, { mode: 0o600 });
     return file;

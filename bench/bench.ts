@@ -9,7 +9,8 @@ import { parseArgs } from 'node:util';
 import { Bench } from './bench-place.ts';
 import { writeDocs } from './docs.ts';
 import { machine } from './figures.ts';
-import { figureTables, judgementTable, machineText, type Result, skippedIn } from './result.ts';
+import { failedIn, figureTables, judgementTable, machineText, type Result, skippedIn } from './result.ts';
+import type { Outcome } from './scenario.ts';
 import { scenarios } from './scenarios.ts';
 import { settings } from './settings.ts';
 
@@ -29,7 +30,8 @@ const done: Record<string, Result['scenarios'][string]> = {};
 using bench = new Bench(settings);
 for (const { name, run } of chosen) {
   const startMs = performance.now();
-  const outcome = await run(bench);
+  const failed = (error: Error): Outcome => ({ group: 'small', rows: [], figures: {}, failed: error.message });
+  const outcome = await run(bench).catch(failed);
   done[name] = { ...outcome, seconds: secondsSince(startMs) };
   console.error(`${name}: ${done[name].seconds} s`);
 }
@@ -51,6 +53,9 @@ console.log(machineText(result));
 for (const { title, text } of figureTables(result)) console.log(`\n${title}\n\n${text}`);
 const judgements = judgementTable(result);
 if (judgements !== '') console.log(`\nTargets\n\n${judgements}`);
+const failed = failedIn(result);
+for (const one of failed) console.log(`\nfailed: ${one}`);
 for (const skipped of skippedIn(result)) console.log(`\nskipped: ${skipped}`);
 console.log(`\n${result.seconds} s; as JSON: ${file}`);
-if (values.docs) writeDocs(result);
+if (failed.length > 0) process.exitCode = 1;
+else if (values.docs) writeDocs(result);

@@ -33,6 +33,10 @@ export function judgementTable(result: Result): string {
 
 export const skippedIn = (result: Result): readonly string[] => outcomes(result).flatMap(({ skipped = [] }) => skipped);
 
+/** Scenarios that could not be measured, with the reason. */
+export const failedIn = ({ scenarios }: Result): readonly string[] =>
+  Object.entries(scenarios).flatMap(([name, { failed }]) => (failed === undefined ? [] : [`${name}: ${failed}`]));
+
 export function machineText({ machine, settings, at, scenarios }: Result): string {
   const { cpu, cores, system, node, load, loadAfter } = machine;
   const versions = Object.assign({}, ...Object.values(scenarios).map((outcome) => outcome.versions)) as Record<

@@ -42,6 +42,8 @@ export interface Outcome {
   readonly versions?: Readonly<Record<string, string>>;
   /** What was not measured, and why. */
   readonly skipped?: readonly string[];
+  /** Why nothing was measured: a record that did not arrive, a program that did not end well. */
+  readonly failed?: string;
 }
 
 export interface Scenario {

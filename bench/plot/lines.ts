@@ -21,7 +21,7 @@ const short = (value: number) =>
 
 /** One line over a logarithmic x axis that shows the measured points alone, y from 0. */
 export function panel({ xTitle, yTitle, points, bound }: Panel, box: Box): string {
-  const [left, right, top, bottom] = [box.left + 58, box.left + box.width - 16, box.top, box.top + box.height - 44];
+  const [left, right, top, bottom] = [box.left + 62, box.left + box.width - 16, box.top, box.top + box.height - 44];
   const ticks = ticksTo(Math.max(bound ?? 0, ...points.map(({ y }) => y)));
   const most = ticks.at(-1) ?? 1;
   const logs = points.map(({ x }) => Math.log(x));
@@ -29,7 +29,7 @@ export function panel({ xTitle, yTitle, points, bound }: Panel, box: Box): strin
   const xAt = (x: number) => left + 14 + ((Math.log(x) - first) / (last - first || 1)) * (right - left - 28);
   const yAt = (y: number) => bottom - (y / most) * (bottom - top);
   const middle = (top + bottom) / 2;
-  const turned = { 'text-anchor': 'middle', transform: `rotate(-90 ${box.left + 14} ${middle})` };
+  const turned = { 'text-anchor': 'middle', transform: `rotate(-90 ${box.left + 18} ${middle})` };
   return [
     ...ticks.flatMap((tick) => [
       line(left, yAt(tick), right, yAt(tick), 'grid'),
@@ -45,6 +45,6 @@ export function panel({ xTitle, yTitle, points, bound }: Panel, box: Box): strin
       text(xAt(x), bottom + 16, short(x), { 'text-anchor': 'middle', class: 'small' }),
     ]),
     text((left + right) / 2, bottom + 36, xTitle, { 'text-anchor': 'middle' }),
-    text(box.left + 14, middle, yTitle, turned),
+    text(box.left + 18, middle, yTitle, turned),
   ].join('\n');
 }

@@ -79,7 +79,7 @@ function groupsOf({ scenarios }: Result): BarGroup[] {
       ...bar('forwarder', 'ours', program?.['eventsPerMovingCpuSecond']),
       ...bar('floor', 'floor', floor?.['eventsPerMovingCpuSecond']),
       ...Object.entries(peers).flatMap(([peer, { eventsPerCpuSecond }]) =>
-        peer === 'forwarder' ? [] : bar(peer, 'peer', eventsPerCpuSecond),
+        peer === 'forwarder' || peer === 'floor' ? [] : bar(peer, 'peer', eventsPerCpuSecond),
       ),
     ];
     return drawn.length === 0 ? [] : [{ title, bars: drawn }];
