@@ -14,6 +14,7 @@ import type { Outcome, Scenario } from '../scenario.ts';
 const figuresOf = (runs: readonly Run[], events: number) => ({
   eventsPerSecond: perSecond(events, Math.min(...runs.map(({ wallMs }) => wallMs))),
   eventsPerCpuSecond: perSecond(events, Math.min(...runs.map(({ cpuMs }) => cpuMs))),
+  slowestPerCpuSecond: perSecond(events, Math.max(...runs.map(({ cpuMs }) => cpuMs))),
   peakMiB: mebibytes(Math.max(...runs.map(({ peakBytes }) => peakBytes))),
 });
 
@@ -52,6 +53,7 @@ async function besidePeers(bench: Bench, { what, far, sink, floor, peers }: Cont
     grouped(events),
     grouped(figures.eventsPerSecond),
     grouped(figures.eventsPerCpuSecond),
+    grouped(figures.slowestPerCpuSecond),
     forwarderIs,
     String(figures.peakMiB),
   ];
