@@ -69,9 +69,13 @@ async function besidePeers(bench: Bench, { what, far, sink, floor, peers }: Cont
   for (const [peer, wanted] of here) {
     const theirs = figuresOf(others.get(peer.name) ?? [], events);
     rows.push(row(peer.name, theirs, `${times(theirs).toFixed(2)} ×`));
-    const judged = `${what}: events per CPU second, times ${peer.name}’s`;
-    if (wanted !== undefined)
-      judgements.push(judge({ what: judged, value: times(theirs), bound: ['≥', wanted], digits: 2 }));
+    const judged = {
+      what: `${what}: events per CPU second, times ${peer.name}’s`,
+      value: times(theirs),
+      floor: least.eventsPerCpuSecond / theirs.eventsPerCpuSecond,
+      digits: 2,
+    };
+    if (wanted !== undefined) judgements.push(judge({ ...judged, bound: ['≥', wanted] }));
     figures[peer.name] = { events, ...theirs };
     versions[peer.name.split(',')[0] ?? ''] = peer.version();
   }
