@@ -1,151 +1,61 @@
 /**
- * npm run bench: what the built program costs beside a floor, a minimal script that moves the same pages with the same
- * checks in the same run. BENCH_EVENTS (200,000) events a run, BENCH_ROUNDS (3) runs of each kind, taken in turns; the
- * best counts. Absolute figures hold for one machine, the ratios carry over.
+ * npm run bench [-- WORD…] [--docs]: what the built program costs, beside floors and beside other programs in the same
+ * run. WORD: only the scenarios whose names hold one of these. docs/performance.md tells what is measured and how.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Figures, figuresOf, machine, type Row, ratiosOf, share, table } from './figures.ts';
-import { type Run, runFloor, runProgram, type Served, serve } from './processes.ts';
-import { telemetryCost } from './telemetry-cost.ts';
+import { parseArgs } from 'node:util';
+import { Bench } from './bench-place.ts';
+import { writeDocs } from './docs.ts';
+import { machine } from './figures.ts';
+import { failedIn, figureTables, judgementTable, machineText, type Result, skippedIn } from './result.ts';
+import type { Outcome } from './scenario.ts';
+import { scenarios } from './scenarios.ts';
+import { settings } from './settings.ts';
 
-const events = Number(process.env['BENCH_EVENTS'] ?? 200_000);
-const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3);
-const pageSize = 1000;
-/** Requests a second that the API grants. */
-const apiLimit = 20;
-/** Pages of the run at that limit, at most. */
-const limitPages = 100;
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { docs: { type: 'boolean' } } });
+const chosen = scenarios.filter(
+  ({ name }) => positionals.length === 0 || positionals.some((word) => name.includes(word)),
+);
+const names = scenarios.map(({ name }) => name).join(' ');
+if (chosen.length === 0) throw new Error(`there is no such scenario; there are ${names}`);
+if (values.docs && positionals.length > 0) throw new Error('--docs wants all scenarios');
 
-const directory = mkdtempSync(join(tmpdir(), 'bench-'));
-let runs = 0;
-
-/** A configuration with a state directory of its own. */
-function configure(source: Served, sink: string): string {
-  const place = join(directory, `run-${++runs}`);
-  mkdirSync(place);
-  const file = join(place, 'config.yaml');
-  const text = `source: { url: "${source.url}", apiKey: ${source.token}, requestsPerSecond: ${apiLimit} }
-state: { directory: "${place}/state" }
-sinks:
-  - ${sink}
-log: { level: warn }
-`;
-  writeFileSync(file, text, { mode: 0o600 });
-  return file;
+const begin = performance.now();
+const secondsSince = (ms: number) => Math.round((performance.now() - ms) / 100) / 10;
+const at = new Date().toISOString();
+const before = machine();
+const done: Record<string, Result['scenarios'][string]> = {};
+using bench = new Bench(settings);
+for (const { name, run } of chosen) {
+  const startMs = performance.now();
+  const failed = (error: Error): Outcome => ({ group: 'small', rows: [], figures: {}, failed: error.message });
+  const outcome = await run(bench).catch(failed);
+  done[name] = { ...outcome, seconds: secondsSince(startMs) };
+  console.error(`${name}: ${done[name].seconds} s`);
 }
 
-const hecSink = (hec: Served) =>
-  `{ name: splunk, type: splunk-hec, url: "${hec.url}", token: "${hec.token}", compression: gzip }`;
-const stdoutSink = '{ name: console, type: stdout }';
+const loadAfter = machine().load;
+const result: Result = {
+  at,
+  machine: { ...before, loadAfter },
+  settings,
+  seconds: secondsSince(begin),
+  scenarios: done,
+};
+const results = fileURLToPath(new URL('results/', import.meta.url));
+mkdirSync(results, { recursive: true });
+const file = join(results, `${at.replaceAll(':', '-')}.json`);
+writeFileSync(file, `${JSON.stringify(result, undefined, 2)}\n`);
 
-/** Runs and sees that each event arrived once. */
-async function counted(run: () => Promise<Run>, hec?: Served, expected = events): Promise<Run> {
-  const before = (await hec?.count()) ?? 0;
-  const done = await run();
-  const came = hec === undefined ? done.lines : (await hec.count()) - before;
-  if (came !== expected) throw new Error(`${came} of ${expected} events arrived`);
-  return done;
-}
-
-async function besideFloor(what: string, source: Served, sink: string, hec?: Served): Promise<Row> {
-  const [program, floor]: [Run[], Run[]] = [[], []];
-  const to = hec === undefined ? [] : [hec.url, hec.token];
-  for (let round = 0; round < rounds; round++) {
-    const cursor = join(directory, `floor-${++runs}`);
-    floor.push(await counted(() => runFloor([source.url, source.token, cursor, ...to]), hec));
-    program.push(await counted(() => runProgram(['once', '-c', configure(source, sink)], true), hec));
-  }
-  return { what, program: figuresOf(program, events), floor: figuresOf(floor, events) };
-}
-
-/** The import that the API's limit allows: as many requests as there are pages, and one that finds nothing new. */
-async function atTheLimit(hec: Served) {
-  const pages = Math.min(limitPages, Math.ceil(events / pageSize));
-  using source = await serve('source', pages * pageSize, apiLimit);
-  const config = configure(source, hecSink(hec));
-  const run = await counted(() => runProgram(['once', '-c', config], false), hec, pages * pageSize);
-  const requests = await source.count();
-  const idealMs = Math.floor((requests - 1) / apiLimit) * 1000;
-  return {
-    events: pages * pageSize,
-    requests,
-    idealMs,
-    movingMs: Math.round(run.movingMs),
-    timesIdeal: share(run.movingMs, idealMs),
-    shareOfOneCore: share(run.movingCpuMs, run.movingMs),
-  };
-}
-
-/** From the spawn to the first record on standard output. */
-async function toTheFirstRecord(): Promise<number> {
-  using source = await serve('source', 1, apiLimit);
-  const times: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const config = configure(source, stdoutSink);
-    const { firstByteMs } = await counted(() => runProgram(['once', '-c', config], false), undefined, 1);
-    times.push(firstByteMs ?? Number.POSITIVE_INFINITY);
-  }
-  return Math.round(Math.min(...times));
-}
-
-const columns: readonly (readonly [keyof Figures, string])[] = [
-  ['eventsPerSecond', 'events/s'],
-  ['eventsPerCpuSecond', 'events/CPU s'],
-  ['eventsPerMovingCpuSecond', '… without start'],
-  ['peakMiB', 'peak MiB'],
-];
-
-function print(rows: readonly Row[]): string {
-  const cells = (figures: Readonly<Record<keyof Figures, number>>) =>
-    columns.map(([key]) => figures[key].toLocaleString('en'));
-  return table([
-    ['', ...columns.map(([, title]) => title)],
-    ...rows.flatMap((row) => [
-      [row.what, ...cells(row.program)],
-      ['  its floor', ...cells(row.floor)],
-      ['  ratio', ...cells(ratiosOf(row))],
-    ]),
-  ]);
-}
-
-try {
-  using source = await serve('source', events, Number.POSITIVE_INFINITY);
-  using hec = await serve('hec');
-  const rows = [
-    await besideFloor('HEC, gzip', source, hecSink(hec), hec),
-    await besideFloor('stdout', source, stdoutSink),
-  ];
-  const limit = await atTheLimit(hec);
-  const firstRecordMs = await toTheFirstRecord();
-  const telemetryMicroseconds = await telemetryCost();
-  const result = {
-    at: new Date().toISOString(),
-    machine: machine(),
-    events,
-    rounds,
-    rows: rows.map((row) => ({ ...row, ratios: ratiosOf(row) })),
-    limit,
-    firstRecordMs,
-    telemetryMicroseconds,
-  };
-  const results = fileURLToPath(new URL('results/', import.meta.url));
-  mkdirSync(results, { recursive: true });
-  const file = join(results, `${result.at.replaceAll(':', '-')}.json`);
-  writeFileSync(file, `${JSON.stringify(result, undefined, 2)}\n`);
-  const { cpu, cores, node } = result.machine;
-  console.log(`${events.toLocaleString('en')} events, best of ${rounds}; ${cores} × ${cpu}, Node ${node}\n`);
-  console.log(print(rows));
-  console.log(
-    `\nat ${apiLimit} requests a second: ${limit.events.toLocaleString('en')} events in ${limit.movingMs} ms, ${limit.timesIdeal} times the ideal, with ${Math.round(limit.shareOfOneCore * 100)} % of a core`,
-  );
-  console.log(`from start to the first record: ${firstRecordMs} ms`);
-  console.log(
-    `metrics and traces without an SDK: ${telemetryMicroseconds.toFixed(1)} µs of CPU a page of 1,000 events`,
-  );
-  console.log(`as JSON: ${file}`);
-} finally {
-  rmSync(directory, { recursive: true, force: true });
-}
+console.log(machineText(result));
+for (const { title, text } of figureTables(result)) console.log(`\n${title}\n\n${text}`);
+const judgements = judgementTable(result);
+if (judgements !== '') console.log(`\nTargets\n\n${judgements}`);
+const failed = failedIn(result);
+for (const one of failed) console.log(`\nfailed: ${one}`);
+for (const skipped of skippedIn(result)) console.log(`\nskipped: ${skipped}`);
+console.log(`\n${result.seconds} s; as JSON: ${file}`);
+if (failed.length > 0) process.exitCode = 1;
+else if (values.docs) writeDocs(result);

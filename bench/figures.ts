@@ -10,43 +10,41 @@ export interface Figures {
   readonly peakMiB: number;
 }
 
-export interface Row {
-  readonly what: string;
-  readonly program: Figures;
-  readonly floor: Figures;
-}
-
 export function figuresOf(runs: readonly Run[], events: number): Figures {
   const least = (of: (run: Run) => number) => Math.min(...runs.map(of));
   return {
-    eventsPerSecond: Math.round((events / least(({ movingMs }) => movingMs)) * 1000),
-    eventsPerCpuSecond: Math.round((events / least(({ cpuMs }) => cpuMs)) * 1000),
-    eventsPerMovingCpuSecond: Math.round((events / least(({ movingCpuMs }) => movingCpuMs)) * 1000),
-    peakMiB: Math.round(Math.max(...runs.map(({ peakBytes }) => peakBytes)) / 1024 ** 2),
+    eventsPerSecond: perSecond(
+      events,
+      least(({ movingMs }) => movingMs),
+    ),
+    eventsPerCpuSecond: perSecond(
+      events,
+      least(({ cpuMs }) => cpuMs),
+    ),
+    eventsPerMovingCpuSecond: perSecond(
+      events,
+      least(({ movingCpuMs }) => movingCpuMs),
+    ),
+    peakMiB: mebibytes(Math.max(...runs.map(({ peakBytes }) => peakBytes))),
   };
 }
+
+export const perSecond = (events: number, ms: number): number => Math.round((events / ms) * 1000);
+
+export const mebibytes = (bytes: number): number => Math.round(bytes / 1024 ** 2);
 
 export const share = (of: number, whole: number): number => Math.round((of / whole) * 1000) / 1000;
 
-/** The share of the floor that the program reaches, and its memory in times the floor's. */
-export function ratiosOf({ program, floor }: Row): Record<keyof Figures, number> {
-  return {
-    eventsPerSecond: share(program.eventsPerSecond, floor.eventsPerSecond),
-    eventsPerCpuSecond: share(program.eventsPerCpuSecond, floor.eventsPerCpuSecond),
-    eventsPerMovingCpuSecond: share(program.eventsPerMovingCpuSecond, floor.eventsPerMovingCpuSecond),
-    peakMiB: share(program.peakMiB, floor.peakMiB),
-  };
+/** The value below which `portion` of the values lie. */
+export function quantile(values: readonly number[], portion: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(portion * sorted.length) - 1)] ?? Number.NaN;
 }
 
-/** A Markdown table, its columns aligned for eyes as well. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join(' | ')} |`;
-  const rule = `|${widths.map((width, i) => (i === 0 ? `${'-'.repeat(width + 2)}` : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
-  const [head = [], ...rest] = rows;
-  return [line(head), rule, ...rest.map(line)].join('\n');
-}
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+/** For eyes: 1,234,567. */
+export const grouped = (value: number): string => value.toLocaleString('en');
 
 export function machine() {
   const [first] = cpus();

@@ -2,9 +2,10 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Reading } from './child/meter.ts';
+import type { Delay, FarOptions } from './far/far.ts';
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-const program = path('../dist/main.js');
+export const program = path('../dist/main.js');
 const watch = new URL('../.cache/bench/watch.js', import.meta.url).href;
 const floor = path('../.cache/bench/floor.js');
 
@@ -12,22 +13,31 @@ const floor = path('../.cache/bench/floor.js');
 export interface Served extends Disposable {
   readonly url: string;
   readonly token: string;
-  /** Events a HEC has taken, or requests a source has had. */
+  readonly caFile: string;
+  /** Events a collector has taken, or requests a source has had. */
   count(): Promise<number>;
+  /** Bytes of all requests' bodies. */
+  bytes(): Promise<number>;
+  delays(): Promise<readonly Delay[]>;
 }
 
-export async function serve(...args: readonly (string | number)[]): Promise<Served> {
-  const child = fork(path('serve.ts'), args.map(String), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-  const { url, token } = await message<{ url: string; token: string }>(child);
+export async function serve(options: FarOptions): Promise<Served> {
+  const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] as const;
+  const child = fork(path('far/serve.ts'), [JSON.stringify(options)], { stdio: [...stdio] });
+  const started = await message<{ url: string; token: string; caFile: string }>(child);
+  const ask = <T>(question: string): Promise<T> => {
+    const answer = message<T>(child);
+    child.send(question);
+    return answer;
+  };
   return {
-    url,
-    token,
-    async count() {
-      const answer = message<{ count: number }>(child);
-      child.send('count');
-      return (await answer).count;
+    ...started,
+    count: () => ask('count'),
+    bytes: () => ask('bytes'),
+    delays: () => ask('delays'),
+    [Symbol.dispose]() {
+      if (child.connected) child.disconnect();
     },
-    [Symbol.dispose]: () => child.disconnect(),
   };
 }
 
@@ -44,33 +54,54 @@ function message<T>(child: ChildProcess): Promise<T> {
 
 /** A measured process that has ended well. */
 export interface Run extends Reading {
+  /** From the spawn to the end, milliseconds. */
+  readonly wallMs: number;
   /** Lines it wrote to standard output. */
   readonly lines: number;
-  /** From the spawn to the first byte on standard output, milliseconds; undefined where there was none. */
-  readonly firstByteMs: number | undefined;
 }
 
-/** Runs the built program with the bench's watch in it; `lifted`: without the client's own ceiling of requests. */
-export function runProgram(args: readonly string[], lifted: boolean): Promise<Run> {
-  return run(['--import', watch, program, ...args], { BENCH_LIFT: lifted ? '1' : '0' });
+/**
+ * Runs the built program with the bench's watch in it; `lifted`: without the client's own ceiling of requests;
+ * `options`: of Node.
+ */
+export function runProgram(args: readonly string[], lifted: boolean, options: readonly string[] = []): Promise<Run> {
+  const words = [...options, '--import', watch, program, ...args];
+  return start(process.execPath, words, { BENCH_LIFT: lifted ? '1' : '0' }).ended;
 }
 
 export function runFloor(args: readonly string[]): Promise<Run> {
-  return run([floor, ...args], {});
+  return start(process.execPath, [floor, ...args]).ended;
 }
 
-async function run(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Run> {
+/** As users run it, with nothing of the bench in it. */
+export function startPlain(command: string, args: readonly string[]): Started {
+  return start(command, args);
+}
+
+export interface Started {
+  readonly pid: number;
+  /** How long after the spawn the first byte came on standard output, milliseconds. */
+  readonly firstByteMs: Promise<number>;
+  /** @throws where it does not end with 0 */
+  readonly ended: Promise<Run>;
+  /** SIGTERM, and its end. */
+  stop(): Promise<Run>;
+}
+
+const nothing: Reading = { cpuMs: 0, movingCpuMs: 0, movingMs: 0, peakBytes: 0 };
+
+function start(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Started {
   const startMs = performance.now();
-  const child = spawn(process.execPath, args, {
+  const child = spawn(command, args, {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
   const exit = once(child, 'close');
+  const first = Promise.withResolvers<number>();
   let [told, complaint] = ['', ''];
   let lines = 0;
-  let firstByteMs: number | undefined;
   child.stdout?.on('data', (chunk: Buffer) => {
-    firstByteMs ??= performance.now() - startMs;
+    first.resolve(performance.now() - startMs);
     for (let at = chunk.indexOf(0x0a); at !== -1; at = chunk.indexOf(0x0a, at + 1)) lines++;
   });
   child.stderr?.on('data', (chunk: Buffer) => {
@@ -79,7 +110,22 @@ async function run(args: readonly string[], env: Readonly<Record<string, string>
   child.stdio[3]?.on('data', (chunk: Buffer) => {
     told += chunk;
   });
-  const [code] = await exit;
-  if (code !== 0) throw new Error(`${args.join(' ')} ended with ${String(code)}:\n${complaint}`);
-  return { ...(JSON.parse(told) as Reading), lines, firstByteMs };
+  const end = async (): Promise<Run> => {
+    const [code] = await exit;
+    first.resolve(Number.POSITIVE_INFINITY);
+    if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${String(code)}:\n${complaint}`);
+    const reading = told === '' ? nothing : (JSON.parse(told) as Reading);
+    return { ...reading, wallMs: performance.now() - startMs, lines };
+  };
+  const ended = end();
+  ended.catch(() => {});
+  return {
+    pid: child.pid ?? 0,
+    firstByteMs: first.promise,
+    ended,
+    stop() {
+      child.kill();
+      return ended;
+    },
+  };
 }

@@ -1,17 +1,19 @@
 /**
  * The floor: the least that moves the same pages with the same checks. Fetches with node:http, parses each page as a
  * check, splices the events' own bytes, compresses at the level of the HEC sink, posts, and writes and syncs a cursor
- * after each batch. No retries, no configuration, no limits: what the program costs above it is what its promises cost.
+ * after each batch. No retries, no configuration, no limits, and over TCP no look at control characters and no waiting
+ * for what became of it: what the program costs above it is what its promises cost.
  *
- * floor.js SOURCE KEY CURSOR [HEC TOKEN] — without HEC the records go to standard output.
+ * floor.js SOURCE KEY CURSOR gzip|none|tcp|stdout [URL TOKEN]
  */
 import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import { Agent, type OutgoingHttpHeaders, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { begin } from './meter.ts';
 
-const [source = '', key = '', cursor = '', hec, token = ''] = process.argv.slice(2);
+const [source = '', key = '', cursor = '', kind = '', target = '', token = ''] = process.argv.slice(2);
 const agent = new Agent({ keepAlive: true });
 const inflate = promisify(gunzip);
 const deflate = promisify<Buffer, { level: number; chunkSize: number }, Buffer>(gzip);
@@ -83,7 +85,10 @@ function splice(page: Buffer, each: (from: number, to: number, at: number, index
 
 interface Event {
   readonly id: number;
+  readonly action: string;
+  readonly ip: string;
   readonly createdAt: string;
+  readonly user: { readonly email: string } | null;
 }
 
 async function post(page: Buffer, events: readonly Event[]): Promise<void> {
@@ -94,13 +99,31 @@ async function post(page: Buffer, events: readonly Event[]): Promise<void> {
     end += page.copy(scratch, end, from, to);
     return end + tail.copy(scratch, end);
   });
-  const { status } = await ask(
-    'POST',
-    `${hec}/services/collector/event`,
-    { authorization: `Splunk ${token}`, 'content-encoding': 'gzip', 'content-type': 'application/json' },
-    await deflate(body, zip),
-  );
+  const headers = { authorization: `Splunk ${token}`, 'content-type': 'application/json' };
+  const url = `${target}/services/collector/event`;
+  const { status } = await (kind === 'gzip'
+    ? ask('POST', url, { ...headers, 'content-encoding': 'gzip' }, await deflate(body, zip))
+    : ask('POST', url, headers, body));
   if (status !== 200) throw new Error(`the collector answered ${status}`);
+}
+
+let socket: Socket | undefined;
+
+/** RFC 5424 with octet counting, the fields of the program's own header. */
+function write(page: Buffer, events: readonly Event[]): Promise<void> {
+  const { hostname, port } = new URL(target);
+  socket ??= connect(Number(port), hostname);
+  const frames = splice(page, (from, to, at, index) => {
+    const { id = 0, action = '', ip = '', createdAt = '', user = null } = events[index] ?? {};
+    const email = user === null ? '' : ` user="${user.email}"`;
+    const header = `<110>1 ${createdAt} acme qasphere - ${action} [qasphere@32473 id="${id}" action="${action}"${email} src="${ip}" tenant="acme"] `;
+    let end = at + scratch.write(`${header.length + to - from} ${header}`, at, 'latin1');
+    end += page.copy(scratch, end, from, to);
+    return end;
+  });
+  return new Promise((resolve, reject) => {
+    socket?.write(frames, (error) => (error ? reject(error) : resolve()));
+  });
 }
 
 function print(page: Buffer): Promise<void> {
@@ -129,7 +152,13 @@ for (;;) {
   const last = events.at(-1);
   if (last === undefined) break;
   next = fetchPage(String(last.id));
-  await (hec === undefined ? print(page) : post(page, events));
+  await (kind === 'stdout' ? print(page) : kind === 'tcp' ? write(page, events) : post(page, events));
   remember(String(last.id));
 }
 agent.destroy();
+if (socket !== undefined) {
+  const closed = new Promise((resolve) => socket?.once('close', resolve));
+  socket.end();
+  socket.resume();
+  await closed;
+}

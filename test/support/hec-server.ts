@@ -1,6 +1,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
 import { AckMemory } from './hec-acks.ts';
@@ -41,6 +42,7 @@ export async function startHecServer(options: HecServerOptions = {}): Promise<He
       ...(request.socket instanceof TLSSocket && { client: String(request.socket.getPeerCertificate().subject?.CN) }),
     };
     requests.push(entry);
+    if (options.latencyMs !== undefined) await sleep(options.latencyMs);
     const say = (status: number, body: string | object, headers: Record<string, string | string[]> = {}) => {
       entry.status = status;
       const text = typeof body === 'string' ? body : JSON.stringify(body);

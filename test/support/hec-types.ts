@@ -40,6 +40,8 @@ export interface HecServerOptions extends Rules {
   readonly backends?: { count: number; balance: 'sticky' | 'in-turns'; cookie?: string };
   /** Keep no events, only count lines. */
   readonly countOnly?: boolean;
+  /** How long each answer waits, milliseconds. Default 0. */
+  readonly latencyMs?: number;
   readonly tls?: {
     key: string | Buffer;
     cert: string | Buffer;

@@ -15,9 +15,12 @@ const moduleDirectories = [
   '/usr/lib/rsyslog',
 ];
 
+/** Where rsyslogd is, or undefined where it is not installed. */
+export const rsyslogProgram = (): string | undefined => programs.find(existsSync);
+
 /** Why rsyslog can't be started here with these modules, or undefined where it can. */
 export function rsyslogMissing(...modules: readonly string[]): string | undefined {
-  if (!programs.some(existsSync)) return 'Debian package rsyslog is not installed';
+  if (rsyslogProgram() === undefined) return 'Debian package rsyslog is not installed';
   const packages: Readonly<Record<string, string>> = {
     imrelp: 'rsyslog-relp',
     lmnsd_ossl: 'rsyslog-openssl',
@@ -111,7 +114,7 @@ export async function startRsyslog(options: RsyslogOptions = {}): Promise<Rsyslo
     await once(ending, 'exit');
   };
   const start = async () => {
-    const program = programs.find(existsSync);
+    const program = rsyslogProgram();
     if (program === undefined) throw new Error('rsyslog is not installed');
     await rm(join(directory, 'pid'), { force: true });
     const started = spawn(program, ['-n', '-C', '-f', join(directory, 'rsyslog.conf'), '-i', join(directory, 'pid')], {

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
-const cache = join(import.meta.dirname, '../../.cache/syslog-ng');
+const cache = join(import.meta.dirname, '../../.cache/syslog-ng-with-http');
+const packages = ['syslog-ng-core', 'syslog-ng-mod-http'];
 
 /**
  * Where syslog-ng's files are. Debian's package conflicts with rsyslog's, so it is fetched with apt-get and unpacked
@@ -19,11 +20,11 @@ function unpacked(): string | undefined {
   try {
     const stdio: StdioOptions = ['ignore', 'pipe', 'ignore'];
     const quiet = { encoding: 'utf8', cwd: download, stdio, timeout: 50_000 } as const;
-    const wanted = ['install', '--print-uris', '-qq', '-y', '--no-install-recommends', 'syslog-ng-core'];
+    const wanted = ['install', '--print-uris', '-qq', '-y', '--no-install-recommends', ...packages];
     const names = [...execFileSync('apt-get', wanted, quiet).matchAll(/^'[^']*' ([a-z0-9.+-]+)_/gm)].map(
       ([, name]) => `${name}`,
     );
-    if (!names.includes('syslog-ng-core')) return undefined;
+    if (!packages.every((name) => names.includes(name))) return undefined;
     execFileSync('apt-get', ['download', '-qq', ...names], quiet);
     for (const file of readdirSync(download).filter((name) => name.endsWith('.deb')))
       execFileSync('dpkg', ['-x', file, 'root'], quiet);
@@ -50,7 +51,7 @@ function renameOrGiveWay(root: string): void {
 /** Why syslog-ng can't be started here, or undefined where it can. */
 export const syslogNgMissing: string | undefined = (() => {
   const root = unpacked();
-  if (root === undefined) return 'Debian package syslog-ng-core can’t be fetched with apt-get';
+  if (root === undefined) return 'Debian packages syslog-ng-core and syslog-ng-mod-http can’t be fetched with apt-get';
   try {
     execFileSync(join(root, 'usr/sbin/syslog-ng'), ['--version'], { env: environment(root), stdio: 'ignore' });
     return undefined;
@@ -70,6 +71,16 @@ const modules = () => {
   const version = readdirSync(join(cache, 'usr/lib/syslog-ng')).find((name) => /^\d/.test(name)) ?? '';
   return `--module-path=${join(cache, 'usr/lib/syslog-ng', version)}`;
 };
+
+/** How syslog-ng is started with this configuration file, with its state in `directory`; its pid file is `pidfile` there. */
+export function syslogNgCommand(configuration: string, directory: string) {
+  const places = ['persist-file', 'pidfile', 'control'].map((name) => `--${name}=${join(directory, name)}`);
+  return {
+    program: join(cache, 'usr/sbin/syslog-ng'),
+    words: ['--foreground', '--no-caps', '--cfgfile', configuration, modules(), ...places],
+    env: environment(cache),
+  };
+}
 
 /** @throws where syslog-ng does not take this configuration */
 export function checkSyslogNg(configuration: string, directory: string): void {
@@ -125,13 +136,8 @@ destination d { file("${at('out')}" template('${template}\n') template-escape(no
 log { source(s); destination(d); };
 `,
   );
-  const root = cache;
-  const places = ['persist-file', 'pidfile', 'control'].map((name) => `--${name}=${at(name)}`);
-  const words = ['--foreground', '--no-caps', '--cfgfile', at('conf'), modules(), ...places];
-  const child: ChildProcess = spawn(join(root, 'usr/sbin/syslog-ng'), words, {
-    env: environment(root),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const { program, words, env } = syslogNgCommand(at('conf'), directory);
+  const child: ChildProcess = spawn(program, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (chunk: Buffer) => {
