@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 
 /** Fast test on bytes read as Latin-1: C0, DEL, C1 (C2 80 to C2 9F), U+2028 and U+2029 (E2 80 A8, A9). */
 const suspicious = /[\u0000-\u001f\u007f]|\u00c2[\u0080-\u009f]|\u00e2\u0080[\u00a8\u00a9]/;
@@ -13,10 +13,21 @@ export const escapeText = (text: string): string => text.toWellFormed().replace(
  * between tokens becomes a blank. Elsewhere they are what a reader sees.
  */
 export function escapePayload(record: Buffer, json: boolean): Buffer {
-  const whole = isUtf8(record);
-  if (whole && !suspicious.test(record.toString('latin1'))) return record;
+  if (isPlain(record)) return record;
   const text = record.toString('utf8');
   return Buffer.from(json ? escapeJson(text) : escapeText(text), 'utf8');
+}
+
+/** Whether nothing in it needs to be written otherwise. Most records end with the first loop. */
+function isPlain(record: Buffer): boolean {
+  const isSure = isAscii(record);
+  if (!isSure && !isUtf8(record)) return false;
+  // Not `of`: its iterator costs more than all the rest.
+  for (let at = 0; at < record.length; at++) {
+    const byte = record[at] as number;
+    if (byte < 0x20 || byte === 0x7f) return false;
+  }
+  return isSure || !suspicious.test(record.toString('latin1'));
 }
 
 /** JSON text without raw control characters, DEL, C1 and line separators: the same value. */

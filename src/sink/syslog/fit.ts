@@ -4,6 +4,7 @@ import type { SetAside } from '../../core/verdict.ts';
 import type { Format } from '../../format/format.ts';
 import type { SinkDeps } from '../sink.ts';
 import { type Target, targetOf } from './address.ts';
+import { headerOf } from './header.ts';
 import { type MessageRules, syslogMessage } from './message.ts';
 import { facilities, type SyslogOptions } from './options.ts';
 import { severityByAction } from './severity.ts';
@@ -12,7 +13,7 @@ import { shortened } from './shorten.ts';
 /** How the messages of one sink are written. */
 export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 'format'>): MessageRules {
   const local = targetOf(options.address).transport === 'unix';
-  return {
+  const rules = {
     rfc: options.rfc ?? (options.address === 'unix:///dev/log' ? 3164 : 5424),
     local,
     tag: local || !['cef', 'leef'].includes(deps.format.name),
@@ -22,7 +23,8 @@ export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 
     sdId: options.sdId,
     tenant: deps.tenant,
     json: deps.format.json,
-  };
+  } as const;
+  return { ...rules, header: headerOf(rules) };
 }
 
 /**

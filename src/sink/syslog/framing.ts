@@ -6,11 +6,17 @@ export type Framing = 'octet-counting' | 'newline';
  * 6587 section 3.4.2, safe since no message holds a control character.
  */
 export function framed(messages: readonly Buffer[], framing: Framing): Buffer {
-  const pieces: Buffer[] = [];
-  for (const message of messages)
-    if (framing === 'newline') pieces.push(message, lineFeed);
-    else pieces.push(Buffer.from(`${message.length} `, 'latin1'), message);
-  return Buffer.concat(pieces);
+  const longest = messages.reduce((sum, { length }) => sum + length + longestCount, 0);
+  const frames = Buffer.allocUnsafe(longest);
+  let at = 0;
+  for (const message of messages) {
+    if (framing === 'octet-counting') at += frames.write(`${message.length} `, at, 'latin1');
+    at += message.copy(frames, at);
+    if (framing === 'newline') frames[at++] = lineFeed;
+  }
+  return frames.subarray(0, at);
 }
 
-const lineFeed = Buffer.from('\n');
+/** Bytes of a count and its blank, at most. */
+const longestCount = 11;
+const lineFeed = 0x0a;
