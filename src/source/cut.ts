@@ -88,36 +88,48 @@ function cutList(text: Buffer, at: number, receivedAtMs: number, reading: Readin
   let sorted = true;
   let last: Cursor | undefined;
   let index = 0;
+  const starts: number[] = [];
+  const ends: number[] = [];
   let here = skipSpace(text, at + 1);
   for (let more = text[here] !== closeBracket; more; ) {
     const from = here;
-    const edges: [from: number, to: number][] = [];
+    let count = 0;
     do {
       const end = endOfValue(text, here);
       // Nothing stands where a value should: what has not been parsed yet may be anything.
       if (end === here) return undefined;
-      edges.push([here, end]);
+      starts[count] = here;
+      ends[count++] = end;
       here = skipSpace(text, end);
       more = text[here] === comma;
       if (more) here = skipSpace(text, here + 1);
-    } while (more && edges.length < atOnce);
-    const values = JSON.parse(`[${text.toString('utf8', from, edges.at(-1)?.[1])}]`) as unknown[];
-    if (values.length !== edges.length) return undefined;
-    for (const [place, [begin, end]] of edges.entries()) {
-      const own = text.subarray(begin, end);
+    } while (more && count < atOnce);
+    const values = parseList(text, from, ends[count - 1] ?? from);
+    if (values.length !== count) return undefined;
+    for (let place = 0; place < count; place++, index++) {
+      const own = text.subarray(starts[place], ends[place]);
       const value = values[place];
       const id = idOf(value, own);
-      if (id === undefined)
+      if (id === undefined) {
         problem ??= `event ${index} has no integer id: ${printable(own.toString('utf8', 0, 240), 60)}`;
-      else {
-        if (last !== undefined && id <= last) sorted = false;
-        last = id;
-        events.push(new CutEvent(id, own, value as AuditEvent['value'], receivedAtMs, reading));
+        continue;
       }
-      index += 1;
+      if (last !== undefined && id <= last) sorted = false;
+      last = id;
+      events.push(new CutEvent(id, own, value as AuditEvent['value'], receivedAtMs, reading));
     }
   }
   return text[here] === closeBracket ? { events, sorted, problem, end: here + 1 } : undefined;
+}
+
+/** Parses elements without the brackets around them. @throws {SyntaxError} */
+function parseList(text: Buffer, from: number, to: number): readonly unknown[] {
+  // Bracketed as bytes: a string put together would be copied once more, in twice the space where it is not ASCII.
+  const list = Buffer.allocUnsafe(to - from + 2);
+  list[0] = openBracket;
+  text.copy(list, 1, from, to);
+  list[list.length - 1] = closeBracket;
+  return JSON.parse(list.toString('utf8')) as unknown[];
 }
 
 /** What is wrong with a text that is no page. */
