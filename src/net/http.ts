@@ -105,8 +105,8 @@ export function httpClient(options: HttpOptions): HttpClient {
       try {
         const pending = client(request.url, {
           method: request.method,
-          headers: { ...request.headers },
-          ...(request.body !== undefined && { body: request.body }),
+          headers: { ...request.headers, ...(request.body && { 'content-length': String(request.body.length) }) },
+          ...(request.body !== undefined && { body: inOnePiece(request.body) }),
           signal: own.signal,
         });
         // got's own `response` comes after the whole body.
@@ -129,7 +129,8 @@ export function httpClient(options: HttpOptions): HttpClient {
           own.abort();
         });
         const response = await pending;
-        const body = Buffer.isBuffer(response.body) ? response.body : Buffer.from(response.body as never);
+        const { buffer, byteOffset, byteLength } = response.rawBody;
+        const body = Buffer.from(buffer, byteOffset, byteLength);
         return {
           kind: 'answer',
           status: response.statusCode,
@@ -160,6 +161,18 @@ export function httpClient(options: HttpOptions): HttpClient {
     [Symbol.dispose]() {
       https.destroy();
       http.destroy();
+    },
+  };
+}
+
+/**
+ * got makes a deep copy of a body that is a buffer, lest hooks change it, and writes it in pieces with a turn of the event
+ * loop after each; what it iterates over it leaves alone.
+ */
+function inOnePiece(body: Buffer): Iterable<Buffer> {
+  return {
+    *[Symbol.iterator]() {
+      yield body;
     },
   };
 }
