@@ -36,6 +36,7 @@ const closeBracket = 0x5d;
  * keeps, are gone before the garbage collector would move them.
  */
 const atOnce = 32;
+const scratch = Buffer.allocUnsafeSlow(32 * 1024);
 
 /**
  * A page's events, each with its own text, cut out of the body unchanged. Every byte is parsed once: the events a few at
@@ -124,12 +125,14 @@ function cutList(text: Buffer, at: number, receivedAtMs: number, reading: Readin
 
 /** Parses elements without the brackets around them. @throws {SyntaxError} */
 function parseList(text: Buffer, from: number, to: number): readonly unknown[] {
-  // Bracketed as bytes: a string put together would be copied once more, in twice the space where it is not ASCII.
-  const list = Buffer.allocUnsafe(to - from + 2);
+  const length = to - from + 2;
+  // Bracketed as bytes, and in the same ones each time: a string put together would be copied once more, in twice the
+  // space where it is not ASCII.
+  const list = length <= scratch.length ? scratch : Buffer.allocUnsafe(length);
   list[0] = openBracket;
   text.copy(list, 1, from, to);
-  list[list.length - 1] = closeBracket;
-  return JSON.parse(list.toString('utf8')) as unknown[];
+  list[length - 1] = closeBracket;
+  return JSON.parse(list.toString('utf8', 0, length)) as unknown[];
 }
 
 /** What is wrong with a text that is no page. */
