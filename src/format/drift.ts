@@ -44,20 +44,20 @@ export function driftOf(value: Value): Remarks {
 }
 
 function differences(value: Value, shape: Shape, prefix: string): Remarks {
-  const names: string[] = [];
+  let names = none;
   let documented = 0;
   for (const { name, test } of shape) {
     if (Object.hasOwn(value, name)) {
       documented += 1;
-      if (!test(value[name])) names.push(`type:${prefix}${name}`);
-    } else if (!optional.has(name)) names.push(`missing:${prefix}${name}`);
+      if (!test(value[name])) names = [...names, `type:${prefix}${name}`];
+    } else if (!optional.has(name)) names = [...names, `missing:${prefix}${name}`];
   }
   let present = 0;
   // Counted without a list of them, for every event comes this way.
   for (const _ in value) present += 1;
   if (present > documented) {
     const unknown = Object.keys(value).filter((name) => !shape.some((known) => known.name === name));
-    for (const name of unknown.slice(0, most)) names.push(`unknown:${prefix}${name}`);
+    return [...names, ...unknown.slice(0, most).map((name) => `unknown:${prefix}${name}`)];
   }
-  return names.length === 0 ? none : names;
+  return names;
 }

@@ -4,7 +4,7 @@ import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
 import { type Secret, type SecretSource, withoutSecret } from '../core/secret.ts';
 import type { Retry, Stop } from '../core/verdict.ts';
-import { gunzip } from '../net/gzip.ts';
+import { gunzipper } from '../net/gzip.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../net/http.ts';
 import { cutPage } from './cut.ts';
 import { judge, type Refused } from './judge.ts';
@@ -40,6 +40,7 @@ export interface Fetched {
 export class AuditApi {
   readonly #options: AuditApiOptions;
   readonly #size: PageSize;
+  readonly #gunzip = gunzipper(largestBodyBytes);
   readonly #novelty = new Novelty();
   /** Counts that were too much behind a cursor, halved; light pages elsewhere must not raise them. */
   readonly #bounds = new Map<Cursor, number>();
@@ -107,7 +108,7 @@ export class AuditApi {
     });
     if (outcome.kind === 'failure') return this.#failed(outcome, after, count);
     const { status, headers } = outcome;
-    const body = this.#decompressed(outcome, after, count);
+    const body = await this.#decompressed(outcome, after, count);
     if (!Buffer.isBuffer(body) && status === 200) return body;
     // A refusal is one, whether its words can be read or not.
     const said = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
@@ -192,13 +193,13 @@ export class AuditApi {
     return { kind: 'retry', reason: 'too_large', detail };
   }
 
-  #decompressed(answer: HttpAnswer, after: Cursor, count: number): Buffer | Retry {
+  async #decompressed(answer: HttpAnswer, after: Cursor, count: number): Promise<Buffer | Retry> {
     const encoding = (answer.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
     if (encoding === 'identity' || encoding === '') return answer.body;
     if (encoding !== 'gzip' && encoding !== 'x-gzip')
       return { kind: 'retry', reason: 'malformed', detail: 'the answer has a content encoding that was not asked for' };
     try {
-      return gunzip(answer.body, largestBodyBytes);
+      return await this.#gunzip(answer.body);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return this.#tooLarge(after, count);
       return { kind: 'retry', reason: 'network', detail: `the answer's gzip is broken (${(error as Error).message})` };
