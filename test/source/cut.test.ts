@@ -122,6 +122,7 @@ describe('cutting a page into events', () => {
   it.each([
     ['HTML', '<!doctype html><html></html>'],
     ['cut off JSON', '{"after":1,"events":[{"id":1},{"i'],
+    ['a list that something else ends', '{"events":[{"id":1}0}'],
     ['no events', '{"after":1,"count":1}'],
     ['events that are no array', '{"events":{"id":1}}'],
     ['an array', '[{"id":1}]'],
