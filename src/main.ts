@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { UsageError } from './cli/command.ts';
 import { dispatch } from './cli/commands.ts';
+import { keepHeapSmall } from './core/frugal.ts';
 import { Notifier } from './core/notifier.ts';
 import { printable } from './core/printable.ts';
 import { journalPrefix, stderrIsJournal } from './telemetry/journal.ts';
@@ -18,6 +19,7 @@ async function main(): Promise<number> {
     return 70;
   }
   process.umask(0o077);
+  keepHeapSmall();
   const stop = new AbortController();
   const kill = new AbortController();
   const hangup = new Notifier();

@@ -10,10 +10,23 @@ export interface AuditEvent {
   readonly value: Readonly<Record<string, unknown>>;
   /** When the page that held it was received, milliseconds since the epoch, local clock. */
   readonly receivedAtMs: number;
+  /** What was remarked of the value when it was parsed; undefined where nobody looked. */
+  readonly remarks?: Remarks | undefined;
+}
+
+/** Names for what is remarkable in an event; empty for nearly all. */
+export type Remarks = readonly string[];
+
+/** How much of an event's parsed value outlives the parsing of its page. */
+export interface Reading {
+  /** The whole value is kept: most events will be asked for it. */
+  readonly keepValues?: boolean;
+  /** Looks at each value while it is at hand. */
+  readonly remark?: (value: AuditEvent['value']) => Remarks;
 }
 
 /**
- * An event cut out of a page. What everybody asks for is read from the parsed page at once; the rest may be let go of,
+ * An event cut out of a page. What everybody asks for is read from the parsed value at once; the rest may be let go of,
  * to be parsed again for whoever wants it all the same: kept, the parsed pages on their way would be most of the memory
  * in use, and most of the garbage collector's work. What is read stands behind getters, so that a changed copy does not
  * inherit it.
@@ -22,28 +35,28 @@ export class CutEvent implements AuditEvent {
   readonly id: Cursor;
   readonly text: Buffer;
   readonly receivedAtMs: number;
+  readonly #remarks: Remarks | undefined;
   readonly #action: string;
   readonly #createdAtMs: number | undefined;
   #value: AuditEvent['value'] | undefined;
 
   /** @param value what JSON.parse gives of `text` */
-  constructor(id: Cursor, text: Buffer, value: AuditEvent['value'], receivedAtMs: number) {
+  constructor(id: Cursor, text: Buffer, value: AuditEvent['value'], receivedAtMs: number, reading: Reading = {}) {
     this.id = id;
     this.text = text;
     this.receivedAtMs = receivedAtMs;
     this.#action = actionIn(value);
     this.#createdAtMs = timeIn(value);
-    this.#value = value;
-  }
-
-  /** Few will ask for the value from here on: it is parsed again for those. */
-  letGo(): void {
-    this.#value = undefined;
+    this.#remarks = reading.remark?.(value);
+    this.#value = reading.keepValues === true ? value : undefined;
   }
 
   get value(): AuditEvent['value'] {
     this.#value ??= JSON.parse(this.text.toString('utf8')) as Record<string, unknown>;
     return this.#value;
+  }
+  get remarks(): Remarks | undefined {
+    return this.#remarks;
   }
   get action(): string {
     return this.#action;

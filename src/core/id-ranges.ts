@@ -77,11 +77,16 @@ export class IdRanges {
     const range = this.#ranges[at];
     if (range === undefined || range[0] > id) return;
     const [from, to] = range;
+    this.#size -= 1;
+    // The usual case, without a copy of anything: ids go in the order they came.
+    if (id === from && id < to) {
+      range[0] = id + 1n;
+      return;
+    }
     const rest: [Cursor, Cursor][] = [];
     if (from < id) rest.push([from, id - 1n]);
     if (to > id) rest.push([id + 1n, to]);
     this.#ranges.splice(at, 1, ...rest);
-    this.#size -= 1;
   }
 
   #firstEndingAtOrAfter(id: Cursor): number {

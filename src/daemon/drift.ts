@@ -16,7 +16,7 @@ export class Drift {
   readonly #actions = new Names();
 
   /**
-   * What these events, read for the first time, are worth telling: nothing, the usual case, or one of each kind. `key`
+   * What these events, read for the first time and with `driftOf` for remarks if with any, are worth telling: nothing, the usual case, or one of each kind. `key`
    * never shows, though the API should send it back.
    */
   of(events: readonly AuditEvent[], actions: Actions, key: Secret): Happening[] {
@@ -24,7 +24,9 @@ export class Drift {
     const fields = new Map<string, number>();
     const unknown = new Map<string, number>();
     for (const event of events) {
-      for (const label of new Set(driftOf(event).map((name) => this.#fieldOf(hidden(name))))) count(fields, label);
+      const drift = event.remarks ?? driftOf(event.value);
+      if (drift.length > 0)
+        for (const label of new Set(drift.map((name) => this.#fieldOf(hidden(name))))) count(fields, label);
       const action = actionOf(event);
       // An event without one has drifted already.
       if (action !== '' && !actions.meaningOf(action).known) count(unknown, this.#actions.label(hidden(action)));

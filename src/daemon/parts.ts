@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import type { AuditEvent } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import { type Actions, createActions } from '../format/actions.ts';
+import { driftOf } from '../format/drift.ts';
 import { actionFilter } from '../format/filter.ts';
 import { createFormat } from '../format/formats.ts';
 import { redactor } from '../format/redact.ts';
@@ -53,8 +54,8 @@ export interface ApiParts {
 
 export function openApi({ source, sinks }: Config, { now }: World, parts: ApiParts): AuditApi {
   const { url: origin, apiKey, authScheme, pageSize } = source;
-  const keepValues = sinks.some(needsValues);
-  return new AuditApi({ origin, apiKey, authScheme, pageSize, now, keepValues, ...parts });
+  const reading = { keepValues: sinks.some(needsValues), remark: driftOf };
+  return new AuditApi({ origin, apiKey, authScheme, pageSize, now, reading, ...parts });
 }
 
 /** Whether a sink takes members out of most events: all but those that take the text whole. */

@@ -75,7 +75,6 @@ export function httpClient(options: HttpOptions): HttpClient {
     followRedirect: false,
     throwHttpErrors: false,
     decompress: false,
-    responseType: 'buffer',
     timeout: { request: options.timeoutMs },
     agent: { https, http },
     headers: { 'user-agent': options.userAgent },
@@ -90,69 +89,75 @@ export function httpClient(options: HttpOptions): HttpClient {
   };
 
   return {
-    async request(request, signal) {
+    // Taken apart, so that what is called back does not hold on to the body.
+    async request({ method, url, headers, body: sending, statusOnly = false }, signal) {
       signal.throwIfAborted();
       const own = new AbortController();
       const relay = () => own.abort();
       signal.addEventListener('abort', relay);
       const started = performance.now();
       const elapsed = () => performance.now() - started;
-      let tooLarge = false;
       let headersMs = 0;
       let sentMs = 0;
-      let validity: Validity | undefined;
-      let early: { status: number; headers: IncomingHttpHeaders } | undefined;
+      const seen: { head?: { status: number; headers: IncomingHttpHeaders }; certificate?: Validity } = {};
+      const answer = (body: Buffer): HttpAnswer | undefined =>
+        seen.head && {
+          kind: 'answer',
+          ...seen.head,
+          body,
+          sentMs,
+          headersMs,
+          elapsedMs: elapsed(),
+          ...(seen.certificate !== undefined && { certificate: seen.certificate }),
+        };
       try {
-        const pending = client(request.url, {
-          method: request.method,
-          headers: { ...request.headers },
-          ...(request.body !== undefined && { body: request.body }),
+        // As a stream, and the body written into it: of what got is given as an option it makes a deep copy, and all that its
+        // promises or such bodies take part in stays in memory until the next full garbage collection.
+        const stream = client.stream(url, {
+          method,
+          headers: { ...headers, ...(sending && { 'content-length': String(sending.length) }) },
           signal: own.signal,
         });
-        // got's own `response` comes after the whole body.
-        pending.on('request', (sent: ClientRequest) => {
+        stream.on('request', (sent: ClientRequest) => {
           sent.once('finish', () => {
             sentMs = elapsed();
           });
           sent.once('response', (response) => {
             headersMs = elapsed();
-            validity = validityOf(response.socket);
+            const certificate = validityOf(response.socket);
+            if (certificate !== undefined) seen.certificate = certificate;
             lookAtCertificate(response.socket);
-            if (request.statusOnly === true || options.largeBody === 'drop')
-              early = { status: response.statusCode ?? 0, headers: response.headers };
-            if (request.statusOnly === true) own.abort();
+            seen.head = { status: response.statusCode ?? 0, headers: response.headers };
+            if (statusOnly) own.abort();
           });
         });
-        pending.on('downloadProgress', ({ transferred }: { transferred: number }) => {
-          if (transferred <= options.maxBodyBytes) return;
-          tooLarge = true;
-          own.abort();
-        });
-        const response = await pending;
-        const body = Buffer.isBuffer(response.body) ? response.body : Buffer.from(response.body as never);
-        return {
-          kind: 'answer',
-          status: response.statusCode,
-          headers: response.headers,
-          body,
-          sentMs,
-          headersMs,
-          elapsedMs: elapsed(),
-          ...(validity !== undefined && { certificate: validity }),
-        };
-      } catch (error) {
+        if (method === 'POST') stream.end(sending);
+        const pieces: Buffer[] = [];
+        let length = 0;
+        for await (const piece of stream as AsyncIterable<Buffer>) {
+          length += piece.length;
+          // To leave the loop is to let go of the connection.
+          if (length > options.maxBodyBytes) break;
+          pieces.push(piece);
+        }
         signal.throwIfAborted();
-        if (early !== undefined && (request.statusOnly === true || tooLarge))
-          return { kind: 'answer', ...early, body: Buffer.alloc(0), sentMs, headersMs, elapsedMs: elapsed() };
-        if (tooLarge)
-          return {
+        if (length <= options.maxBodyBytes) {
+          const whole = answer(Buffer.concat(pieces, length));
+          if (whole !== undefined) return whole;
+        }
+        return (
+          (options.largeBody === 'drop' && answer(Buffer.alloc(0))) || {
             kind: 'failure',
             reason: 'too_large',
             code: 'BODY_TOO_LARGE',
             detail: `the answer is larger than ${options.maxBodyBytes} bytes`,
             elapsedMs: elapsed(),
-          };
-        return { ...describe(error, options.timeoutMs), elapsedMs: elapsed() };
+          }
+        );
+      } catch (error) {
+        signal.throwIfAborted();
+        const bare = statusOnly ? answer(Buffer.alloc(0)) : undefined;
+        return bare ?? { ...describe(error, options.timeoutMs), elapsedMs: elapsed() };
       } finally {
         signal.removeEventListener('abort', relay);
       }
@@ -175,7 +180,8 @@ function proxyEnvironment(options: HttpOptions): Record<string, string> | undefi
 }
 
 function describe(error: unknown, timeoutMs: number): Omit<HttpFailure, 'elapsedMs'> {
-  if (!(error instanceof RequestError)) throw error;
+  // What goes wrong while the body is written comes as the system tells it.
+  if (!(error instanceof RequestError) && !isOutside(error)) throw error;
   const cause = (error.cause ?? {}) as { code?: unknown };
   const given = String(error.code ?? cause.code ?? 'ERR_UNKNOWN');
   if (error instanceof TimeoutError)
@@ -197,4 +203,9 @@ function describe(error: unknown, timeoutMs: number): Omit<HttpFailure, 'elapsed
   // got appends "Request: GET https://…?query" to some messages; the query stays out.
   const detail = printable(error.message.replace(/\?[^\s"']*/g, ''));
   return { kind: 'failure', reason: given === 'ERR_PROXY_TUNNEL' ? 'proxy' : 'network', code: given, detail };
+}
+
+/** A system's error, or that of a stream that closed early; not a bug. */
+function isOutside(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && !(error instanceof TypeError) && 'code' in error && typeof error.code === 'string';
 }

@@ -1,5 +1,5 @@
 import type { Moment } from '../core/clock.ts';
-import type { AuditEvent, Cursor } from '../core/event.ts';
+import type { AuditEvent, Cursor, Reading } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
 import { type Secret, type SecretSource, withoutSecret } from '../core/secret.ts';
@@ -24,8 +24,7 @@ export interface AuditApiOptions {
   readonly observe: Observe;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Most events will be asked for their value, not for their text alone. */
-  readonly keepValues: boolean;
+  readonly reading: Reading;
   /** A page of this origin was read in an earlier start. */
   readonly readBefore: boolean;
   /** Told of events that were never read before, some of a page at once. */
@@ -132,8 +131,8 @@ export class AuditApi {
     key: Secret,
     { asked, answered, serverAheadMs }: Moments,
   ): Fetched | Retry {
-    const { observe, now, onFresh, keepValues } = this.#options;
-    const cut = cutPage(body, now());
+    const { observe, now, onFresh, reading } = this.#options;
+    const cut = cutPage(body, now(), reading);
     if (cut.kind === 'unreadable') {
       const again = cutPage(withoutSecret(key, body), now());
       const detail = again.kind === 'unreadable' ? again.detail : 'it quotes the key';
@@ -158,7 +157,6 @@ export class AuditApi {
       ...(serverAheadMs !== undefined && { serverAheadMs }),
     });
     if (fresh.length > 0) onFresh?.(fresh);
-    if (!keepValues) for (const event of cut.events) event.letGo();
     if (delaysMs.length > 0) observe({ event: 'source.visible', delaysMs });
     return { kind: 'page', page: { after, events, asked, answered } };
   }

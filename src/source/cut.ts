@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { type Cursor, CutEvent } from '../core/event.ts';
-import { decodeString, eachElement, eachMember, endOfValue } from '../core/json-text.ts';
+import { type AuditEvent, type Cursor, CutEvent, type Reading } from '../core/event.ts';
+import { decodeString, eachMember, endOfValue, skipSpace } from '../core/json-text.ts';
 import { printable } from '../core/printable.ts';
 
 export interface CutPage {
@@ -17,62 +17,135 @@ export interface Unreadable {
   readonly detail: string;
 }
 
+interface List {
+  readonly events: CutEvent[];
+  readonly sorted: boolean;
+  /** Why one of the elements is no event. */
+  readonly problem: string | undefined;
+  /** Offset behind the list. */
+  readonly end: number;
+}
+
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
+const comma = 0x2c;
+const openBrace = 0x7b;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+/**
+ * Events parsed in one go: so many that a call's own cost does not show, so few that their values, which hardly anyone
+ * keeps, are gone before the garbage collector would move them.
+ */
+const atOnce = 32;
+const scratch = Buffer.allocUnsafeSlow(32 * 1024);
 
 /**
- * A page's events, each with its own text. The body is parsed once as a whole, which proves it to be JSON; the events'
- * bytes are then cut out of it unchanged. Linear in the body's length, no recursion.
+ * A page's events, each with its own text, cut out of the body unchanged. Every byte is parsed once: the events a few at
+ * a time, all else with an empty list in their place. With one comma between the parts, that proves the body to be JSON
+ * as parsing it whole would do, but never holds all its values at once. Linear in the body's length, no recursion.
  */
-export function cutPage(body: Buffer, receivedAtMs: number): CutPage | Unreadable {
+export function cutPage(body: Buffer, receivedAtMs: number, reading: Reading = {}): CutPage | Unreadable {
   if (!isUtf8(body)) return unreadable('the body is not UTF-8');
   const text = body.subarray(0, 3).equals(byteOrderMark) ? body.subarray(3) : body;
-  let page: unknown;
   try {
-    page = JSON.parse(text.toString('utf8'));
+    return cutText(text, receivedAtMs, reading) ?? unreadable(whyNot(text));
   } catch (error) {
-    return unreadable(
-      `the body is not JSON (${(error as Error).message}); it begins ${printable(text.toString('utf8', 0, 240), 60)}`,
-    );
+    if (error instanceof SyntaxError) return unreadable(whyNot(text));
+    throw error;
   }
-  if (typeof page !== 'object' || page === null || Array.isArray(page)) return unreadable('the body is no JSON object');
-  const values = (page as Record<string, unknown>)['events'];
-  if (!Array.isArray(values)) return unreadable('the body has no array "events"');
+}
 
-  let eventsAt = -1;
+/** Undefined where the text is no page. @throws {SyntaxError} where a part of it is no JSON */
+function cutText(text: Buffer, receivedAtMs: number, reading: Reading): CutPage | Unreadable | undefined {
+  const start = skipSpace(text, 0);
+  if (text[start] !== openBrace) return undefined;
+  let listAt = start;
+  let list: List | undefined;
   let answeredAfter: string | undefined;
-  eachMember(text, text.indexOf(0x7b), (keyAt, keyEnd, valueAt) => {
+  eachMember(text, start, (keyAt, keyEnd, valueAt) => {
     const key = decodeString(text, keyAt, keyEnd);
     // Of a doubled key the last one counts, as in JSON.parse.
-    if (key === 'events') eventsAt = valueAt;
-    else if (key === 'after') {
-      const end = endOfValue(text, valueAt);
-      answeredAfter = text.toString('utf8', valueAt, Math.min(end, valueAt + 40));
-      return end;
+    if (key === 'events') {
+      listAt = valueAt;
+      list = cutList(text, valueAt, receivedAtMs, reading);
+      return list?.end;
     }
-    return undefined;
+    if (key !== 'after') return undefined;
+    const end = endOfValue(text, valueAt);
+    answeredAfter = text.toString('utf8', valueAt, Math.min(end, valueAt + 40));
+    return end;
   });
+  if (list === undefined) return undefined;
+  const { events, sorted, problem, end } = list as List;
+  JSON.parse(`${text.toString('utf8', 0, listAt)}[]${text.toString('utf8', end)}`);
+  if (problem !== undefined) return unreadable(problem);
+  return { kind: 'page', events: sorted ? events : inOrder(events), answeredAfter };
+}
 
+/** Cuts up the list that begins at `at`; undefined where there is none. @throws {SyntaxError} where an element is no JSON */
+function cutList(text: Buffer, at: number, receivedAtMs: number, reading: Reading): List | undefined {
+  if (text[at] !== openBracket) return undefined;
   const events: CutEvent[] = [];
   let problem: string | undefined;
   let sorted = true;
   let last: Cursor | undefined;
-  eachElement(text, eventsAt, (at, index) => {
-    const end = endOfValue(text, at);
-    const value: unknown = values[index];
-    const own = text.subarray(at, end);
-    const id = idOf(value, own);
-    if (id === undefined) {
-      problem ??= `event ${index} has no integer id: ${printable(own.toString('utf8', 0, 240), 60)}`;
-      return end;
+  let index = 0;
+  const starts: number[] = [];
+  const ends: number[] = [];
+  let here = skipSpace(text, at + 1);
+  for (let more = text[here] !== closeBracket; more; ) {
+    const from = here;
+    let count = 0;
+    do {
+      const end = endOfValue(text, here);
+      // Nothing stands where a value should: what has not been parsed yet may be anything.
+      if (end === here) return undefined;
+      starts[count] = here;
+      ends[count++] = end;
+      here = skipSpace(text, end);
+      more = text[here] === comma;
+      if (more) here = skipSpace(text, here + 1);
+    } while (more && count < atOnce);
+    const values = parseList(text, from, ends[count - 1] ?? from);
+    if (values.length !== count) return undefined;
+    for (let place = 0; place < count; place++, index++) {
+      const own = text.subarray(starts[place], ends[place]);
+      const value = values[place];
+      const id = idOf(value, own);
+      if (id === undefined) {
+        problem ??= `event ${index} has no integer id: ${printable(own.toString('utf8', 0, 240), 60)}`;
+        continue;
+      }
+      if (last !== undefined && id <= last) sorted = false;
+      last = id;
+      events.push(new CutEvent(id, own, value as AuditEvent['value'], receivedAtMs, reading));
     }
-    if (last !== undefined && id <= last) sorted = false;
-    last = id;
-    events.push(new CutEvent(id, own, value as Record<string, unknown>, receivedAtMs));
-    return end;
-  });
-  if (problem !== undefined) return unreadable(problem);
-  if (events.length !== values.length) return unreadable('the events could not be told apart');
-  return { kind: 'page', events: sorted ? events : inOrder(events), answeredAfter };
+  }
+  return text[here] === closeBracket ? { events, sorted, problem, end: here + 1 } : undefined;
+}
+
+/** Parses elements without the brackets around them. @throws {SyntaxError} */
+function parseList(text: Buffer, from: number, to: number): readonly unknown[] {
+  const length = to - from + 2;
+  // Bracketed as bytes, and in the same ones each time: a string put together would be copied once more, in twice the
+  // space where it is not ASCII.
+  const list = length <= scratch.length ? scratch : Buffer.allocUnsafe(length);
+  list[0] = openBracket;
+  text.copy(list, 1, from, to);
+  list[length - 1] = closeBracket;
+  return JSON.parse(list.toString('utf8', 0, length)) as unknown[];
+}
+
+/** What is wrong with a text that is no page. */
+function whyNot(text: Buffer): string {
+  let page: unknown;
+  try {
+    page = JSON.parse(text.toString('utf8'));
+  } catch (error) {
+    return `the body is not JSON (${(error as Error).message}); it begins ${printable(text.toString('utf8', 0, 240), 60)}`;
+  }
+  if (typeof page !== 'object' || page === null || Array.isArray(page)) return 'the body is no JSON object';
+  if (!Array.isArray((page as Record<string, unknown>)['events'])) return 'the body has no array "events"';
+  return 'the events could not be told apart';
 }
 
 /** The event's id with all its digits, or undefined where it has no integer one. */

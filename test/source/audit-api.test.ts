@@ -41,7 +41,7 @@ function api(origin: string, apiKey: SecretSource, perSecond = 20) {
     pace: new Pace(perSecond, () => performance.now()),
     observe: (happening) => happenings.push(happening),
     now: Date.now,
-    keepValues: true,
+    reading: { keepValues: true },
     readBefore: false,
   });
   return { built, happenings, [Symbol.dispose]: () => http[Symbol.dispose]() };

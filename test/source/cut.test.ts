@@ -10,6 +10,24 @@ function cut(body: Buffer) {
   return result;
 }
 
+const idsOf = (result: ReturnType<typeof cutPage>) =>
+  result.kind === 'page' ? result.events.map(({ id }) => id) : undefined;
+
+/** The same by parsing the text as a whole; undefined where it is no page. */
+function idsByParsing(text: string): bigint[] | undefined {
+  let page: unknown;
+  try {
+    page = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const events = (page as { events?: unknown } | null)?.events;
+  if (!Array.isArray(events) || Array.isArray(page)) return undefined;
+  const ids = events.map((event: { id?: unknown } | null) => event?.id);
+  if (!ids.every((id) => Number.isInteger(id))) return undefined;
+  return [...new Set(ids.map((id) => BigInt(id as number)))].sort((a, b) => (a < b ? -1 : 1));
+}
+
 describe('cutting a page into events', () => {
   it('keeps every byte of an event as it came', () => {
     const texts = [
@@ -35,6 +53,43 @@ describe('cutting a page into events', () => {
         for (const { id, text } of events) expect(BigInt(JSON.parse(text.toString()).id)).toBe(id);
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it('takes for a page what JSON.parse takes for one, and finds its events, whatever became of the text', () => {
+    const item = fc.oneof(
+      { weight: 8, arbitrary: fc.nat().map((id) => `{"id":${id},"meta":{"s":"],{"}}`) },
+      fc.constantFrom('1', 'null', '"a"', '[1]', '{}', '{"id":1.5}', '', '{"id":1', '{"id":01}', '{"id":1}{"id":2}'),
+    );
+    const space = fc.constantFrom('', ' ', '\n\t');
+    const comma = fc.oneof({ weight: 50, arbitrary: fc.constant(',') }, fc.constantFrom(';', '', ',,', ':', ']', '}'));
+    const list = fc
+      .array(fc.tuple(item, space, comma, space), { maxLength: 80, size: 'max' })
+      .map((parts) => parts.map(([text, ...after], at) => (at === parts.length - 1 ? text : text + after.join(''))));
+    const frame = fc.constantFrom<[string, string]>(
+      ['{"after":9,"events":[', ']}'],
+      [' { "a" : [ 1 ] , "events" : [ ', ' ] , "b":{} } '],
+      ['{"events":[{"id":1}],"events":[', ']}'],
+      ['{"events":[', '],"events":[{"id":3}]}'],
+      ['{"events":[', ']'],
+      ['{"events":[', ',]}'],
+      ['{"events":[', ']},'],
+      ['{"events":[', ']]'],
+      ['{"\\q":1,"events":[', ']}'],
+      ['{"x":tru,"events":[', ']}'],
+      ['{"events":"[', ']"}'],
+    );
+    const damage = fc.option(fc.tuple(fc.nat(), fc.constantFrom('', '"', ',', '{', '}', '[', ']', '\\', ' ', '0')));
+    fc.assert(
+      fc.property(frame, list, damage, ([before, after], parts, harm) => {
+        let text = before + parts.join('') + after;
+        if (harm !== null) {
+          const at = harm[0] % text.length;
+          text = text.slice(0, at) + harm[1] + text.slice(at + 1);
+        }
+        expect(idsOf(cutPage(Buffer.from(text), 0))).toEqual(idsByParsing(text));
+      }),
+      { numRuns: 3000 },
     );
   });
 
@@ -67,6 +122,7 @@ describe('cutting a page into events', () => {
   it.each([
     ['HTML', '<!doctype html><html></html>'],
     ['cut off JSON', '{"after":1,"events":[{"id":1},{"i'],
+    ['a list that something else ends', '{"events":[{"id":1}0}'],
     ['no events', '{"after":1,"count":1}'],
     ['events that are no array', '{"events":{"id":1}}'],
     ['an array', '[{"id":1}]'],

@@ -40,27 +40,28 @@ export class Envelopes {
 
   /** `scratch` gives the memory to write into, at least as long as asked. */
   body(batch: Batch, scratch: (bytes: number) => Buffer = Buffer.allocUnsafe): Body {
-    const records = this.#json ? batch.records.map(bytesOf) : batch.records.map(quoted);
-    let length = records.length * this.overheadBytes;
-    for (const record of records) length += record.length;
+    const { records } = batch;
+    const quotes = this.#json ? undefined : records.map(quoted);
+    const textOf = (encoded: Encoded, index: number) => quotes?.[index] ?? encoded.record;
+    const length = records.reduce((sum, each, index) => sum + textOf(each, index).length + this.overheadBytes, 0);
     const target = scratch(length);
     const middle = this.#middle;
     let untimed = 0;
     let at = 0;
-    for (const [index, record] of records.entries()) {
-      const ms = createdAtMs((batch.records[index] as Encoded).shown);
+    records.forEach((encoded, index) => {
+      const ms = createdAtMs(encoded.shown);
       if (ms === undefined) {
         untimed++;
         at += opening.copy(target, at);
       } else {
         at += timeKey.copy(target, at);
-        at += target.write(seconds(ms), at, 'latin1');
+        at = writeSeconds(target, at, ms);
         target[at++] = 0x2c;
       }
       at += middle.copy(target, at);
-      at += record.copy(target, at);
+      at += textOf(encoded, index).copy(target, at);
       at += closing.copy(target, at);
-    }
+    });
     return { bytes: target.subarray(0, at), untimed };
   }
 }
@@ -71,8 +72,21 @@ export function noteEnvelope(note: Note, { host, source, index, fields }: Metada
   return Buffer.from(`{"time":${seconds(note.atMs)},${constant.slice(1, -1)},"event":${noteText(note)}}\n`);
 }
 
-const bytesOf = (encoded: Encoded): Buffer => encoded.record;
 const quoted = (encoded: Encoded): Buffer => Buffer.from(JSON.stringify(encoded.record.toString('utf8')));
+
+/** Writes what `seconds` gives and returns the offset behind it; digit by digit where there are thirteen, as until 2286. */
+function writeSeconds(target: Buffer, at: number, ms: number): number {
+  if (ms < 1e12 || ms >= 1e13) return at + target.write(seconds(ms), at, 'latin1');
+  let rest = ms;
+  for (let place = at + 13; place >= at; place--) {
+    if (place === at + 10) target[place] = 0x2e;
+    else {
+      target[place] = 0x30 + (rest % 10);
+      rest = Math.floor(rest / 10);
+    }
+  }
+  return at + 14;
+}
 
 /** Milliseconds since the epoch as a plain decimal of seconds with three places. */
 export function seconds(ms: number): string {
