@@ -23,8 +23,8 @@ export interface Collector extends AsyncDisposable {
 export interface CollectorOptions {
   /** A directory of its own. */
   readonly directory: string;
-  /** Asked once a request or frame; HEC and RELP only. */
-  readonly fault?: () => Fault | undefined;
+  /** Asked once a request (of data, or for acknowledgements) or frame; HEC and RELP only. */
+  readonly fault?: (asked?: { readonly kind: string }) => Fault | undefined;
   readonly token?: string;
 }
 

@@ -2,10 +2,17 @@
  * npm run torture [-- WORD…]: attacks what the product promises of delivery and prints what came of it; with words only
  * the scenarios whose names hold one of them. Ends with 1 where a promise was broken.
  *
+ * npm run torture -- seed N        the history of one seed, and where it breaks a promise a smaller one that does too
+ * npm run torture -- shrink N      the same
+ * npm run torture -- plan JSON     a history that was printed, once as a process and once inside
+ *
  * TORTURE_POINTS=N   points of death a kind of sink (8; all: 100000)
- * TORTURE_HISTORIES=N   random schedules (4), with the seeds from TORTURE_SEED on
+ * TORTURE_HISTORIES=N   random histories within a process (100), with the seeds from TORTURE_SEED on
+ * TORTURE_PROCESSES=N   random histories with processes that are killed (4)
  * TORTURE_SEED=N     repeats a run with the points, faults and histories of that seed
  */
+
+import { again } from './again.ts';
 import { killRows } from './kill.ts';
 import { Place } from './place.ts';
 import { promiseRows } from './promises.ts';
@@ -14,11 +21,17 @@ import { Secrets } from './secrets.ts';
 import { stateRows } from './state.ts';
 import { type Row, table } from './table.ts';
 
-const words = process.argv.slice(2).map((word) => word.toLowerCase());
+const given = process.argv.slice(2);
+const one = await again(given);
+if (one !== undefined) process.exit(one);
+
+const words = given.map((word) => word.toLowerCase());
 const only = (name: string) => words.length === 0 || words.some((word) => name.toLowerCase().includes(word));
-const seed = Number(process.env['TORTURE_SEED'] ?? Math.floor(Math.random() * 1e6));
-const points = Number(process.env['TORTURE_POINTS'] ?? 8);
-const histories = Number(process.env['TORTURE_HISTORIES'] ?? 4);
+const numberOf = (name: string, usual: number) => Number(process.env[name] ?? usual);
+const seed = numberOf('TORTURE_SEED', Math.floor(Math.random() * 1e6));
+const points = numberOf('TORTURE_POINTS', 8);
+const histories = numberOf('TORTURE_HISTORIES', 100);
+const processes = numberOf('TORTURE_PROCESSES', 4);
 
 const startedMs = performance.now();
 const rows: Row[] = [];
@@ -26,7 +39,7 @@ const secrets = new Secrets();
 Place.onEnd = secrets.search;
 const parts = [
   () => promiseRows(only),
-  () => scheduleRows({ histories, seed }, only),
+  () => scheduleRows({ histories, processes, seed }, only),
   () => stateRows(only),
   () => killRows({ points, seed }, only),
 ];
