@@ -1,6 +1,7 @@
 import { startSimulator } from '../src/simulate/server.ts';
 import type { Fault } from '../test/support/hec-server.ts';
 import { type Collector, isPoison, kinds } from './collectors.ts';
+import { inFlight, lieText } from './in-flight.ts';
 import { type Account, Oracle } from './oracle.ts';
 import { key, Place } from './place.ts';
 import type { Plan, SinkPlan, SourcePlan } from './plan.ts';
@@ -70,16 +71,22 @@ export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = 
     ...(level !== undefined && { level }),
     more: plan.source.net === undefined ? '' : ', timeout: 3s',
   });
+  const oracle = new Oracle(simulator.generated?.page(0n, events) ?? []);
   for (const killAt of plan.kills) {
     const { code, stderr } = await run(place, killAt);
     if (code !== 'SIGKILL' && code !== 0) violations.push(`ends with ${code}: ${stderr.slice(-200)}`);
     // Where it came to its end before the point, nothing was in flight.
-    if (code === 'SIGKILL')
-      for (const sink of sinks) sink.allowed += Math.min(events, sink.collector.inFlight(pageSize));
+    if (code !== 'SIGKILL') continue;
+    await Promise.all(
+      sinks.map(async (sink) => {
+        const { open, lies } = await inFlight(place, sink.name, sink.collector, oracle);
+        if (lies > 0) violations.push(`${sink.name}: ${lieText(lies)}`);
+        sink.allowed += Math.min(open, sink.collector.inFlight(pageSize));
+      }),
+    );
   }
   const { code, stderr } = await run(place);
   if (code !== 0) violations.push(`ends with ${code}: ${stderr.slice(-200)}`);
-  const oracle = new Oracle(simulator.generated?.page(0n, events) ?? []);
   const accounts: Outcome['accounts'][number][] = [];
   for (const { name, collector, allowed, doubtful } of sinks) {
     if (!oracle.ids.every(place.covers(name))) violations.push(`${name}: ends without a whole checkpoint`);

@@ -21,6 +21,7 @@ const perCore = 8;
 export class Pool implements Disposable {
   readonly #directory = mkdtempSync(join(tmpdir(), 'torture-pool-'));
   readonly #children = new Set<ChildProcess>();
+  readonly #idle: Child[] = [];
   #count = 0;
 
   /** Lets each plan happen; `done` hears of each. @throws where the kit fails itself */
@@ -29,12 +30,12 @@ export class Pool implements Disposable {
     const size = Math.min(plans.length, availableParallelism() * perCore);
     await Promise.all(
       Array.from({ length: size }, async () => {
-        const child = await this.#start();
+        const child = this.#idle.pop() ?? (await this.#start());
         for (const plan of rest) {
           if (isEnough()) break;
           done(await this.#one(child, plan), plan);
         }
-        child.process.kill('SIGKILL');
+        this.#idle.push(child);
       }),
     );
   }

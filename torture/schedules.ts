@@ -41,7 +41,8 @@ export const asProcess = (plan: Plan): Promise<Outcome> =>
   play(plan, (place, killAt) => place.once(killAt === undefined ? {} : { TORTURE_KILL_AT: killAt }, '60s'));
 
 function record(tally: Tally, outcome: Outcome, { seed }: Plan): void {
-  for (const { sink, account, allowed } of outcome.accounts) tally.add(account, allowed, `${sink}, seed ${seed}`);
+  tally.run();
+  for (const { sink, account, allowed } of outcome.accounts) tally.part(account, allowed, `${sink}, seed ${seed}`);
   for (const violation of outcome.violations) tally.violation(`${violation} (seed ${seed})`);
 }
 

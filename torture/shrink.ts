@@ -12,6 +12,8 @@ export interface Shrunk {
 
 /** Timing is not repeated: what did not fail once is tried again. */
 const tries = 2;
+/** So many smaller ones are tried at once. */
+const atOnce = 12;
 
 /**
  * Makes a plan that breaks a promise smaller while it still breaks it in the same way: fewer sinks, deaths, faults, events.
@@ -19,31 +21,27 @@ const tries = 2;
  */
 export async function shrink(failing: Plan, pool: Pool): Promise<Shrunk> {
   let tried = 0;
-  const failsAs = async (plan: Plan): Promise<readonly string[]> => {
-    for (let attempt = 0; attempt < tries; attempt++) {
-      tried++;
-      let faults: string[] = [];
-      await pool.play([plan], (outcome) => {
-        faults = faultsOf(outcome);
-      });
-      if (faults.length > 0) return faults;
-    }
-    return [];
+  /** What is broken, by plan. */
+  const faultsIn = async (plans: readonly Plan[]) => {
+    const found = new Map<Plan, string[]>();
+    const often = plans.flatMap((plan) => Array.from({ length: tries }, () => plan));
+    tried += often.length;
+    await pool.play(often, (outcome, plan) => found.set(plan, [...(found.get(plan) ?? []), ...faultsOf(outcome)]));
+    return found;
   };
   let plan = failing;
-  let faults = await failsAs(plan);
-  if (faults.length === 0) return { plan, faults, tried };
+  let faults = (await faultsIn([plan])).get(plan) ?? [];
   const wanted = new Set(faults.map(nature));
-  for (let isSmaller = true; isSmaller; ) {
-    isSmaller = false;
-    for (const smaller of smallerOnes(plan)) {
-      const found = await failsAs(smaller);
-      if (!found.some((fault) => wanted.has(nature(fault)))) continue;
-      [plan, faults, isSmaller] = [smaller, found, true];
-      break;
-    }
+  const isTried = new Set<string>();
+  for (let isDone = faults.length === 0; !isDone; ) {
+    const smaller = [...smallerOnes(plan)].filter((one) => !isTried.has(JSON.stringify(one))).slice(0, atOnce);
+    for (const one of smaller) isTried.add(JSON.stringify(one));
+    const found = await faultsIn(smaller);
+    const next = smaller.find((one) => found.get(one)?.some((fault) => wanted.has(nature(fault))));
+    if (next !== undefined) [plan, faults] = [next, found.get(next) ?? []];
+    isDone = smaller.length === 0;
   }
-  return { plan, faults, tried };
+  return { plan, faults: [...new Set(faults)], tried };
 }
 
 /** A fault without what differs from run to run. */
@@ -65,7 +63,7 @@ export function* smallerOnes(plan: Plan): Generator<Plan> {
     if (own !== undefined) yield without(rest);
     for (const faults of less(sink.faults)) yield without({ ...sink, faults });
   }
-  for (const events of [1, plan.events >> 2, plan.events >> 1, plan.events - 1])
+  for (const events of [1, plan.events >> 2, plan.events >> 1, plan.events - 16, plan.events - 4, plan.events - 1])
     if (events >= 1 && events < plan.events) yield { ...plan, events };
 }
 
