@@ -12,8 +12,10 @@ export interface Outcome {
   /** A sink each, with how many may come twice there. */
   readonly accounts: readonly { readonly sink: string; readonly account: Account; readonly allowed: number }[];
   readonly violations: readonly string[];
-  /** Connections that the network cut. */
+  /** Connections that the network cut or swallowed. */
   readonly cuts: number;
+  /** Bytes that went each way through the first connection of a proxy, the most of all. */
+  readonly bytes: { readonly up: number; readonly down: number };
 }
 
 /** Runs `once` in a place, until a point of death where there is one. */
@@ -99,7 +101,11 @@ export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = 
     accounts.push({ sink: name, account, allowed: allowed + doubtful() * inFlight });
   }
   const cuts = proxies.flatMap(({ connections }) => connections).filter(({ cut }) => cut).length;
-  return { accounts, violations, cuts };
+  const bytes = {
+    up: Math.max(0, ...proxies.map(({ connections }) => connections[0]?.up ?? 0)),
+    down: Math.max(0, ...proxies.map(({ connections }) => connections[0]?.down ?? 0)),
+  };
+  return { accounts, violations, cuts, bytes };
 }
 
 /** The simulator asks `random` once for each fault and request: here it is the plan that answers. */

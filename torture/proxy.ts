@@ -51,7 +51,10 @@ export async function startProxy(port: number, fault?: NetFault): Promise<NetPro
     client.on('error', () => {}).on('close', () => sockets.delete(client));
     if (fault?.kind === 'black-hole') {
       holeUntilMs ??= performance.now() + fault.forMs;
-      if (performance.now() < holeUntilMs) return void client.on('data', () => {}).on('end', () => client.end());
+      if (performance.now() < holeUntilMs) {
+        passed.cut = true;
+        return void client.on('data', () => {}).on('end', () => client.end());
+      }
     }
     const upstream = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     sockets.add(upstream);

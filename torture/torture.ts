@@ -14,6 +14,7 @@
 
 import { again } from './again.ts';
 import { killRows } from './kill.ts';
+import { networkRows } from './network.ts';
 import { Place } from './place.ts';
 import { promiseRows } from './promises.ts';
 import { scheduleRows } from './schedules.ts';
@@ -40,6 +41,7 @@ Place.onEnd = secrets.search;
 const parts = [
   () => promiseRows(only),
   () => scheduleRows({ histories, processes, seed }, only),
+  () => networkRows({ points, seed }, only),
   () => stateRows(only),
   () => killRows({ points, seed }, only),
 ];
