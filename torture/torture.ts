@@ -13,6 +13,7 @@
  */
 
 import { again } from './again.ts';
+import { belowRows } from './below.ts';
 import { killRows } from './kill.ts';
 import { networkRows } from './network.ts';
 import { Place } from './place.ts';
@@ -43,6 +44,7 @@ const parts = [
   () => scheduleRows({ histories, processes, seed }, only),
   () => networkRows({ points, seed }, only),
   () => stateRows(only),
+  () => belowRows(only),
   () => killRows({ points, seed }, only),
 ];
 for (const part of parts) rows.push(...(await part()));
