@@ -15,6 +15,7 @@
 import { again } from './again.ts';
 import { belowRows } from './below.ts';
 import { killRows } from './kill.ts';
+import { namespaceRows } from './namespaces.ts';
 import { networkRows } from './network.ts';
 import { Place } from './place.ts';
 import { promiseRows } from './promises.ts';
@@ -43,6 +44,7 @@ const parts = [
   () => promiseRows(only),
   () => scheduleRows({ histories, processes, seed }, only),
   () => networkRows({ points, seed }, only),
+  () => namespaceRows(only),
   () => stateRows(only),
   () => belowRows(only),
   () => killRows({ points, seed }, only),
