@@ -51,6 +51,9 @@ const kinds = {
   console: 'stdout file',
 } as const;
 
+/** After more of them the waits in between are longer than the patience of `once`. */
+const mostInRow = 4;
+
 /** How long a connection without an answer is waited for: longer than a busy machine takes to answer. */
 const timeout = ', timeout: 3s';
 
@@ -59,10 +62,14 @@ export function planOf(seed: number, network: boolean): Plan {
   const dice = new Dice().aim(seed, 0);
   const share = dice.share() * 0.3;
   const chosen = [0, 1].map(() => dice.pick(sourceFaults)) as [FaultKind, ...FaultKind[]];
-  const faultsOf = <F>(own: Dice, count: number, often: number, pick: () => F) =>
-    Array.from({ length: count }, (_, at) => ({ at, hit: own.share() < often }))
-      .filter(({ hit }) => hit)
-      .map(({ at }) => [at, pick()] as const);
+  const faultsOf = <F>(own: Dice, count: number, often: number, pick: () => F) => {
+    let inRow = 0;
+    const hits = Array.from({ length: count }, () => {
+      inRow = own.share() < often && inRow < mostInRow ? inRow + 1 : 0;
+      return inRow > 0;
+    });
+    return hits.flatMap((hit, at) => (hit ? [[at, pick()] as const] : []));
+  };
   const sinks = Object.entries(kinds).map(([name, kind], index): [string, SinkPlan] => {
     const own = new Dice().aim(seed, index + 1);
     if (name === 'console') return [name, { kind, faults: [] }];
