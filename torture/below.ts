@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isPoison } from './collectors.ts';
+import { compile } from './compile.ts';
 import { staged } from './state.ts';
 import { each, type Row, skipped, Tally } from './table.ts';
 
@@ -38,7 +37,7 @@ export async function belowRows(only: (name: string) => boolean): Promise<Row[]>
   const directory = mkdtempSync(join(tmpdir(), 'torture-below-'));
   try {
     const library = join(directory, 'below.so');
-    const why = missing(library);
+    const why = compile('./below.c', library);
     for (const kind of wanted)
       rows.push(why === undefined ? await row(kind, library, directory) : skipped(scenarioOf(kind), why));
   } finally {
@@ -48,20 +47,6 @@ export async function belowRows(only: (name: string) => boolean): Promise<Row[]>
 }
 
 const scenarioOf = (kind: string) => `below Node: EIO, ENOSPC, short and torn writes: ${kind}`;
-
-/** Why the library can't be made; undefined where it is there now. */
-function missing(library: string): string | undefined {
-  if (process.platform !== 'linux') return 'LD_PRELOAD with the names of glibc: Linux only';
-  const source = fileURLToPath(new URL('./below.c', import.meta.url));
-  try {
-    execFileSync('cc', ['-shared', '-fPIC', '-O2', '-o', library, source, '-ldl'], { stdio: 'pipe' });
-    return undefined;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT'
-      ? 'no C compiler here'
-      : 'the library does not compile here';
-  }
-}
 
 async function row(kind: string, library: string, directory: string): Promise<Row> {
   const tally = new Tally(scenarioOf(kind));

@@ -14,6 +14,7 @@
 
 import { again } from './again.ts';
 import { belowRows } from './below.ts';
+import { clockRows } from './clock.ts';
 import { killRows } from './kill.ts';
 import { namespaceRows } from './namespaces.ts';
 import { networkRows } from './network.ts';
@@ -47,6 +48,7 @@ const parts = [
   () => namespaceRows(only),
   () => stateRows(only),
   () => belowRows(only),
+  () => clockRows(only),
   () => killRows({ points, seed }, only),
 ];
 for (const part of parts) rows.push(...(await part()));
