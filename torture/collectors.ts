@@ -52,7 +52,7 @@ async function hec({ fault, token = hecToken }: CollectorOptions, rules: object)
   const server = await startHecServer({ token, ...rules, ...(fault !== undefined && { fault }) });
   const ack = 'tokenState' in rules;
   return {
-    entry: `type: splunk-hec, url: "${server.url}", token: "${token}", acknowledgement: ${ack}${ack ? ', ackTimeout: 2s' : ''}`,
+    entry: `type: splunk-hec, url: "${server.url}", token: "${token}", acknowledgement: ${ack}${ack ? ', ackTimeout: 5s' : ''}`,
     held: async () => server.events.map(({ raw }) => ({ text: String(raw) })),
     ...(ack && {
       confirmed() {

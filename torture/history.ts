@@ -71,7 +71,7 @@ export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = 
     pageSize,
     sinks: Object.fromEntries(sinks.map(({ name, entry }) => [name, entry])),
     ...(level !== undefined && { level }),
-    more: plan.source.net === undefined ? '' : ', timeout: 3s',
+    more: plan.source.net === undefined ? '' : ', timeout: 5s',
   });
   const oracle = new Oracle(simulator.generated?.page(0n, events) ?? []);
   for (const killAt of plan.kills) {

@@ -131,7 +131,7 @@ const kindOf = ({ source, sinks }: Plan) =>
   source.net === undefined ? (Object.values(sinks)[0]?.kind ?? '') : 'source';
 
 function planOf(kind: string, net: NetFault): Plan {
-  const sink = { faults: [], more: ', timeout: 3s' };
+  const sink = { faults: [], more: ', timeout: 5s' };
   return {
     seed: 1,
     events,

@@ -55,7 +55,7 @@ const kinds = {
 const mostInRow = 4;
 
 /** How long a connection without an answer is waited for: longer than a busy machine takes to answer. */
-const timeout = ', timeout: 3s';
+const timeout = ', timeout: 5s';
 
 /** Faults of the source and of all sinks at once, with up to two deaths; network faults too where there may be some. */
 export function planOf(seed: number, network: boolean): Plan {

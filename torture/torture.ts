@@ -6,6 +6,8 @@
  * npm run torture -- shrink N      the same
  * npm run torture -- plan JSON     a history that was printed, once as a process and once inside
  *
+ * npm run torture:short (--short)  some of it, within two minutes on two cores
+ *
  * TORTURE_POINTS=N   points of death a kind of sink (8; all: 100000)
  * TORTURE_HISTORIES=N   random histories within a process (100), with the seeds from TORTURE_SEED on
  * TORTURE_PROCESSES=N   random histories with processes that are killed (4)
@@ -29,26 +31,33 @@ const given = process.argv.slice(2);
 const one = await again(given);
 if (one !== undefined) process.exit(one);
 
-const words = given.map((word) => word.toLowerCase());
+/** For every change: each kind of attack and of sink that differs, with few points. */
+const short = [
+  'refused:', 'late events', 'random', 'network: reset', 'network: answers', 'network: half-open', 'a real network: what comes back',
+  'state: every byte', 'state: newest', 'state: both', 'state: two', 'below node', 'back by ten seconds',
+  'step: stdout', 'step: hec', 'step: syslog relp', 'step: syslog tls',
+]; // biome-ignore format: a list
+const isShort = given[0] === '--short';
+const words = isShort ? short : given.map((word) => word.toLowerCase());
 const only = (name: string) => words.length === 0 || words.some((word) => name.toLowerCase().includes(word));
 const numberOf = (name: string, usual: number) => Number(process.env[name] ?? usual);
 const seed = numberOf('TORTURE_SEED', Math.floor(Math.random() * 1e6));
-const points = numberOf('TORTURE_POINTS', 8);
-const histories = numberOf('TORTURE_HISTORIES', 100);
-const processes = numberOf('TORTURE_PROCESSES', 4);
+const points = numberOf('TORTURE_POINTS', isShort ? 3 : 8);
+const histories = numberOf('TORTURE_HISTORIES', isShort ? 60 : 100);
+const processes = numberOf('TORTURE_PROCESSES', isShort ? 2 : 4);
 
 const startedMs = performance.now();
 const rows: Row[] = [];
 const secrets = new Secrets();
 Place.onEnd = secrets.search;
+/** What mostly waits goes side by side. */
+const waiting = async () => (await Promise.all([promiseRows(only), clockRows(only), namespaceRows(only)])).flat();
 const parts = [
-  () => promiseRows(only),
+  waiting,
   () => scheduleRows({ histories, processes, seed }, only),
   () => networkRows({ points, seed }, only),
-  () => namespaceRows(only),
   () => stateRows(only),
   () => belowRows(only),
-  () => clockRows(only),
   () => killRows({ points, seed }, only),
 ];
 for (const part of parts) rows.push(...(await part()));
