@@ -19,10 +19,10 @@ const stallMs = 30 * second;
 
 /** From so many milliseconds of the daemon's life on its clock is so many seconds off. */
 const jumps: Readonly<Record<string, readonly (readonly [afterMs: number, seconds: number])[]>> = {
-  'back by an hour, then right again': [[3 * second, -3600], [10 * second, 0]],
-  'back by ten seconds, twice': [[3 * second, -10], [10 * second, -20]],
-  'forward by an hour, then right again': [[3 * second, 3600], [10 * second, 0]],
-  'to before 1970 and on from there': [[3 * second, -3_000_000_000]],
+  'back by an hour, then right again': [[5 * second, -3600], [12 * second, 0]],
+  'back by ten seconds, twice': [[5 * second, -10], [12 * second, -20]],
+  'forward by an hour, then right again': [[5 * second, 3600], [12 * second, 0]],
+  'to before 1970 and on from there': [[5 * second, -3_000_000_000]],
 }; // biome-ignore format: a table
 
 /** The wall clock of the running daemon jumps: nothing lost, doubled or out of order, and no stall. */
