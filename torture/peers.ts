@@ -24,6 +24,10 @@ const dropping = (...rule: readonly string[]) => {
   return () => change('-D');
 };
 
+/** Nothing gets through, once what was under way has arrived. */
+const severed: ReadonlySet<Scenario> = new Set<Scenario>(['link', 'drop']);
+const settledMs = 500;
+
 interface Weather {
   /** For how long, milliseconds; the whole run where absent. */
   readonly ms?: number;
@@ -116,7 +120,12 @@ async function play(which: Scenario): Promise<Row> {
     if (ms !== undefined) {
       await halfway(running, collectors);
       end = begin();
-      await wait(ms);
+      await wait(settledMs);
+      const before = await Promise.all(collectors.map(async ([, collector]) => (await collector.held()).length));
+      await wait(ms - settledMs);
+      const after = await Promise.all(collectors.map(async ([, collector]) => (await collector.held()).length));
+      if (before.some((count) => count >= events)) tally.violation('all had arrived before: nothing is shown');
+      if (severed.has(which) && before.join() !== after.join()) tally.violation('records came through a dead link');
     }
     if (ms !== undefined) end();
     const { code, stderr } = await running.ended;

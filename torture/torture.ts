@@ -35,7 +35,7 @@ if (one !== undefined) process.exit(one);
 const short = [
   'refused:', 'late events', 'random', 'network: reset', 'network: answers', 'network: half-open', 'a real network: what comes back',
   'state: every byte', 'state: newest', 'state: both', 'state: two', 'below node', 'back by ten seconds',
-  'step: stdout', 'step: hec', 'step: syslog relp', 'step: syslog tls',
+  'step: stdout', 'step: hec', 'step: syslog relp',
 ]; // biome-ignore format: a list
 const isShort = given[0] === '--short';
 const words = isShort ? short : given.map((word) => word.toLowerCase());
@@ -43,7 +43,7 @@ const only = (name: string) => words.length === 0 || words.some((word) => name.t
 const numberOf = (name: string, usual: number) => Number(process.env[name] ?? usual);
 const seed = numberOf('TORTURE_SEED', Math.floor(Math.random() * 1e6));
 const points = numberOf('TORTURE_POINTS', isShort ? 3 : 8);
-const histories = numberOf('TORTURE_HISTORIES', isShort ? 60 : 100);
+const histories = numberOf('TORTURE_HISTORIES', isShort ? 40 : 100);
 const processes = numberOf('TORTURE_PROCESSES', isShort ? 2 : 4);
 
 const startedMs = performance.now();
@@ -51,11 +51,13 @@ const rows: Row[] = [];
 const secrets = new Secrets();
 Place.onEnd = secrets.search;
 /** What mostly waits goes side by side. */
-const waiting = async () => (await Promise.all([promiseRows(only), clockRows(only), namespaceRows(only)])).flat();
+const waiting = async () =>
+  (
+    await Promise.all([promiseRows(only), clockRows(only), namespaceRows(only), networkRows({ points, seed }, only)])
+  ).flat();
 const parts = [
   waiting,
   () => scheduleRows({ histories, processes, seed }, only),
-  () => networkRows({ points, seed }, only),
   () => stateRows(only),
   () => belowRows(only),
   () => killRows({ points, seed }, only),
