@@ -33,8 +33,8 @@ if (one !== undefined) process.exit(one);
 
 /** For every change: each kind of attack and of sink that differs, with few points. */
 const short = [
-  'refused:', 'late events', 'random', 'network: reset', 'network: answers', 'network: half-open', 'a real network: what comes back',
-  'state: every byte', 'state: newest', 'state: both', 'state: two', 'below node', 'back by ten seconds',
+  'refused:', 'late events', 'random histories', 'network: reset', 'network: answers', 'network: half-open', 'a real network: what comes back',
+  'state: every byte', 'state: newest', 'state: both', 'below node', 'back by ten seconds',
   'step: stdout', 'step: hec', 'step: syslog relp',
 ]; // biome-ignore format: a list
 const isShort = given[0] === '--short';
@@ -53,15 +53,15 @@ Place.onEnd = secrets.search;
 /** What mostly waits goes side by side. */
 const waiting = async () =>
   (
-    await Promise.all([promiseRows(only), clockRows(only), namespaceRows(only), networkRows({ points, seed }, only)])
+    await Promise.all([
+      promiseRows(only),
+      clockRows(only),
+      namespaceRows(only),
+      networkRows({ points, seed }, only),
+      scheduleRows({ histories, processes, seed }, only),
+    ])
   ).flat();
-const parts = [
-  waiting,
-  () => scheduleRows({ histories, processes, seed }, only),
-  () => stateRows(only),
-  () => belowRows(only),
-  () => killRows({ points, seed }, only),
-];
+const parts = [waiting, () => stateRows(only), () => belowRows(only), () => killRows({ points, seed }, only)];
 for (const part of parts) rows.push(...(await part()));
 if (rows.length > 0) rows.push(secrets.row());
 
