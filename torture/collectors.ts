@@ -23,8 +23,8 @@ export interface Collector extends AsyncDisposable {
 export interface CollectorOptions {
   /** A directory of its own. */
   readonly directory: string;
-  /** Asked once a request or frame; HEC and RELP only. */
-  readonly fault?: () => Fault | undefined;
+  /** Asked once a request (of data, or for acknowledgements) or frame; HEC and RELP only. */
+  readonly fault?: (asked?: { readonly kind: string }) => Fault | undefined;
   readonly token?: string;
 }
 
@@ -52,7 +52,7 @@ async function hec({ fault, token = hecToken }: CollectorOptions, rules: object)
   const server = await startHecServer({ token, ...rules, ...(fault !== undefined && { fault }) });
   const ack = 'tokenState' in rules;
   return {
-    entry: `type: splunk-hec, url: "${server.url}", token: "${token}", acknowledgement: ${ack}${ack ? ', ackTimeout: 2s' : ''}`,
+    entry: `type: splunk-hec, url: "${server.url}", token: "${token}", acknowledgement: ${ack}${ack ? ', ackTimeout: 5s' : ''}`,
     held: async () => server.events.map(({ raw }) => ({ text: String(raw) })),
     ...(ack && {
       confirmed() {

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { startSimulator } from '../src/simulate/server.ts';
 import { type Collector, isPoison, kinds } from './collectors.ts';
-import { idOf, Oracle } from './oracle.ts';
+import { inFlight, lieText } from './in-flight.ts';
+import { Oracle } from './oracle.ts';
 import { key, Place } from './place.ts';
 import { orderFaults, type Point, readTrace, sampled } from './points.ts';
 import { each, type Row, skipped, Tally } from './table.ts';
@@ -67,7 +68,8 @@ async function killEverywhere(scenario: string, kind: string, { points, seed }: 
       // A run takes its reads in other pieces than the dry one and may have one point fewer of a kind.
       if (code === 0) flight.unreached++;
       if (code !== 'SIGKILL' && code !== 0) return tally.violation(`ends with ${code} (${where})`);
-      const open = await inFlight(place, collector, oracle, tally, where);
+      const { open, lies } = await inFlight(place, 'sink', collector, oracle);
+      if (lies > 0) tally.violation(`${lieText(lies)} (${where})`);
       flight.most = Math.max(flight.most, open);
       const allowed = collector.inFlight(pageSize);
       if (open > allowed) tally.violation(`${open} were in flight, at most ${allowed} may be (${where})`);
@@ -83,42 +85,4 @@ async function killEverywhere(scenario: string, kind: string, { points, seed }: 
   if (flight.unreached > points / 4)
     tally.violation(`${flight.unreached} runs never came to their point: nothing is shown`);
   return tally.row();
-}
-
-/** How many events the collector has that no checkpoint knows of; a checkpoint that knows of more than it has is a lie. */
-async function inFlight(
-  place: Place,
-  collector: Collector,
-  oracle: Oracle,
-  tally: Tally,
-  where: string,
-): Promise<number> {
-  const covers = place.covers('sink');
-  const covered = oracle.ids.filter(covers);
-  const aside = new Set(place.aside('sink').map(({ text }) => idOf(text)));
-  // What the kernel still holds for the collector comes to it a little later.
-  const deadline = performance.now() + 3_000;
-  for (let quiet = 0, size = -1; ; ) {
-    const ids = (await collector.held()).map(({ text }) => safeId(text)).filter((id) => id !== undefined);
-    const sure = collector.confirmed?.().map(({ text }) => safeId(text));
-    const has = new Set(sure ?? ids);
-    const lies = covered.filter((id) => !has.has(id) && !aside.has(id));
-    quiet = ids.length === size ? quiet + 1 : 0;
-    size = ids.length;
-    if (lies.length === 0 && quiet >= 2) return ids.filter((id) => !covers(id)).length;
-    if (performance.now() > deadline) {
-      if (lies.length > 0)
-        tally.violation(`the checkpoint holds ${lies.length} that never arrived, or was not confirmed (${where})`);
-      return ids.filter((id) => !covers(id)).length;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-function safeId(text: string): bigint | undefined {
-  try {
-    return idOf(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -12,8 +12,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'checkpoint before delivery',
     file: 'route/lane.ts',
-    from: '    const verdict = await insist<Verdict | Sent>(',
-    to: '    this.#options.delivered(entry.records);\n    await this.#options.commit(life);\n    const verdict = await insist<Verdict | Sent>(',
+    from: '    const verdict = await insist<',
+    to: '    this.#options.delivered(entry.records);\n    await this.#options.commit(life);\n    const verdict = await insist<',
     scenarios: ['step: syslog relp'],
   },
   {
@@ -64,6 +64,13 @@ export const mutations: readonly Mutation[] = [
     from: '    if (entry.records.length > 1) this.#batches.isolate(entry, verdict.culprit);\n    else await this.#refusedAlone',
     to: '    if (entry.records.length > 1) this.#done(entry);\n    else await this.#refusedAlone',
     scenarios: ['step: HEC, some refused'],
+  },
+  {
+    name: 'what comes back is sent after what failed meanwhile',
+    file: 'route/lane.ts',
+    from: 'attempt > 1 && isBehind()',
+    to: 'attempt > 1 && isBehind() && attempt === 0',
+    scenarios: ['network: reset after k bytes there'],
   },
   {
     name: 'acknowledgement ignored',

@@ -10,6 +10,10 @@ import type { Held } from './oracle.ts';
 export const program = process.env['TORTURE_PROGRAM'] ?? fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const preload = new URL('./preload.ts', import.meta.url).href;
 
+/** A network namespace that the program is started in: TORTURE_WITHIN names it. */
+const namespace = process.env['TORTURE_WITHIN'];
+const within = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace];
+
 export const key = 'SIEM-LOG-ONLY-canary-9c2e77b1d4';
 
 /** How one run ended. */
@@ -68,7 +72,8 @@ export class Place implements Disposable {
     node: readonly string[] = ['--import', preload],
   ): Run {
     const out = openSync(join(this.directory, 'out.ndjson'), 'a', 0o600);
-    const child = spawn(process.execPath, [...node, program, ...args, '-c', this.config], {
+    const [command, ...line] = [...within, process.execPath, ...node, program, ...args, '-c', this.config];
+    const child = spawn(command ?? process.execPath, line, {
       env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: join(tmpdir(), 'torture-compiled'), ...env },
       stdio: ['ignore', out, 'pipe'],
     });

@@ -44,7 +44,7 @@ export class Tally {
     this.#violations.set(text, (this.#violations.get(text) ?? 0) + 1);
   }
 
-  /** A check that is no history. */
+  /** A check that is no history, or a history that is told in parts. */
   run(): void {
     this.#runs++;
   }
@@ -52,6 +52,11 @@ export class Tally {
   /** `most`: what may come twice in this run. */
   add(account: Account, most: number, where = ''): void {
     this.#runs++;
+    this.part(account, most, where);
+  }
+
+  /** One sink of several in a run. */
+  part(account: Account, most: number, where: string): void {
     this.#in += account.in;
     this.#out += account.out;
     this.#lost += account.lost.length;

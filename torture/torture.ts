@@ -2,11 +2,24 @@
  * npm run torture [-- WORD…]: attacks what the product promises of delivery and prints what came of it; with words only
  * the scenarios whose names hold one of them. Ends with 1 where a promise was broken.
  *
+ * npm run torture -- seed N        the history of one seed, and where it breaks a promise a smaller one that does too
+ * npm run torture -- shrink N      the same
+ * npm run torture -- plan JSON     a history that was printed, once as a process and once inside
+ *
+ * npm run torture:short (--short)  some of it, within two minutes on two cores
+ *
  * TORTURE_POINTS=N   points of death a kind of sink (8; all: 100000)
- * TORTURE_HISTORIES=N   random schedules (4), with the seeds from TORTURE_SEED on
+ * TORTURE_HISTORIES=N   random histories within a process (100), with the seeds from TORTURE_SEED on
+ * TORTURE_PROCESSES=N   random histories with processes that are killed (4)
  * TORTURE_SEED=N     repeats a run with the points, faults and histories of that seed
  */
+
+import { again } from './again.ts';
+import { belowRows } from './below.ts';
+import { clockRows } from './clock.ts';
 import { killRows } from './kill.ts';
+import { namespaceRows } from './namespaces.ts';
+import { networkRows } from './network.ts';
 import { Place } from './place.ts';
 import { promiseRows } from './promises.ts';
 import { scheduleRows } from './schedules.ts';
@@ -14,22 +27,41 @@ import { Secrets } from './secrets.ts';
 import { stateRows } from './state.ts';
 import { type Row, table } from './table.ts';
 
-const words = process.argv.slice(2).map((word) => word.toLowerCase());
+const given = process.argv.slice(2);
+const one = await again(given);
+if (one !== undefined) process.exit(one);
+
+/** For every change: each kind of attack and of sink that differs, with few points. */
+const short = [
+  'refused:', 'late events', 'random histories', 'network: reset', 'network: answers', 'network: half-open', 'a real network: what comes back',
+  'state: every byte', 'state: newest', 'state: both', 'below node', 'back by ten seconds',
+  'step: stdout', 'step: hec', 'step: syslog relp',
+]; // biome-ignore format: a list
+const isShort = given[0] === '--short';
+const words = isShort ? short : given.map((word) => word.toLowerCase());
 const only = (name: string) => words.length === 0 || words.some((word) => name.toLowerCase().includes(word));
-const seed = Number(process.env['TORTURE_SEED'] ?? Math.floor(Math.random() * 1e6));
-const points = Number(process.env['TORTURE_POINTS'] ?? 8);
-const histories = Number(process.env['TORTURE_HISTORIES'] ?? 4);
+const numberOf = (name: string, usual: number) => Number(process.env[name] ?? usual);
+const seed = numberOf('TORTURE_SEED', Math.floor(Math.random() * 1e6));
+const points = numberOf('TORTURE_POINTS', isShort ? 3 : 8);
+const histories = numberOf('TORTURE_HISTORIES', isShort ? 40 : 100);
+const processes = numberOf('TORTURE_PROCESSES', isShort ? 2 : 4);
 
 const startedMs = performance.now();
 const rows: Row[] = [];
 const secrets = new Secrets();
 Place.onEnd = secrets.search;
-const parts = [
-  () => promiseRows(only),
-  () => scheduleRows({ histories, seed }, only),
-  () => stateRows(only),
-  () => killRows({ points, seed }, only),
-];
+/** What mostly waits goes side by side. */
+const waiting = async () =>
+  (
+    await Promise.all([
+      promiseRows(only),
+      clockRows(only),
+      namespaceRows(only),
+      networkRows({ points, seed }, only),
+      scheduleRows({ histories, processes, seed }, only),
+    ])
+  ).flat();
+const parts = [waiting, () => stateRows(only), () => belowRows(only), () => killRows({ points, seed }, only)];
 for (const part of parts) rows.push(...(await part()));
 if (rows.length > 0) rows.push(secrets.row());
 

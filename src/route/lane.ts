@@ -119,14 +119,14 @@ export class Lane {
     const { sink, random, wake } = this.#options;
     entry.open = true;
     this.#changed.notify();
-    const verdict = await insist<Verdict | Sent>(
-      async () => this.#keepTaken(entry, await sink.send({ records: entry.records }, life.kill)),
-      {
-        ...backoff,
-        random,
-        wake,
-        onRetry: (verdict, attempt, waitMs) => this.#trouble.retries(verdict, attempt, waitMs),
-      },
+    // One that comes back while this one fails goes first, or the two would change places.
+    const isBehind = () => this.#batches.next(sink.window) !== entry;
+    const verdict = await insist<Verdict | Sent | { kind: 'behind' }>(
+      async (attempt) =>
+        attempt > 1 && isBehind()
+          ? { kind: 'behind' }
+          : this.#keepTaken(entry, await sink.send({ records: entry.records }, life.kill)),
+      { ...backoff, random, wake, onRetry: (...told) => this.#trouble.retries(...told) },
       life,
     );
     switch (verdict.kind) {
@@ -146,6 +146,7 @@ export class Lane {
         this.#park(entry, verdict);
         break;
       case 'retry': // only while stopping: the batch stays where it is
+      case 'behind':
         break;
     }
   }

@@ -97,6 +97,25 @@ describe('a lane', () => {
     expect(happenings).toContainEqual(expect.objectContaining({ event: 'route.recovered', attempts: 3 }));
   });
 
+  it('sends what comes back before a later batch that could not be sent meanwhile', async () => {
+    const sink = new ScriptedSink(2);
+    const lost = Promise.withResolvers<Verdict>();
+    sink.answer = (batch, attempt) => {
+      if (attempt === 1) return { kind: 'sent', confirmed: lost.promise };
+      if (attempt > 2) return sink.take(batch.records);
+      lost.resolve(retry);
+      return retry;
+    };
+    const { built, life, stop, run, isDone } = lane(sink);
+    await built.offer(records(1), life);
+    await built.offer(records(2), life);
+    await vi.advanceTimersByTimeAsync(20_000);
+    await isDone(() => built.isIdle);
+    stop.abort();
+    await run;
+    expect(sink.sends).toEqual([[1n], [2n], [1n], [2n]]);
+  });
+
   it('tells the end of an outage that shows only after the sending', async () => {
     const sink = new ScriptedSink(2);
     sink.answer = (batch, attempt) => ({

@@ -1,0 +1,105 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startSimulator } from '../src/simulate/server.ts';
+import { type Collector, kinds } from './collectors.ts';
+import { compile } from './compile.ts';
+import { idOf, Oracle } from './oracle.ts';
+import { key, Place } from './place.ts';
+import { each, type Row, skipped, Tally } from './table.ts';
+
+const second = 1_000;
+const sinks = { hec: 'HEC', ack: 'HEC with ack', tcp: 'syslog tcp', relp: 'syslog relp' };
+/** Events there are when the daemon starts, then so many a second. */
+const first = 40;
+const rate = 40;
+const wanted = 700;
+/** Deliveries may pause for so long at most; a clock that is an hour off must not cost an hour. */
+const stallMs = 30 * second;
+
+/** From so many milliseconds of the daemon's life on its clock is so many seconds off. */
+const jumps: Readonly<Record<string, readonly (readonly [afterMs: number, seconds: number])[]>> = {
+  'back by an hour, then right again': [[5 * second, -3600], [12 * second, 0]],
+  'back by ten seconds, twice': [[5 * second, -10], [12 * second, -20]],
+  'forward by an hour, then right again': [[5 * second, 3600], [12 * second, 0]],
+  'to before 1970 and on from there': [[5 * second, -3_000_000_000]],
+}; // biome-ignore format: a table
+
+/** The wall clock of the running daemon jumps: nothing lost, doubled or out of order, and no stall. */
+export async function clockRows(only: (name: string) => boolean): Promise<Row[]> {
+  const names = Object.keys(jumps).filter((name) => only(scenarioOf(name)));
+  if (names.length === 0) return [];
+  const directory = mkdtempSync(join(tmpdir(), 'torture-clock-'));
+  try {
+    const library = join(directory, 'clock.so');
+    const why = compile('./clock.c', library);
+    if (why !== undefined) return names.map((name) => skipped(scenarioOf(name), why));
+    const rows = new Map<string, Row>();
+    await each(names, async (name) => void rows.set(name, await row(name, library)));
+    return names.flatMap((name) => rows.get(name) ?? []);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const entriesOf = (collectors: Readonly<Record<string, Collector>>) =>
+  Object.fromEntries(Object.entries(collectors).map(([name, { entry }]) => [name, entry]));
+
+const scenarioOf = (name: string) => `the clock goes ${name}`;
+
+async function row(name: string, library: string): Promise<Row> {
+  const tally = new Tally(scenarioOf(name));
+  const steps = jumps[name] ?? [];
+  await using simulator = await startSimulator({ events: first, rate, key, late: { share: 0.1, delayMs: 500 } });
+  using place = new Place();
+  await using opened = new AsyncDisposableStack();
+  const collectors: Record<string, Collector> = {};
+  for (const [name, kind] of Object.entries(sinks)) {
+    const collector = await kinds[kind]?.open({ directory: place.directory });
+    if (collector === undefined) throw new Error(`no collector is called ${kind}`);
+    collectors[name] = opened.use(collector);
+  }
+  const more = ', settle: 2s, schedule: "* * * * * *"';
+  place.configure({ url: simulator.url, pageSize: 100, sinks: entriesOf(collectors), more });
+  const clock = steps.map((step) => step.join(':')).join(',');
+  const running = place.start(['run'], { LD_PRELOAD: library, TORTURE_CLOCK: clock }, []);
+  try {
+    const log = simulator.generated;
+    if (log === undefined) throw new Error('no generated log');
+    const end = log.idAt(wanted);
+    const expected = () => log.page(0n, 5_000).filter((text) => idOf(text) <= end);
+    const isDone = (sink: string) =>
+      expected().length > wanted && expected().every((text) => place.covers(sink)(idOf(text)));
+    const watch = async ([name, collector]: [string, Collector]) => {
+      for (let [count, movedAtMs] = [0, performance.now()]; !isDone(name); ) {
+        const now = (await collector.held()).length;
+        if (now !== count) [count, movedAtMs] = [now, performance.now()];
+        if (running.child.exitCode !== null) return;
+        if (performance.now() - movedAtMs > stallMs)
+          return tally.violation(`${name}: nothing was delivered for ${stallMs / second} s`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    };
+    await Promise.all(Object.entries(collectors).map(watch));
+    const jumped = jumpsIn(running.stderr());
+    if (jumped < steps.length) tally.violation(`its log shows ${jumped} of ${steps.length} jumps: nothing is shown`);
+    running.child.kill('SIGTERM');
+    const { code, stderr } = await running.ended;
+    if (code !== 0) tally.violation(`ends with ${code}: ${stderr.slice(-200)}`);
+    const oracle = new Oracle(expected());
+    tally.run();
+    for (const [sink, collector] of Object.entries(collectors)) {
+      const held = (await collector.held()).filter(({ text }) => idOf(text) <= end);
+      tally.part(oracle.judge(held, [], new Set(oracle.ids)), 0, sink);
+    }
+  } finally {
+    running.child.kill('SIGKILL');
+  }
+  return tally.row();
+}
+
+/** How often the log's own times leap: that the library has an effect. */
+function jumpsIn(stderr: string): number {
+  const times = [...stderr.matchAll(/"time":"([^"]+)"/g)].map(([, time = '']) => Date.parse(time));
+  return times.filter((time, index) => Math.abs(time - (times[index - 1] ?? time)) > 5 * second).length;
+}
