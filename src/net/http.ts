@@ -99,16 +99,16 @@ export function httpClient(options: HttpOptions): HttpClient {
       const elapsed = () => performance.now() - started;
       let headersMs = 0;
       let sentMs = 0;
-      const seen: { head?: { status: number; headers: IncomingHttpHeaders }; certificate?: Validity } = {};
+      const learnt: { head?: { status: number; headers: IncomingHttpHeaders }; certificate?: Validity } = {};
       const answer = (body: Buffer): HttpAnswer | undefined =>
-        seen.head && {
+        learnt.head && {
           kind: 'answer',
-          ...seen.head,
+          ...learnt.head,
           body,
           sentMs,
           headersMs,
           elapsedMs: elapsed(),
-          ...(seen.certificate !== undefined && { certificate: seen.certificate }),
+          ...(learnt.certificate !== undefined && { certificate: learnt.certificate }),
         };
       try {
         // As a stream, and the body written into it: of what got is given as an option it makes a deep copy, and all that its
@@ -125,9 +125,9 @@ export function httpClient(options: HttpOptions): HttpClient {
           sent.once('response', (response) => {
             headersMs = elapsed();
             const certificate = validityOf(response.socket);
-            if (certificate !== undefined) seen.certificate = certificate;
+            if (certificate !== undefined) learnt.certificate = certificate;
             lookAtCertificate(response.socket);
-            seen.head = { status: response.statusCode ?? 0, headers: response.headers };
+            learnt.head = { status: response.statusCode ?? 0, headers: response.headers };
             if (statusOnly) own.abort();
           });
         });
