@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -6,24 +6,11 @@ import { startSimulator } from '../../src/simulate/server.ts';
 import { Health } from '../../src/telemetry/health.ts';
 import { readiness } from '../../src/telemetry/readiness.ts';
 import { startHecServer } from '../support/hec-server.ts';
-import { eventually, type Program, startProgram } from '../support/program.ts';
+import { eventually, startProgram } from '../support/program.ts';
+import { change, read, stop } from '../support/reload.ts';
 import { key, runs } from '../support/runs.ts';
 
 const { configure, directory } = runs();
-const read = (file: string) => readFileSync(file, 'utf8');
-const reloads = (stderr: string) => stderr.split('"event":"daemon.start"').length - 2;
-
-async function change(program: Program, file: string, text: string): Promise<void> {
-  const before = reloads(program.stderr());
-  writeFileSync(file, text);
-  program.child.kill('SIGHUP');
-  await program.until((stderr) => reloads(stderr) > before);
-}
-
-async function stop(program: Program): Promise<void> {
-  program.child.kill('SIGTERM');
-  expect(await program.ended, program.stderr()).toBe(0);
-}
 
 describe('SIGHUP with faults around it:', () => {
   for (const before of ['in another file', 'in the configuration'])

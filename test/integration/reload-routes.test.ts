@@ -1,11 +1,12 @@
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startSimulator } from '../../src/simulate/server.ts';
 import { certificates, hasOpenssl, pem } from '../support/certificates.ts';
 import { chance } from '../support/chance.ts';
 import { type HecServer, startHecServer } from '../support/hec-server.ts';
-import { type Program, startProgram } from '../support/program.ts';
+import { startProgram } from '../support/program.ts';
+import { change, read, stop } from '../support/reload.ts';
 import { idOf, key, runs } from '../support/runs.ts';
 import { tcpServer } from '../support/tcp-server.ts';
 
@@ -17,21 +18,6 @@ const hecSink = (name: string, { url, token }: HecServer, more = '') =>
   `{ name: ${name}, type: splunk-hec, url: "${url}", token: "${token}"${more} }`;
 const idsOf = ({ events }: HecServer) => events.map(({ raw }) => idOf(String(raw)));
 const expected = ({ generated }: Simulator) => (generated?.page(0n, 1_000_000) ?? []).map(idOf);
-const reloads = (stderr: string) => stderr.split('"event":"daemon.start"').length - 2;
-const read = (file: string) => readFileSync(file, 'utf8');
-
-/** Writes the configuration, and waits until it is in force. */
-async function change(program: Program, file: string, text: string): Promise<void> {
-  const before = reloads(program.stderr());
-  writeFileSync(file, text);
-  program.child.kill('SIGHUP');
-  await program.until((stderr) => reloads(stderr) > before);
-}
-
-async function stop(program: Program): Promise<void> {
-  program.child.kill('SIGTERM');
-  expect(await program.ended, program.stderr()).toBe(0);
-}
 
 describe('SIGHUP touches only the routes that changed:', () => {
   it('the others keep connection, channel and what is in flight, the changed one has its own confirmed first', async () => {
