@@ -72,11 +72,10 @@ export class Health {
   #begin({ version, sinks, pollEveryMs, anew }: Extract<Happening, { event: 'daemon.start' }>): void {
     this.version = version;
     this.pollEveryMs = pollEveryMs;
+    // Of a source that was replaced nobody hears how its requests ended.
+    this.source.asking.clear();
     // What nobody asks for any more is forgotten; where nothing changed, all is asked for as before.
-    if (anew.length > 0 || sinks.length < this.sinks.size) {
-      this.source.unreadable.clear();
-      this.source.asking.clear();
-    }
+    if (anew.length > 0 || sinks.length < this.sinks.size) this.source.unreadable.clear();
     for (const [key, { peer }] of this.#certificates)
       if (peer !== 'source' && (anew.includes(peer.slice(5)) || !sinks.includes(peer.slice(5))))
         this.#certificates.delete(key);

@@ -170,6 +170,12 @@ describe('liveness', () => {
     clock.pass(60 * minute);
     expect(isAlive(health)).toBe(true);
   });
+
+  it('does not wait for a request of a source that a reload replaced, even where no route began anew', () => {
+    tell({ event: 'source.asking', after: 7n }, { ...start(), reload: true, anew: [] } as Happening);
+    clock.pass(60 * minute);
+    expect(isAlive(health)).toBe(true);
+  });
 });
 
 describe('lag', () => {
