@@ -20,7 +20,7 @@ export class LiveRoutes {
   readonly #running = new Map<string, Running>();
   readonly #endings = new Map<string, Ending>();
   readonly #over = Promise.withResolvers<Ending[]>();
-  #bugs: unknown[] = [];
+  readonly #bugs: unknown[] = [];
 
   constructor(life: Life, work: LiveWork) {
     this.#all = within(life);

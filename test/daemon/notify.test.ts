@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Notify, type Vitals } from '../../src/daemon/notify.ts';
 import { unixDatagramSocket } from '../../src/net/unix-datagram.ts';
+import { startOf } from '../support/happenings.ts';
 import { scratch } from '../support/scratch.ts';
 import { unixReceiver } from '../support/unix-receiver.ts';
 
@@ -26,14 +27,7 @@ async function supervised(env: Readonly<Record<string, string>> = {}, vitals: Pa
 describe('a daemon under systemd', () => {
   it('is ready with the first page that was read, and not before', async () => {
     const { systemd, notify } = await supervised();
-    notify.observe({
-      event: 'daemon.start',
-      version: '1',
-      sinks: ['splunk'],
-      pollEveryMs: 15_000,
-      reload: false,
-      anew: ['splunk'],
-    });
+    notify.observe(startOf('splunk'));
     notify.observe({ event: 'source.retry', reason: 'network', detail: 'refused', attempt: 1, waitMs: 1 });
     expect(systemd.take()).toEqual([]);
     notify.observe(page);
@@ -64,14 +58,7 @@ describe('a daemon under systemd', () => {
     expect(systemd.take()).toEqual([expect.stringMatching(/^RELOADING=1\nMONOTONIC_USEC=\d+$/)]);
     notify.observe(page);
     expect(systemd.take()).toEqual([]);
-    notify.observe({
-      event: 'daemon.start',
-      version: '1',
-      sinks: ['splunk'],
-      pollEveryMs: 15_000,
-      reload: false,
-      anew: ['splunk'],
-    });
+    notify.observe(startOf('splunk'));
     expect(systemd.take()).toEqual(['READY=1']);
   });
 
@@ -87,14 +74,7 @@ describe('a daemon under systemd', () => {
     const { systemd, notify } = await supervised();
     notify.reload(() => undefined);
     notify.reload(() => 'new');
-    notify.observe({
-      event: 'daemon.start',
-      version: '1',
-      sinks: ['splunk'],
-      pollEveryMs: 15_000,
-      reload: false,
-      anew: ['splunk'],
-    });
+    notify.observe(startOf('splunk'));
     expect(systemd.take()).toEqual([]);
   });
 

@@ -2,16 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { Happening } from '../../src/core/happening.ts';
 import { vitalsOf } from '../../src/daemon/vitals.ts';
 import { Health } from '../../src/telemetry/health.ts';
+import { startOf } from '../support/happenings.ts';
 
 const page = { event: 'source.page', after: 0n, events: 0, fresh: 0, bytes: 2 } as const;
-const begin: Happening = {
-  event: 'daemon.start',
-  version: '1',
-  sinks: ['splunk', 'siem'],
-  pollEveryMs: 15_000,
-  reload: false,
-  anew: ['splunk', 'siem'],
-};
+const begin: Happening = startOf('splunk', 'siem');
 
 /** The status line after so much had happened, a minute ago, and then the rest. */
 function lineAfter(before: readonly Happening[], then: readonly Happening[]): string {

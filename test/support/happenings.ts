@@ -61,15 +61,13 @@ export const samples: Samples = {
   'telemetry.failed': { event: 'telemetry.failed', detail: 'EADDRINUSE' },
   'telemetry.export_failed': { event: 'telemetry.export_failed', signal: 'metrics', detail: 'no answer' },
   'telemetry.export_recovered': { event: 'telemetry.export_recovered', signal: 'metrics' },
-  'daemon.start': {
-    event: 'daemon.start',
-    version: '1',
-    sinks: [sink],
-    pollEveryMs: 15_000,
-    reload: false,
-    anew: [sink],
-  },
+  'daemon.start': startOf(sink),
   'daemon.warning': { event: 'daemon.warning', topic: 'configuration', detail: 'readable by others' },
   'daemon.stopping': { event: 'daemon.stopping', signal: 'SIGTERM' },
   'daemon.stopped': { event: 'daemon.stopped', behind: [] },
 };
+
+/** The first start, of these sinks. */
+export function startOf(...sinks: readonly string[]): Extract<Happening, { event: 'daemon.start' }> {
+  return { event: 'daemon.start', version: '1', sinks, pollEveryMs: 15_000, reload: false, anew: sinks };
+}

@@ -7,6 +7,7 @@ import { createInstruments, instruments } from '../../src/telemetry/instruments.
 import { observeProcess } from '../../src/telemetry/process-metrics.ts';
 import { type Sdk, startSdk } from '../../src/telemetry/sdk.ts';
 import { HandClock } from '../support/hand-clock.ts';
+import { startOf } from '../support/happenings.ts';
 
 const promtool = '/usr/bin/promtool';
 const canCheck = existsSync(promtool);
@@ -25,14 +26,7 @@ beforeEach(async () => {
     health.observe(happening);
     move(happening);
   };
-  tell({
-    event: 'daemon.start',
-    version: '1',
-    sinks: ['splunk', 'stdout'],
-    pollEveryMs: 15_000,
-    reload: false,
-    anew: ['splunk', 'stdout'],
-  });
+  tell(startOf('splunk', 'stdout'));
 });
 afterEach(async () => {
   await sdk.shutdown(1_000);
