@@ -1,6 +1,6 @@
 /**
  * Writes a result into docs/performance.md, between its markers, and draws docs/performance.svg beside it: after
- * `npm run bench -- --docs`, or from a stored result with `node bench/docs.ts FILE`.
+ * `npm run bench -- --docs`, or from a stored result with `npx node bench/docs.ts FILE`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
