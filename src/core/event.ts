@@ -21,8 +21,8 @@ export type Remarks = readonly string[];
 export interface Reading {
   /** The whole value is kept: most events will be asked for it. */
   readonly keepValues?: boolean;
-  /** Looks at each value while it is at hand. */
-  readonly remark?: (value: AuditEvent['value']) => Remarks;
+  /** Looks at each value while it is at hand; `createdAtMs` as the function of that name gives it. */
+  readonly remark?: (value: AuditEvent['value'], createdAtMs: number | undefined) => Remarks;
 }
 
 /**
@@ -47,7 +47,7 @@ export class CutEvent implements AuditEvent {
     this.receivedAtMs = receivedAtMs;
     this.#action = actionIn(value);
     this.#createdAtMs = timeIn(value);
-    this.#remarks = reading.remark?.(value);
+    this.#remarks = reading.remark?.(value, this.#createdAtMs);
     this.#value = reading.keepValues === true ? value : undefined;
   }
 

@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createdAtMs } from '../../src/core/event.ts';
 import { driftOf } from '../../src/format/drift.ts';
 import { auditEvent } from '../support/audit-events.ts';
 
@@ -43,5 +45,55 @@ describe('drift from the documented event', () => {
   it('names no more than some of many unknown fields', () => {
     const many = Array.from({ length: 1_000 }, (_, at) => `"x${at}":1`).join(',');
     expect(drift(`${whole},${many}}`)).toHaveLength(20);
+  });
+
+  it('is the same whether or not the time was read already', () => {
+    const names = [
+      'id',
+      'user',
+      'action',
+      'ip',
+      'userAgent',
+      'createdAt',
+      'meta',
+      'name',
+      'email',
+      'more',
+      '__proto__',
+    ];
+    const [id, text, time, nothing] = [fc.integer(), fc.string(), fc.date().map(String), fc.constant(null)];
+    const any = fc.oneof(id, text, fc.constantFrom(null, true, 0.5, [], {}));
+    const oneOf = (usual: fc.Arbitrary<unknown>) => fc.oneof({ weight: 9, arbitrary: usual }, any);
+    const user = fc.record({ id: oneOf(id), name: oneOf(text), email: oneOf(text) }, { requiredKeys: ['id', 'email'] });
+    const event = fc.record(
+      {
+        id: oneOf(id),
+        user: oneOf(fc.oneof(user, nothing)),
+        action: oneOf(text),
+        ip: oneOf(text),
+        userAgent: oneOf(text),
+        createdAt: oneOf(time),
+        meta: oneOf(fc.constant({})),
+      },
+      { requiredKeys: ['id', 'user', 'action', 'ip', 'createdAt'] },
+    );
+    const more = fc.oneof(
+      { weight: 3, arbitrary: fc.constant([]) },
+      fc.array(fc.tuple(fc.constantFrom(...names), any)),
+    );
+    const seen = new Set<boolean>();
+    fc.assert(
+      fc.property(event, more, (members, others) => {
+        const written = [...Object.entries(members), ...others].map(
+          ([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`,
+        );
+        const { value } = auditEvent(`{"id":1,${written.join(',')}}`);
+        const known = createdAtMs({ id: 1n, text: Buffer.alloc(0), value, receivedAtMs: 0 });
+        expect(driftOf(value, known)).toEqual(driftOf(value));
+        seen.add(driftOf(value).length === 0);
+      }),
+      { numRuns: 1_000 },
+    );
+    expect(seen).toEqual(new Set([true, false]));
   });
 });

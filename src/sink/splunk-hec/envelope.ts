@@ -77,15 +77,23 @@ const quoted = (encoded: Encoded): Buffer => Buffer.from(JSON.stringify(encoded.
 /** Writes what `seconds` gives and returns the offset behind it; digit by digit where there are thirteen, as until 2286. */
 function writeSeconds(target: Buffer, at: number, ms: number): number {
   if (ms < 1e12 || ms >= 1e13) return at + target.write(seconds(ms), at, 'latin1');
-  let rest = ms;
-  for (let place = at + 13; place >= at; place--) {
-    if (place === at + 10) target[place] = 0x2e;
-    else {
-      target[place] = 0x30 + (rest % 10);
-      rest = Math.floor(rest / 10);
-    }
-  }
+  const whole = Math.floor(ms / 1000);
+  // Numbers under 2^31 are divided several times as fast as larger ones.
+  const high = Math.floor(whole / 100_000) | 0;
+  writeDigits(target, at, 5, high);
+  writeDigits(target, at + 5, 5, (whole - high * 100_000) | 0);
+  target[at + 10] = 0x2e;
+  writeDigits(target, at + 11, 3, (ms - whole * 1000) | 0);
   return at + 14;
+}
+
+function writeDigits(target: Buffer, at: number, count: number, number: number): void {
+  let rest = number;
+  for (let place = at + count - 1; place >= at; place--) {
+    const left = (rest / 10) | 0;
+    target[place] = 0x30 + rest - left * 10;
+    rest = left;
+  }
 }
 
 /** Milliseconds since the epoch as a plain decimal of seconds with three places. */
