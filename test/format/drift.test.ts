@@ -64,7 +64,10 @@ describe('drift from the documented event', () => {
     const [id, text, time, nothing] = [fc.integer(), fc.string(), fc.date().map(String), fc.constant(null)];
     const any = fc.oneof(id, text, fc.constantFrom(null, true, 0.5, [], {}));
     const oneOf = (usual: fc.Arbitrary<unknown>) => fc.oneof({ weight: 9, arbitrary: usual }, any);
-    const user = fc.record({ id: oneOf(id), name: oneOf(text), email: oneOf(text) }, { requiredKeys: ['id', 'email'] });
+    const user = fc.record(
+      { id: oneOf(id), name: oneOf(text), email: oneOf(text), role: text },
+      { requiredKeys: ['id', 'email'] },
+    );
     const event = fc.record(
       {
         id: oneOf(id),
