@@ -1,3 +1,5 @@
+import type { Sheet } from './sheet.ts';
+
 /** A position in the audit log: the id of an event. Ids may exceed 2^53, so never a number. */
 export type Cursor = bigint;
 
@@ -21,6 +23,8 @@ export type Remarks = readonly string[];
 export interface Reading {
   /** The whole value is kept: most events will be asked for it. */
   readonly keepValues?: boolean;
+  /** User and address are: most events will be asked for these. */
+  readonly keepParties?: boolean;
   /** Looks at each value while it is at hand; `createdAtMs` as the function of that name gives it. */
   readonly remark?: (value: AuditEvent['value'], createdAtMs: number | undefined) => Remarks;
 }
@@ -28,31 +32,45 @@ export interface Reading {
 /**
  * An event cut out of a page. What everybody asks for is read from the parsed value at once; the rest may be let go of,
  * to be parsed again for whoever wants it all the same: kept, the parsed pages on their way would be most of the memory
- * in use, and most of the garbage collector's work. What is read stands behind getters, so that a changed copy does not
- * inherit it.
+ * in use, and most of the garbage collector's work. For the same reason its text is a place in the page until someone
+ * wants it as a buffer of its own, and an event that is sent as it came is its own record. All but the id stands behind
+ * getters, so that a changed copy does not inherit it.
  */
-export class CutEvent implements AuditEvent {
+export class CutEvent implements AuditEvent, Encoded {
   readonly id: Cursor;
-  readonly text: Buffer;
-  readonly receivedAtMs: number;
+  readonly #sheet: Sheet;
+  readonly #from: number;
+  readonly #to: number;
   readonly #remarks: Remarks | undefined;
   readonly #action: string;
   readonly #createdAtMs: number | undefined;
+  readonly #user: string | undefined;
+  readonly #ip: string | undefined;
   #value: AuditEvent['value'] | undefined;
 
-  /** @param value what JSON.parse gives of `text` */
-  constructor(id: Cursor, text: Buffer, value: AuditEvent['value'], receivedAtMs: number, reading: Reading = {}) {
+  /** @param value what JSON.parse gives of the page's bytes from `from` to `to` */
+  constructor(id: Cursor, sheet: Sheet, from: number, to: number, value: AuditEvent['value']) {
+    const { remark, keepParties, keepValues } = sheet.reading;
     this.id = id;
-    this.text = text;
-    this.receivedAtMs = receivedAtMs;
+    this.#sheet = sheet;
+    this.#from = from;
+    this.#to = to;
     this.#action = actionIn(value);
     this.#createdAtMs = timeIn(value);
-    this.#remarks = reading.remark?.(value, this.#createdAtMs);
-    this.#value = reading.keepValues === true ? value : undefined;
+    this.#remarks = remark?.(value, this.#createdAtMs);
+    this.#user = keepParties === true ? userIn(value) : undefined;
+    this.#ip = keepParties === true ? textIn(value['ip']) : undefined;
+    this.#value = keepValues === true ? value : undefined;
   }
 
+  get text(): Buffer {
+    return this.#sheet.bytes.subarray(this.#from, this.#to);
+  }
+  get receivedAtMs(): number {
+    return this.#sheet.receivedAtMs;
+  }
   get value(): AuditEvent['value'] {
-    this.#value ??= JSON.parse(this.text.toString('utf8')) as Record<string, unknown>;
+    this.#value ??= JSON.parse(this.#sheet.bytes.toString('utf8', this.#from, this.#to)) as Record<string, unknown>;
     return this.#value;
   }
   get remarks(): Remarks | undefined {
@@ -64,6 +82,37 @@ export class CutEvent implements AuditEvent {
   get createdAtMs(): number | undefined {
     return this.#createdAtMs;
   }
+  get user(): string | undefined {
+    return this.#sheet.reading.keepParties === true ? this.#user : userIn(this.value);
+  }
+  get ip(): string | undefined {
+    return this.#sheet.reading.keepParties === true ? this.#ip : textIn(this.value['ip']);
+  }
+
+  /** Whether the text is a record as it is, and whether it is a syslog payload; false where only others of its page are not. */
+  get isPlain(): boolean {
+    return this.#sheet.isPlain;
+  }
+  get isInert(): boolean {
+    return this.#sheet.isInert;
+  }
+  get event(): this {
+    return this;
+  }
+  get shown(): this {
+    return this;
+  }
+  get record(): Buffer {
+    return this.text;
+  }
+  /** Bytes of the text. */
+  get size(): number {
+    return this.#to - this.#from;
+  }
+  /** Copies the text into `target` from `at` on; gives the offset behind it. */
+  copyTo(target: Buffer, at: number): number {
+    return at + this.#sheet.bytes.copy(target, at, this.#from, this.#to);
+  }
 }
 
 /** The event's action, or '' where the API sent none. An open set: an opaque string. */
@@ -74,6 +123,16 @@ export function actionOf(event: AuditEvent): string {
 /** Milliseconds since the epoch of `createdAt`, or undefined where it is missing or unreadable. */
 export function createdAtMs(event: AuditEvent): number | undefined {
   return event instanceof CutEvent ? event.createdAtMs : timeIn(event.value);
+}
+
+/** What tells the user best: the address, else the name, else the id. */
+export function userOf(event: AuditEvent): string | undefined {
+  return event instanceof CutEvent ? event.user : userIn(event.value);
+}
+
+/** Where the user came from, or undefined where the API did not say. */
+export function ipOf(event: AuditEvent): string | undefined {
+  return event instanceof CutEvent ? event.ip : textIn(event.value['ip']);
 }
 
 function actionIn(value: AuditEvent['value']): string {
@@ -88,6 +147,18 @@ function timeIn(value: AuditEvent['value']): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
+function userIn(value: AuditEvent['value']): string | undefined {
+  const user = value['user'];
+  if (typeof user !== 'object' || user === null) return textIn(user);
+  const { email, name, id } = user as Readonly<Record<string, unknown>>;
+  return textIn(email) ?? textIn(name) ?? textIn(id);
+}
+
+function textIn(value: unknown): string | undefined {
+  if (typeof value === 'string' && value !== '') return value;
+  return Number.isSafeInteger(value) ? String(value) : undefined;
+}
+
 /** An event in the shape its sink wants. */
 export interface Encoded {
   /** As the API sent it: what the dead letter keeps. */
@@ -96,6 +167,16 @@ export interface Encoded {
   readonly shown: AuditEvent;
   /** UTF-8, without a line end. */
   readonly record: Buffer;
+}
+
+/** Bytes of the record: without a buffer of its own for what is a place in a page. */
+export function sizeOf(encoded: Encoded): number {
+  return encoded instanceof CutEvent ? encoded.size : encoded.record.length;
+}
+
+/** Copies the record into `target` from `at` on; gives the offset behind it. */
+export function copyRecord(encoded: Encoded, target: Buffer, at: number): number {
+  return encoded instanceof CutEvent ? encoded.copyTo(target, at) : at + encoded.record.copy(target, at);
 }
 
 /** Records that travel together, in order of id. Never empty when a sink gets it. */

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { Secret, SecretSource } from '../core/secret.ts';
-import { needsValues, type SinkConfig } from './parts.ts';
+import { keptFor, type SinkConfig } from './parts.ts';
 
 /**
  * Of two sinks of one identity the route need not begin anew: all that it is made of is the same, its secrets as they are
@@ -15,7 +15,7 @@ export function routeIdentity(sink: SinkConfig, { source, actions }: Config, has
 /** The same of the source of all routes; what only routes and the schedule heed is left out. */
 export function sourceIdentity({ source, actions, sinks }: Config): string {
   const { schedule: _, startAt: __, settle: ___, ...heeded } = source;
-  return revealed({ heeded, actions, shared: sinks.length > 1, values: sinks.some(needsValues) });
+  return revealed({ heeded, actions, shared: sinks.length > 1, kept: keptFor(sinks) });
 }
 
 /** Whether the key, and what is thought of it, are the same. */

@@ -54,12 +54,15 @@ export interface ApiParts {
 
 export function openApi({ source, sinks }: Config, { now }: World, parts: ApiParts): AuditApi {
   const { url: origin, apiKey, authScheme, pageSize } = source;
-  const reading = { keepValues: sinks.some(needsValues), remark: driftOf };
+  const reading = { ...keptFor(sinks), remark: driftOf };
   return new AuditApi({ origin, apiKey, authScheme, pageSize, now, reading, ...parts });
 }
 
-/** Whether a sink takes members out of most events: all but those that take the text whole. */
-export const needsValues = ({ type, format }: SinkConfig): boolean => type === 'syslog' || format !== 'json';
+/** What of most events these sinks take besides the text: formats take out members, syslog's header names the user. */
+export const keptFor = (sinks: readonly SinkConfig[]) => ({
+  keepValues: sinks.some(({ format }) => format !== 'json'),
+  keepParties: sinks.some(({ type }) => type === 'syslog'),
+});
 
 /** What a sink wants of an event, and how. One table of `actions` serves all sinks. */
 export function shapeOf(

@@ -44,7 +44,8 @@ export function redactor(paths: readonly string[], hash?: Hashing): (event: Audi
     });
     if (edits.length === 0) return event;
     const text = applied(event.text, edits);
-    return { ...event, text, value: JSON.parse(text.toString()) as Record<string, unknown> };
+    const { id, receivedAtMs } = event;
+    return { id, receivedAtMs, text, value: JSON.parse(text.toString()) as Record<string, unknown> };
   };
 }
 

@@ -1,4 +1,4 @@
-import { type AuditEvent, actionOf, type Encoded } from '../core/event.ts';
+import { type AuditEvent, actionOf, CutEvent, type Encoded, sizeOf } from '../core/event.ts';
 import { printable } from '../core/printable.ts';
 import type { Format } from '../format/format.ts';
 import type { BatchLimits } from '../sink/sink.ts';
@@ -12,21 +12,27 @@ export interface Shape {
   readonly format: Format;
 }
 
-export type Shaped =
-  | { readonly kind: 'record'; readonly encoded: Encoded }
-  | { readonly kind: 'filtered'; readonly event: AuditEvent }
-  /** The format or the redaction threw: our bug. */
-  | { readonly kind: 'broken'; readonly encoded: Encoded; readonly detail: string };
+/** An event that its format or its redaction threw at: our bug. */
+export class Broken {
+  readonly encoded: Encoded;
+  readonly detail: string;
 
-export function shape(event: AuditEvent, { wants, redact, format }: Shape): Shaped {
-  if (!wants(actionOf(event))) return { kind: 'filtered', event };
+  constructor(event: AuditEvent, detail: string) {
+    this.encoded = { event, shown: event, record: Buffer.alloc(0) };
+    this.detail = detail;
+  }
+}
+
+/** The event as the sink wants it; undefined where it does not. */
+export function shape(event: AuditEvent, { wants, redact, format }: Shape): Encoded | Broken | undefined {
+  if (!wants(actionOf(event))) return undefined;
   try {
     const shown = redact(event);
-    return { kind: 'record', encoded: { event, shown, record: format.encode(shown) } };
+    if (format.isVerbatim === true && shown === event && event instanceof CutEvent && event.isPlain) return event;
+    return { event, shown, record: format.encode(shown) };
   } catch (error) {
     const why = error instanceof Error ? printable(error.message) : 'threw';
-    const detail = `this is our bug, please report it: the format ${format.name} failed: ${why}`;
-    return { kind: 'broken', encoded: { event, shown: event, record: Buffer.alloc(0) }, detail };
+    return new Broken(event, `this is our bug, please report it: the format ${format.name} failed: ${why}`);
   }
 }
 
@@ -35,7 +41,7 @@ export function* batches(records: readonly Encoded[], limits: BatchLimits): Gene
   let batch: Encoded[] = [];
   let bytes = 0;
   for (const encoded of records) {
-    const size = encoded.record.length + (limits.overheadBytes ?? 0);
+    const size = sizeOf(encoded) + (limits.overheadBytes ?? 0);
     if (batch.length > 0 && (batch.length >= limits.maxEvents || bytes + size > limits.maxBytes)) {
       yield batch;
       batch = [];

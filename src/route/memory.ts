@@ -1,5 +1,5 @@
 import type { Checkpoint, CheckpointStore } from '../checkpoint/store.ts';
-import type { Cursor, Encoded } from '../core/event.ts';
+import type { AuditEvent, Cursor, Encoded } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
 import type { Retry } from '../core/verdict.ts';
@@ -22,7 +22,7 @@ export interface MemoryOptions {
 /** What a route remembers beside its progress, and the saving of it all. */
 export class Memory {
   readonly #options: MemoryOptions;
-  #newest: { id: Cursor; text: Buffer } | undefined;
+  #newest: AuditEvent | undefined;
   #newestSaved: Checkpoint['newest'];
   #refusedInRow: number;
   /** Changes that came, and those of them that are on disk. */
@@ -61,9 +61,8 @@ export class Memory {
   delivered(records: readonly Encoded[]): void {
     this.#options.progress.settle(records.map(({ event }) => event.id));
     this.#refusedInRow = 0;
-    for (const { event } of records)
-      if (event.id > (this.#newest?.id ?? this.#newestSaved?.id ?? -1n))
-        this.#newest = { id: event.id, text: event.text };
+    const last = records.at(-1)?.event;
+    if (last !== undefined && last.id > (this.#newest?.id ?? this.#newestSaved?.id ?? -1n)) this.#newest = last;
     this.#changes += 1;
   }
 

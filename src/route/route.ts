@@ -8,7 +8,7 @@ import type { SetAside, Verdict } from '../core/verdict.ts';
 import type { Sent, Sink } from '../sink/sink.ts';
 import type { Page, Source } from '../source/source.ts';
 import type { DeadLetter } from './dead-letter.ts';
-import { batches, type Shape, shape } from './encode.ts';
+import { Broken, batches, type Shape, shape } from './encode.ts';
 import { Fates } from './fates.ts';
 import { Lane } from './lane.ts';
 import { Memory } from './memory.ts';
@@ -218,10 +218,10 @@ export class Route implements AsyncDisposable {
     const filtered: Cursor[] = [];
     for (const event of events) {
       const shaped = shape(event, this.#options);
-      if (shaped.kind === 'record') records.push(shaped.encoded);
-      else if (shaped.kind === 'filtered') filtered.push(event.id);
-      else
+      if (shaped === undefined) filtered.push(event.id);
+      else if (shaped instanceof Broken)
         await this.#setAside(shaped.encoded, { kind: 'set-aside', reason: 'malformed', detail: shaped.detail }, life);
+      else records.push(shaped);
     }
     if (events.length > 0) {
       const elapsedMs = performance.now() - startedMs;

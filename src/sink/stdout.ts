@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, writeFile } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
-import type { Batch } from '../core/event.ts';
+import { type Batch, copyRecord, sizeOf } from '../core/event.ts';
 import { noteText } from '../core/note.ts';
 import { accepted, type Verdict } from '../core/verdict.ts';
 import { together } from '../options/values.ts';
@@ -108,12 +108,12 @@ function write(put: Put, bytes: Buffer, kill: AbortSignal): Promise<Failure | un
 }
 
 function lines({ records }: Batch, torn: boolean): Buffer {
-  const length = records.reduce((sum, { record }) => sum + record.length + 1, torn ? 1 : 0);
+  const length = records.reduce((sum, encoded) => sum + sizeOf(encoded) + 1, torn ? 1 : 0);
   const bytes = Buffer.allocUnsafe(length);
   let at = 0;
   if (torn) bytes[at++] = newline;
-  for (const { record } of records) {
-    at += record.copy(bytes, at);
+  for (const encoded of records) {
+    at = copyRecord(encoded, bytes, at);
     bytes[at++] = newline;
   }
   return bytes;

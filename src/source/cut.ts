@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { type AuditEvent, type Cursor, CutEvent, type Reading } from '../core/event.ts';
 import { decodeString, eachMember, endOfValue, skipSpace } from '../core/json-text.ts';
 import { printable } from '../core/printable.ts';
+import { Sheet } from '../core/sheet.ts';
 
 export interface CutPage {
   readonly kind: 'page';
@@ -47,7 +48,7 @@ export function cutPage(body: Buffer, receivedAtMs: number, reading: Reading = {
   if (!isUtf8(body)) return unreadable('the body is not UTF-8');
   const text = body.subarray(0, 3).equals(byteOrderMark) ? body.subarray(3) : body;
   try {
-    return cutText(text, receivedAtMs, reading) ?? unreadable(whyNot(text));
+    return cutText(new Sheet(text, receivedAtMs, reading)) ?? unreadable(whyNot(text));
   } catch (error) {
     if (error instanceof SyntaxError) return unreadable(whyNot(text));
     throw error;
@@ -55,7 +56,8 @@ export function cutPage(body: Buffer, receivedAtMs: number, reading: Reading = {
 }
 
 /** Undefined where the text is no page. @throws {SyntaxError} where a part of it is no JSON */
-function cutText(text: Buffer, receivedAtMs: number, reading: Reading): CutPage | Unreadable | undefined {
+function cutText(sheet: Sheet): CutPage | Unreadable | undefined {
+  const text = sheet.bytes;
   const start = skipSpace(text, 0);
   if (text[start] !== openBrace) return undefined;
   let listAt = start;
@@ -66,7 +68,7 @@ function cutText(text: Buffer, receivedAtMs: number, reading: Reading): CutPage 
     // Of a doubled key the last one counts, as in JSON.parse.
     if (key === 'events') {
       listAt = valueAt;
-      list = cutList(text, valueAt, receivedAtMs, reading);
+      list = cutList(sheet, valueAt);
       return list?.end;
     }
     if (key !== 'after') return undefined;
@@ -82,7 +84,8 @@ function cutText(text: Buffer, receivedAtMs: number, reading: Reading): CutPage 
 }
 
 /** Cuts up the list that begins at `at`; undefined where there is none. @throws {SyntaxError} where an element is no JSON */
-function cutList(text: Buffer, at: number, receivedAtMs: number, reading: Reading): List | undefined {
+function cutList(sheet: Sheet, at: number): List | undefined {
+  const text = sheet.bytes;
   if (text[at] !== openBracket) return undefined;
   const events: CutEvent[] = [];
   let problem: string | undefined;
@@ -108,16 +111,16 @@ function cutList(text: Buffer, at: number, receivedAtMs: number, reading: Readin
     const values = parseList(text, from, ends[count - 1] ?? from);
     if (values.length !== count) return undefined;
     for (let place = 0; place < count; place++, index++) {
-      const own = text.subarray(starts[place], ends[place]);
+      const [start = 0, end = 0] = [starts[place], ends[place]];
       const value = values[place];
-      const id = idOf(value, own);
+      const id = idOf(value, text, start);
       if (id === undefined) {
-        problem ??= `event ${index} has no integer id: ${printable(own.toString('utf8', 0, 240), 60)}`;
+        problem ??= `event ${index} has no integer id: ${printable(text.toString('utf8', start, Math.min(end, start + 240)), 60)}`;
         continue;
       }
       if (last !== undefined && id <= last) sorted = false;
       last = id;
-      events.push(new CutEvent(id, own, value as AuditEvent['value'], receivedAtMs, reading));
+      events.push(new CutEvent(id, sheet, start, end, value as AuditEvent['value']));
     }
   }
   return text[here] === closeBracket ? { events, sorted, problem, end: here + 1 } : undefined;
@@ -148,14 +151,14 @@ function whyNot(text: Buffer): string {
   return 'the events could not be told apart';
 }
 
-/** The event's id with all its digits, or undefined where it has no integer one. */
-export function idOf(value: unknown, text: Buffer): Cursor | undefined {
+/** The id of the event that begins at `at` with all its digits, or undefined where it has no integer one. */
+export function idOf(value: unknown, text: Buffer, at = 0): Cursor | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   const id = (value as Record<string, unknown>)['id'];
   if (typeof id !== 'number' || !Number.isInteger(id)) return undefined;
   if (Number.isSafeInteger(id)) return BigInt(id);
   let digits: string | undefined;
-  eachMember(text, 0, (keyAt, keyEnd, valueAt) => {
+  eachMember(text, at, (keyAt, keyEnd, valueAt) => {
     if (decodeString(text, keyAt, keyEnd) !== 'id') return undefined;
     const end = endOfValue(text, valueAt);
     digits = text.toString('latin1', valueAt, end);

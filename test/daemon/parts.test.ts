@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Notifier } from '../../src/core/notifier.ts';
 import { shapeOf } from '../../src/daemon/parts.ts';
 import type { World } from '../../src/daemon/world.ts';
-import { shape } from '../../src/route/encode.ts';
+import { Broken, shape } from '../../src/route/encode.ts';
 import { auditEvent } from '../support/audit-events.ts';
 import { configOf, load, withSink } from '../support/configuration.ts';
 import { scratch } from '../support/scratch.ts';
@@ -26,7 +26,8 @@ function recordOf(text: string, lines: readonly string[], rest = ''): string {
   const [sink] = config.sinks;
   if (sink === undefined) throw new Error('no sink');
   const shaped = shape(auditEvent(text), shapeOf(sink, config, world));
-  return shaped.kind === 'record' ? shaped.encoded.record.toString() : shaped.kind;
+  if (shaped === undefined) return 'filtered';
+  return shaped instanceof Broken ? 'broken' : shaped.record.toString();
 }
 
 describe('what a sink gets of an event', () => {

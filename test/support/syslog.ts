@@ -3,6 +3,8 @@ import type { Happening } from '../../src/core/happening.ts';
 import type { SetAside, Verdict } from '../../src/core/verdict.ts';
 import type { Format } from '../../src/format/format.ts';
 import type { Sink, SinkDeps } from '../../src/sink/sink.ts';
+import { messageWithin } from '../../src/sink/syslog/fit.ts';
+import { Message } from '../../src/sink/syslog/message.ts';
 import { type SyslogOptions, syslogOptions } from '../../src/sink/syslog/options.ts';
 
 /** The event's own text: what format json is without an envelope. */
@@ -121,3 +123,9 @@ export async function drive(sink: Sink, records: readonly Encoded[], before = as
 }
 
 const never = new AbortController().signal;
+
+/** The message of one record as bytes, or why there is none. */
+export function bytesWithin(...args: Parameters<typeof messageWithin>): Buffer | SetAside {
+  const message = messageWithin(...args);
+  return message instanceof Message ? message.toBuffer() : message;
+}

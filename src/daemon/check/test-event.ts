@@ -1,7 +1,7 @@
 import type { AuditEvent } from '../../core/event.ts';
 import { unless } from '../../core/life.ts';
 import type { Verdict } from '../../core/verdict.ts';
-import { type Shape, shape } from '../../route/encode.ts';
+import { Broken, type Shape, shape } from '../../route/encode.ts';
 import type { Sink } from '../../sink/sink.ts';
 import type { World } from '../world.ts';
 
@@ -30,14 +30,14 @@ export async function sendTestEvent(
   stop: AbortSignal,
 ): Promise<Verdict | 'unconfirmed'> {
   const shaped = shape(testEvent(version, now()), { ...wanted, wants: () => true });
-  if (shaped.kind !== 'record')
-    throw new Error(shaped.kind === 'broken' ? shaped.detail : 'the test event was filtered');
+  if (shaped === undefined) throw new Error('the test event was filtered');
+  if (shaped instanceof Broken) throw new Error(shaped.detail);
   const kill = new AbortController();
   const end = () => kill.abort(new Error('not confirmed in time'));
   stop.addEventListener('abort', end);
   const timer = setTimeout(end, confirmMs);
   try {
-    const answer = await sink.send({ records: [shaped.encoded] }, kill.signal);
+    const answer = await sink.send({ records: [shaped] }, kill.signal);
     if (answer.kind !== 'sent') return answer;
     const confirmed = answer.confirmed.catch(() => undefined);
     await unless(

@@ -1,4 +1,4 @@
-import { type Batch, createdAtMs, type Encoded } from '../../core/event.ts';
+import { type Batch, copyRecord, createdAtMs, type Encoded, sizeOf } from '../../core/event.ts';
 import { type Note, noteText } from '../../core/note.ts';
 import type { SplunkHecOptions } from './options.ts';
 
@@ -42,8 +42,9 @@ export class Envelopes {
   body(batch: Batch, scratch: (bytes: number) => Buffer = Buffer.allocUnsafe): Body {
     const { records } = batch;
     const quotes = this.#json ? undefined : records.map(quoted);
-    const textOf = (encoded: Encoded, index: number) => quotes?.[index] ?? encoded.record;
-    const length = records.reduce((sum, each, index) => sum + textOf(each, index).length + this.overheadBytes, 0);
+    const texts =
+      quotes?.reduce((sum, quote) => sum + quote.length, 0) ?? records.reduce((sum, each) => sum + sizeOf(each), 0);
+    const length = texts + records.length * this.overheadBytes;
     const target = scratch(length);
     const middle = this.#middle;
     let untimed = 0;
@@ -59,7 +60,8 @@ export class Envelopes {
         target[at++] = 0x2c;
       }
       at += middle.copy(target, at);
-      at += textOf(encoded, index).copy(target, at);
+      const quote = quotes?.[index];
+      at = quote === undefined ? copyRecord(encoded, target, at) : at + quote.copy(target, at);
       at += closing.copy(target, at);
     });
     return { bytes: target.subarray(0, at), untimed };

@@ -7,6 +7,7 @@ import { credentials } from './credentials.ts';
 import { DatagramDelivery } from './datagram.ts';
 import type { Fault } from './faults.ts';
 import { type Framing, framed } from './framing.ts';
+import type { Message } from './message.ts';
 import { openWatched, openWire, type WireOptions } from './open-wire.ts';
 import type { SyslogOptions } from './options.ts';
 import { RelpDelivery } from './relp-delivery.ts';
@@ -19,7 +20,7 @@ export interface Delivery {
   readonly window: number;
   readonly limits: BatchLimits;
   /** @throws the reason of `kill` */
-  send(messages: readonly Buffer[], kill: AbortSignal): Promise<Verdict | Sent>;
+  send(messages: readonly Message[], kill: AbortSignal): Promise<Verdict | Sent>;
   finish(kill: AbortSignal): Promise<void>;
   /** Connects and delivers nothing. @throws the reason of `kill` */
   probe(kill: AbortSignal): Promise<Fault | undefined>;
@@ -113,7 +114,7 @@ function overRelp(wire: WireOptions, deps: SinkDeps): Delivery {
   return {
     window: 1,
     limits: streamLimits,
-    send: (messages, kill) => relp.send(messages, kill),
+    send: (messages, kill) => relp.send(buffersOf(messages), kill),
     finish: async () => {},
     probe: (kill) => relp.probe(kill),
     dispose: () => relp.dispose(),
@@ -142,12 +143,14 @@ function overUdp(udp: DatagramDelivery): Delivery {
   return {
     window: 1,
     limits: datagramLimits,
-    send: (messages, kill) => udp.send(messages, kill),
+    send: (messages, kill) => udp.send(buffersOf(messages), kill),
     finish: async () => {},
     probe: (kill) => udp.probe(kill),
     dispose: async () => udp.dispose(),
   };
 }
+
+const buffersOf = (messages: readonly Message[]) => messages.map((message) => message.toBuffer());
 
 /** How long a collector may take for its close when `check` has seen enough, milliseconds. */
 const farewellMs = 500;

@@ -1,11 +1,11 @@
-import type { AuditEvent, Encoded } from '../../core/event.ts';
+import { type AuditEvent, type Encoded, sizeOf } from '../../core/event.ts';
 import { printable } from '../../core/printable.ts';
 import type { SetAside } from '../../core/verdict.ts';
 import type { Format } from '../../format/format.ts';
 import type { SinkDeps } from '../sink.ts';
 import { type Target, targetOf } from './address.ts';
 import { headerOf } from './header.ts';
-import { type MessageRules, syslogMessage } from './message.ts';
+import { type Message, type MessageRules, syslogMessage } from './message.ts';
 import { facilities, type SyslogOptions } from './options.ts';
 import { severityByAction } from './severity.ts';
 import { shortened } from './shorten.ts';
@@ -39,12 +39,13 @@ export function messageWithin(
   maxBytes: number,
   rules: MessageRules,
   format: Format,
-): Buffer | SetAside {
-  if (encoded.record.length <= maxBytes) {
-    const whole = syslogMessage(rules, encoded.shown, encoded.record);
+): Message | SetAside {
+  if (sizeOf(encoded) <= maxBytes) {
+    const whole = syslogMessage(rules, encoded);
     if (whole.length <= maxBytes) return whole;
   }
-  const compose = (event: AuditEvent) => syslogMessage(rules, event, format.encode(event), true);
+  const compose = (shown: AuditEvent) =>
+    syslogMessage(rules, { event: shown, shown, record: format.encode(shown) }, true);
   try {
     const message = shortened(encoded.shown, maxBytes, compose);
     if (message !== undefined) return message;

@@ -1,3 +1,5 @@
+import type { Message } from './message.ts';
+
 /** How a receiver on a stream tells one message from the next. */
 export type Framing = 'octet-counting' | 'newline';
 
@@ -5,13 +7,13 @@ export type Framing = 'octet-counting' | 'newline';
  * The messages as one stretch of a stream. Octet counting: RFC 6587 section 3.4.1 and RFC 5425 section 4.3; newline: RFC
  * 6587 section 3.4.2, safe since no message holds a control character.
  */
-export function framed(messages: readonly Buffer[], framing: Framing): Buffer {
+export function framed(messages: readonly Message[], framing: Framing): Buffer {
   const longest = messages.reduce((sum, { length }) => sum + length + longestCount, 0);
   const frames = Buffer.allocUnsafe(longest);
   let at = 0;
   for (const message of messages) {
     if (framing === 'octet-counting') at += frames.write(`${message.length} `, at, 'latin1');
-    at += message.copy(frames, at);
+    at = message.writeTo(frames, at);
     if (framing === 'newline') frames[at++] = lineFeed;
   }
   return frames.subarray(0, at);

@@ -1,4 +1,4 @@
-import { type AuditEvent, actionOf, createdAtMs } from '../../core/event.ts';
+import { type AuditEvent, actionOf, createdAtMs, ipOf, userOf } from '../../core/event.ts';
 import { escapeText } from './escape.ts';
 
 /** What stands before the payload of a message. */
@@ -51,7 +51,7 @@ function header5424(rules: HeaderRules): (action: string) => Header {
     const afterId = `"${parameter('action', action)}`;
     return (event, shortened) => {
       const user = parameter('user', userOf(event));
-      const source = parameter('src', textOf(event.value['ip']));
+      const source = parameter('src', ipOf(event));
       const rest = shortened ? `${tail} truncated="true"] ` : `${tail}] `;
       return `${front}${timestamps.of(createdAtMs(event))}${middle}${event.id}${afterId}${user}${source}${rest}`;
     };
@@ -117,17 +117,4 @@ export function parameter(name: string, value: string | undefined): string {
   if (value === undefined || value === '') return '';
   const written = special.test(value) ? escapeText(value).replace(/["\\\]]/g, '\\$&') : value;
   return ` ${name}="${written}"`;
-}
-
-/** What tells the user best: the address, else the name, else the id. */
-function userOf(event: AuditEvent): string | undefined {
-  const user = event.value['user'];
-  if (typeof user !== 'object' || user === null) return textOf(user);
-  const { email, name, id } = user as Readonly<Record<string, unknown>>;
-  return textOf(email) ?? textOf(name) ?? textOf(id);
-}
-
-function textOf(value: unknown): string | undefined {
-  if (typeof value === 'string' && value !== '') return value;
-  return Number.isSafeInteger(value) ? String(value) : undefined;
 }

@@ -1,4 +1,4 @@
-import type { AuditEvent } from '../../core/event.ts';
+import { CutEvent, copyRecord, type Encoded, sizeOf } from '../../core/event.ts';
 import { type Note, noteText } from '../../core/note.ts';
 import { escapePayload } from './escape.ts';
 import { type Header, type HeaderRules, headerField, headerOf, parameter, Timestamps } from './header.ts';
@@ -11,33 +11,62 @@ export interface MessageRules extends HeaderRules {
 }
 
 /**
- * One whole syslog message, without a frame: header made of `event`, payload `record`. No control character, DEL, C1,
- * U+2028 or U+2029 stands in it.
+ * One whole syslog message, without a frame. It is put together where it is wanted: most go into one stretch of a stream,
+ * which saves a buffer for each.
  */
-export function syslogMessage(rules: MessageRules, event: AuditEvent, record: Buffer, shortened = false): Buffer {
-  return joined(rules.header(event, shortened), escapePayload(record, rules.json));
+export class Message {
+  /** Bytes of it. */
+  readonly length: number;
+  readonly #header: string;
+  readonly #headerLength: number;
+  readonly #payload: Buffer | Encoded;
+
+  constructor(header: string, payload: Buffer | Encoded) {
+    this.#header = header;
+    this.#headerLength = Buffer.byteLength(header, 'utf8');
+    this.#payload = payload;
+    this.length = this.#headerLength + (Buffer.isBuffer(payload) ? payload.length : sizeOf(payload));
+  }
+
+  /** Writes it into `target` from `at` on; gives the offset behind it. */
+  writeTo(target: Buffer, at: number): number {
+    const next = at + target.write(this.#header, at, this.#headerLength, 'utf8');
+    const payload = this.#payload;
+    return Buffer.isBuffer(payload) ? next + payload.copy(target, next) : copyRecord(payload, target, next);
+  }
+
+  toBuffer(): Buffer {
+    const bytes = Buffer.allocUnsafe(this.length);
+    this.writeTo(bytes, 0);
+    return bytes;
+  }
+}
+
+/**
+ * Header made of what is shown, payload the record. No control character, DEL, C1, U+2028 or U+2029 stands in it.
+ * `shortened`: it says so.
+ */
+export function syslogMessage(rules: MessageRules, encoded: Encoded, shortened = false): Message {
+  const header = rules.header(encoded.shown, shortened);
+  const isInert = encoded instanceof CutEvent && encoded.isInert;
+  return new Message(header, isInert ? encoded : escapePayload(encoded.record, rules.json));
 }
 
 /** A record of the forwarder's own: MSGID names it, the payload is JSON. */
-export function noteMessage(rules: MessageRules, note: Note): Buffer {
+export function noteMessage(rules: MessageRules, note: Note): Message {
   const severity = isGrave(note) ? 4 : 6;
   const payload = escapePayload(Buffer.from(noteText(note)), true);
   const { rfc, facility, tenant, appName, sdId } = rules;
   if (rfc === 3164) {
     const event = { id: 0n, text: payload, value: {}, receivedAtMs: note.atMs };
-    return joined(headerOf({ ...rules, severityOf: () => severity })(event, false), payload);
+    return new Message(headerOf({ ...rules, severityOf: () => severity })(event, false), payload);
   }
   const names = `${headerField(tenant, 255)} ${headerField(appName, 48)} - ${note.event}`;
   const time = new Timestamps().of(note.atMs);
-  return joined(`<${facility * 8 + severity}>1 ${time} ${names} [${sdId}${parameter('tenant', tenant)}] `, payload);
+  return new Message(
+    `<${facility * 8 + severity}>1 ${time} ${names} [${sdId}${parameter('tenant', tenant)}] `,
+    payload,
+  );
 }
 
 const isGrave = ({ event }: Note) => event === 'forwarder.set_aside' || event === 'forwarder.interrupted';
-
-function joined(header: string, payload: Buffer): Buffer {
-  const length = Buffer.byteLength(header, 'utf8');
-  const message = Buffer.allocUnsafe(length + payload.length);
-  message.write(header, 0, 'utf8');
-  payload.copy(message, length);
-  return message;
-}

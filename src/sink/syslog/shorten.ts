@@ -19,11 +19,12 @@ const marker = ',"truncated":true';
  * JSON). The event made so is valid JSON and carries `"truncated": true`; `compose` encodes it and puts the header before.
  * Undefined where it does not fit even so.
  */
-export function shortened(
+export function shortened<Message extends { readonly length: number }>(
   shown: AuditEvent,
   maxBytes: number,
-  compose: (event: AuditEvent) => Buffer,
-): Buffer | undefined {
+  compose: (event: AuditEvent) => Message,
+): Message | undefined {
+  const { id, receivedAtMs } = shown;
   let text = escapeJson(shown.text.toString('utf8'));
   let spans = eventSpans(text, shortestFloor);
   let size = Number.POSITIVE_INFINITY;
@@ -37,7 +38,7 @@ export function shortened(
       if (cut === undefined) break;
       text = isMarked ? cut.text : marked(cut.text);
       isMarked = true;
-      const message = compose({ ...shown, text: Buffer.from(text, 'utf8'), value: JSON.parse(text) });
+      const message = compose({ id, receivedAtMs, text: Buffer.from(text, 'utf8'), value: JSON.parse(text) });
       if (message.length <= maxBytes) return message;
       // Cutting n bytes of the text may free more or fewer in a record that escapes otherwise, or leaves a field out.
       if (Number.isFinite(size)) gain = Math.min(1, Math.max(0.05, (size - message.length) / cut.bytes));

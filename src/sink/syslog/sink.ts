@@ -5,7 +5,7 @@ import type { Sent, Sink, SinkDeps } from '../sink.ts';
 import { targetOf } from './address.ts';
 import { type Delivery, deliveryTo } from './delivery.ts';
 import { defaultMaxBytes, messageWithin, rulesOf } from './fit.ts';
-import { noteMessage } from './message.ts';
+import { Message, noteMessage } from './message.ts';
 import type { SyslogOptions } from './options.ts';
 
 /** A sink that speaks syslog. @throws the file system's or OpenSSL's error where a file of `tls` can't be read */
@@ -23,16 +23,16 @@ export function openSyslog(options: SyslogOptions, deps: SinkDeps): Sink {
 
 class SyslogSink implements Sink {
   readonly #delivery: Delivery;
-  readonly #compose: (encoded: Encoded) => Buffer | SetAside;
+  readonly #compose: (encoded: Encoded) => Message | SetAside;
 
-  readonly #composeNote: (note: Note) => Buffer;
+  readonly #composeNote: (note: Note) => Message;
   /** Ends when nothing is being written: a delivery is used by one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     delivery: Delivery,
-    compose: (encoded: Encoded) => Buffer | SetAside,
-    composeNote: (note: Note) => Buffer,
+    compose: (encoded: Encoded) => Message | SetAside,
+    composeNote: (note: Note) => Message,
   ) {
     this.#delivery = delivery;
     this.#compose = compose;
@@ -47,10 +47,10 @@ class SyslogSink implements Sink {
   }
 
   async send(batch: Batch, kill: AbortSignal): Promise<Verdict | Sent> {
-    const messages: Buffer[] = [];
+    const messages: Message[] = [];
     for (const [index, encoded] of batch.records.entries()) {
       const message = this.#compose(encoded);
-      if (!Buffer.isBuffer(message)) return { ...message, culprit: index };
+      if (!(message instanceof Message)) return { ...message, culprit: index };
       messages.push(message);
     }
     return this.#write(messages, kill);
@@ -60,7 +60,7 @@ class SyslogSink implements Sink {
     return this.#write([this.#composeNote(note)], kill);
   }
 
-  #write(messages: readonly Buffer[], kill: AbortSignal): Promise<Verdict | Sent> {
+  #write(messages: readonly Message[], kill: AbortSignal): Promise<Verdict | Sent> {
     const writing = this.#turn.then(() => this.#delivery.send(messages, kill));
     this.#turn = writing.catch(() => {});
     return writing;

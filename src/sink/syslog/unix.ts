@@ -4,6 +4,7 @@ import { type UnixDatagramSocket, unixDatagramSocket } from '../../net/unix-data
 import type { Sent } from '../sink.ts';
 import { type Fault, faultOf } from './faults.ts';
 import { framed } from './framing.ts';
+import type { Message } from './message.ts';
 import type { StreamDelivery } from './stream.ts';
 
 export interface UnixOptions {
@@ -29,13 +30,16 @@ export class UnixDelivery {
   }
 
   /** @throws the reason of `kill` */
-  async send(messages: readonly Buffer[], kill: AbortSignal): Promise<Verdict | Sent> {
+  async send(messages: readonly Message[], kill: AbortSignal): Promise<Verdict | Sent> {
     if (this.#kind === 'stream') {
       const answer = await this.#stream.send(framed(messages, 'newline'), kill);
       if (this.#stream.openFault !== 'EPROTOTYPE') return answer;
     }
     this.#kind = 'datagram';
-    return this.#sendDatagrams(messages, kill);
+    return this.#sendDatagrams(
+      messages.map((message) => message.toBuffer()),
+      kill,
+    );
   }
 
   async finish(kill: AbortSignal): Promise<void> {

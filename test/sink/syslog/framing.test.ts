@@ -3,6 +3,7 @@ import type { AuditEvent } from '../../../src/core/event.ts';
 import type { Format } from '../../../src/format/format.ts';
 import { messageWithin, rulesOf } from '../../../src/sink/syslog/fit.ts';
 import { framed } from '../../../src/sink/syslog/framing.ts';
+import { Message } from '../../../src/sink/syslog/message.ts';
 import { relpFrame } from '../../../src/sink/syslog/relp-frames.ts';
 import { hostileEvent, seeded } from '../../support/hostile.ts';
 import { parse5424, readLines, readOctetCounted, readRelp } from '../../support/rfc5424.ts';
@@ -24,19 +25,19 @@ const careless: Format = {
 
 function messagesOf(events: readonly AuditEvent[], format: Format, maxBytes: number) {
   const rules = rulesOf(options({ address: 'tcp://127.0.0.1' }), sinkDeps(format));
-  const messages: Buffer[] = [];
+  const messages: Message[] = [];
   const ids: bigint[] = [];
   for (const event of events) {
     const message = messageWithin(encoded(event, format), maxBytes, rules, format);
-    if (!Buffer.isBuffer(message)) continue;
+    if (!(message instanceof Message)) continue;
     messages.push(message);
     ids.push(event.id);
   }
   return { messages, ids };
 }
 
-const relpStream = (messages: readonly Buffer[]) =>
-  Buffer.concat(messages.map((message, index) => relpFrame(index + 1, 'syslog', message)));
+const relpStream = (messages: readonly Message[]) =>
+  Buffer.concat(messages.map((message, index) => relpFrame(index + 1, 'syslog', message.toBuffer())));
 
 describe('hostile events through every framing', () => {
   it.each(Array.from({ length: 10 }, (_, index) => index + 1))(
@@ -49,7 +50,7 @@ describe('hostile events through every framing', () => {
       const { messages, ids } = messagesOf(events, format, maxBytes);
       expect(ids.length).toBeGreaterThan(eventsPerTest * 0.97);
 
-      const texts = messages.map((message) => message.toString('utf8'));
+      const texts = messages.map((message) => message.toBuffer().toString('utf8'));
       // A datagram is its message; the others are read back from one stretch of a stream.
       expect(readOctetCounted(framed(messages, 'octet-counting'))).toEqual(texts);
       expect(readLines(framed(messages, 'newline'))).toEqual(texts);

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createFormat } from '../../../src/format/formats.ts';
 import { targetOf } from '../../../src/sink/syslog/address.ts';
-import { messageWithin, rulesOf } from '../../../src/sink/syslog/fit.ts';
+import { rulesOf } from '../../../src/sink/syslog/fit.ts';
 import { syslogOptions } from '../../../src/sink/syslog/options.ts';
 import { parse5424 } from '../../support/rfc5424.ts';
-import { encoded, eventFromText, eventOf, options, plainJson, sinkDeps } from '../../support/syslog.ts';
+import { bytesWithin, encoded, eventFromText, eventOf, options, plainJson, sinkDeps } from '../../support/syslog.ts';
 
 const event = {
   id: 12_345_678_901_234_567_890n,
@@ -16,7 +16,7 @@ const event = {
 
 function write(value: Record<string, unknown> & { id: number | bigint }, given: Record<string, unknown> = {}): string {
   const rules = rulesOf(options({ address: 'tcp://127.0.0.1', ...given }), sinkDeps());
-  return String(messageWithin(encoded(eventOf(value)), 8_000, rules, plainJson));
+  return String(bytesWithin(encoded(eventOf(value)), 8_000, rules, plainJson));
 }
 
 describe('an RFC 5424 message', () => {
@@ -71,7 +71,7 @@ describe('an RFC 5424 message', () => {
     const whole = eventOf(event);
     const shown = eventOf({ ...event, user: { email: '[redacted]' }, ip: '[redacted]' });
     const rules = rulesOf(options({ address: 'tcp://127.0.0.1' }), sinkDeps());
-    const message = String(messageWithin({ event: whole, shown, record: shown.text }, 8_000, rules, plainJson));
+    const message = String(bytesWithin({ event: whole, shown, record: shown.text }, 8_000, rules, plainJson));
     expect(message).toContain('user="[redacted\\]" src="[redacted\\]"');
     expect(message).not.toMatch(/zoe|2001/);
   });
@@ -79,7 +79,7 @@ describe('an RFC 5424 message', () => {
   it('writes white space between tokens of JSON as blanks', () => {
     const rules = rulesOf(options({ address: 'tcp://127.0.0.1' }), sinkDeps());
     const pretty = eventFromText(1n, '{\r\n\t"id": 1,\n "a": "x\\"\\\\"\n}');
-    expect(parse5424(String(messageWithin(encoded(pretty), 8_000, rules, plainJson))).msg).toBe(
+    expect(parse5424(String(bytesWithin(encoded(pretty), 8_000, rules, plainJson))).msg).toBe(
       '{   "id": 1,  "a": "x\\"\\\\" }',
     );
   });
@@ -133,7 +133,7 @@ describe('an RFC 3164 message', () => {
       const format = createFormat(name, { envelope: false }, { tenant: 'acme.eu1.qasphere.com', version: '1' });
       const over = (address: string) => {
         const rules = rulesOf(options({ address, rfc: 3164 }), sinkDeps(format));
-        return String(messageWithin(encoded(eventOf({ id: 1 }), format), 8_000, rules, format));
+        return String(bytesWithin(encoded(eventOf({ id: 1 }), format), 8_000, rules, format));
       };
       expect(over('tcp://127.0.0.1')).toMatch(/^<110>Nov 23 00:00:00 acme\.eu1\.qasphere\.com (CEF:0|LEEF:2\.0)\|/);
       expect(over('unix:///dev/log')).toMatch(/^<110>Nov 23 00:00:00 qasphere: (CEF:0|LEEF:2\.0)\|/);

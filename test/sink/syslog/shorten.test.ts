@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../../src/core/event.ts';
 import type { Format } from '../../../src/format/format.ts';
 import { createFormat } from '../../../src/format/formats.ts';
-import { messageWithin, rulesOf } from '../../../src/sink/syslog/fit.ts';
+import { rulesOf } from '../../../src/sink/syslog/fit.ts';
 import { shortened } from '../../../src/sink/syslog/shorten.ts';
 import { hostileEvent, seeded } from '../../support/hostile.ts';
 import { parse5424 } from '../../support/rfc5424.ts';
-import { encoded, eventFromText, eventOf, options, plainJson, sinkDeps } from '../../support/syslog.ts';
+import { bytesWithin, encoded, eventFromText, eventOf, options, plainJson, sinkDeps } from '../../support/syslog.ts';
 
 const textOnly = (event: AuditEvent) => event.text;
 const shorten = (event: AuditEvent, maxBytes: number) => {
@@ -125,7 +125,7 @@ describe('shortening', () => {
 describe('a message within its limit', () => {
   const rules = (format: Format) => rulesOf(options({ address: 'tcp://127.0.0.1' }), sinkDeps(format));
   const within = (event: AuditEvent, maxBytes: number, format = plainJson) =>
-    messageWithin(encoded(event, format), maxBytes, rules(format), format);
+    bytesWithin(encoded(event, format), maxBytes, rules(format), format);
 
   it('says in the structured data too that it was shortened, and has exactly the limit at most', () => {
     for (const fill of ['x', 'é', '🦊', '\n', '\u007f', '"']) {
