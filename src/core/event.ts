@@ -1,3 +1,4 @@
+import type { Remarks } from './reading.ts';
 import type { Sheet } from './sheet.ts';
 
 /** A position in the audit log: the id of an event. Ids may exceed 2^53, so never a number. */
@@ -14,19 +15,6 @@ export interface AuditEvent {
   readonly receivedAtMs: number;
   /** What was remarked of the value when it was parsed; undefined where nobody looked. */
   readonly remarks?: Remarks | undefined;
-}
-
-/** Names for what is remarkable in an event; empty for nearly all. */
-export type Remarks = readonly string[];
-
-/** How much of an event's parsed value outlives the parsing of its page. */
-export interface Reading {
-  /** The whole value is kept: most events will be asked for it. */
-  readonly keepValues?: boolean;
-  /** User and address are: most events will be asked for these. */
-  readonly keepParties?: boolean;
-  /** Looks at each value while it is at hand; `createdAtMs` as the function of that name gives it. */
-  readonly remark?: (value: AuditEvent['value'], createdAtMs: number | undefined) => Remarks;
 }
 
 /**

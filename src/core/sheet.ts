@@ -1,5 +1,5 @@
 import { isAscii } from 'node:buffer';
-import type { Reading } from './event.ts';
+import type { Reading } from './reading.ts';
 
 /** LF, CR and TAB, which JSON has raw between tokens only. */
 const breaks = [0x0a, 0x0d, 0x09];

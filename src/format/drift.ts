@@ -1,4 +1,4 @@
-import type { Remarks } from '../core/event.ts';
+import type { Remarks } from '../core/reading.ts';
 
 type Test = (value: unknown) => boolean;
 

@@ -1,7 +1,8 @@
 import type { Moment } from '../core/clock.ts';
-import type { AuditEvent, Cursor, Reading } from '../core/event.ts';
+import type { AuditEvent, Cursor } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import type { Life } from '../core/life.ts';
+import type { Reading } from '../core/reading.ts';
 import { type Secret, type SecretSource, withoutSecret } from '../core/secret.ts';
 import type { Retry, Stop } from '../core/verdict.ts';
 import { gunzipper } from '../net/gzip.ts';

@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
-import { type AuditEvent, type Cursor, CutEvent, type Reading } from '../core/event.ts';
+import { type AuditEvent, type Cursor, CutEvent } from '../core/event.ts';
 import { decodeString, eachMember, endOfValue, skipSpace } from '../core/json-text.ts';
 import { printable } from '../core/printable.ts';
+import type { Reading } from '../core/reading.ts';
 import { Sheet } from '../core/sheet.ts';
 
 export interface CutPage {

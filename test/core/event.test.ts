@@ -7,10 +7,10 @@ import {
   copyRecord,
   createdAtMs,
   ipOf,
-  type Reading,
   sizeOf,
   userOf,
 } from '../../src/core/event.ts';
+import type { Reading } from '../../src/core/reading.ts';
 import { Sheet } from '../../src/core/sheet.ts';
 import { redactor } from '../../src/format/redact.ts';
 import { auditEvent } from '../support/audit-events.ts';
