@@ -5,6 +5,7 @@ import { messageWithin, rulesOf } from '../../../src/sink/syslog/fit.ts';
 import { framed } from '../../../src/sink/syslog/framing.ts';
 import { Message } from '../../../src/sink/syslog/message.ts';
 import { relpFrame } from '../../../src/sink/syslog/relp-frames.ts';
+import { cutPage } from '../../../src/source/cut.ts';
 import { hostileEvent, seeded } from '../../support/hostile.ts';
 import { parse5424, readLines, readOctetCounted, readRelp } from '../../support/rfc5424.ts';
 import { encoded, options, plainJson, sinkDeps } from '../../support/syslog.ts';
@@ -89,4 +90,21 @@ describe('hostile events through every framing', () => {
     if (shortened) expect(value['truncated']).toBe(true);
     else expect(JSON.stringify(value)).toBe(JSON.stringify(event.value));
   }
+});
+
+describe('hostile events cut out of a page', () => {
+  it('become the messages that each makes alone, whether or not others of the page need escapes', () => {
+    const random = seeded(77);
+    const rules = rulesOf(options({ address: 'tcp://127.0.0.1' }), sinkDeps());
+    const bytes = (of: Parameters<typeof messageWithin>[0]) => {
+      const message = messageWithin(of, 8000, rules, plainJson);
+      return message instanceof Message ? String(message.toBuffer()) : message;
+    };
+    for (let page = 0; page < 200; page++) {
+      const events = Array.from({ length: page % 5 === 0 ? 5 : 1 }, (_, index) => hostileEvent(index + 1, random));
+      const cut = cutPage(Buffer.from(`{"events":[${events.map(({ text }) => text.toString()).join(',')}]}`), 0);
+      if (cut.kind !== 'page') throw new Error(cut.detail);
+      expect(cut.events.map(bytes)).toEqual(events.map((event) => bytes(encoded(event))));
+    }
+  });
 });
