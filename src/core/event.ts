@@ -18,71 +18,50 @@ export interface AuditEvent {
 }
 
 /**
- * An event cut out of a page. What everybody asks for is read from the parsed value at once; the rest may be let go of,
- * to be parsed again for whoever wants it all the same: kept, the parsed pages on their way would be most of the memory
- * in use, and most of the garbage collector's work. For the same reason its text is a place in the page until someone
- * wants it as a buffer of its own, and an event that is sent as it came is its own record. All but the id stands behind
- * getters, so that a changed copy does not inherit it.
+ * An event cut out of a page. Neither its parsed value is kept, unless it is wanted by most, nor is its text a buffer of
+ * its own until someone wants it: on the way, the values of pages would be most of the memory in use, and most of the
+ * garbage collector's work. An event that is sent as it came is its own record. All but the id stands behind getters, so
+ * that a changed copy does not inherit it.
  */
-export class CutEvent implements AuditEvent, Encoded {
+export abstract class CutEvent implements AuditEvent, Encoded {
   readonly id: Cursor;
-  readonly #sheet: Sheet;
+  protected readonly sheet: Sheet;
   readonly #from: number;
   readonly #to: number;
-  readonly #remarks: Remarks | undefined;
-  readonly #action: string;
-  readonly #createdAtMs: number | undefined;
-  readonly #user: string | undefined;
-  readonly #ip: string | undefined;
   #value: AuditEvent['value'] | undefined;
 
-  /** @param value what JSON.parse gives of the page's bytes from `from` to `to` */
-  constructor(id: Cursor, sheet: Sheet, from: number, to: number, value: AuditEvent['value']) {
-    const { remark, keepParties, keepValues } = sheet.reading;
+  /** The page's bytes from `from` to `to`; `value`: what JSON.parse gives of them, where that is kept. */
+  constructor(id: Cursor, sheet: Sheet, from: number, to: number, value: AuditEvent['value'] | undefined) {
     this.id = id;
-    this.#sheet = sheet;
+    this.sheet = sheet;
     this.#from = from;
     this.#to = to;
-    this.#action = actionIn(value);
-    this.#createdAtMs = timeIn(value);
-    this.#remarks = remark?.(value, this.#createdAtMs);
-    this.#user = keepParties === true ? userIn(value) : undefined;
-    this.#ip = keepParties === true ? textIn(value['ip']) : undefined;
-    this.#value = keepValues === true ? value : undefined;
+    this.#value = value;
   }
 
+  abstract get remarks(): Remarks | undefined;
+  abstract get action(): string;
+  abstract get createdAtMs(): number | undefined;
+  abstract get user(): string | undefined;
+  abstract get ip(): string | undefined;
+
   get text(): Buffer {
-    return this.#sheet.bytes.subarray(this.#from, this.#to);
+    return this.sheet.bytes.subarray(this.#from, this.#to);
   }
   get receivedAtMs(): number {
-    return this.#sheet.receivedAtMs;
+    return this.sheet.receivedAtMs;
   }
   get value(): AuditEvent['value'] {
-    this.#value ??= JSON.parse(this.#sheet.bytes.toString('utf8', this.#from, this.#to)) as Record<string, unknown>;
+    this.#value ??= JSON.parse(this.sheet.bytes.toString('utf8', this.#from, this.#to)) as Record<string, unknown>;
     return this.#value;
-  }
-  get remarks(): Remarks | undefined {
-    return this.#remarks;
-  }
-  get action(): string {
-    return this.#action;
-  }
-  get createdAtMs(): number | undefined {
-    return this.#createdAtMs;
-  }
-  get user(): string | undefined {
-    return this.#sheet.reading.keepParties === true ? this.#user : userIn(this.value);
-  }
-  get ip(): string | undefined {
-    return this.#sheet.reading.keepParties === true ? this.#ip : textIn(this.value['ip']);
   }
 
   /** Whether the text is a record as it is, and whether it is a syslog payload; false where only others of its page are not. */
   get isPlain(): boolean {
-    return this.#sheet.isPlain;
+    return this.sheet.isPlain;
   }
   get isInert(): boolean {
-    return this.#sheet.isInert;
+    return this.sheet.isInert;
   }
   get event(): this {
     return this;
@@ -99,9 +78,100 @@ export class CutEvent implements AuditEvent, Encoded {
   }
   /** Copies the text into `target` from `at` on; gives the offset behind it. */
   copyTo(target: Buffer, at: number): number {
-    return at + this.#sheet.bytes.copy(target, at, this.#from, this.#to);
+    return at + this.sheet.bytes.copy(target, at, this.#from, this.#to);
   }
 }
+
+/** One that was parsed: what everybody asks for is read from the value while it is at hand. */
+export class ParsedEvent extends CutEvent {
+  readonly #remarks: Remarks | undefined;
+  readonly #action: string;
+  readonly #createdAtMs: number | undefined;
+  readonly #user: string | undefined;
+  readonly #ip: string | undefined;
+
+  /** @param value what JSON.parse gives of the page's bytes from `from` to `to` */
+  constructor(id: Cursor, sheet: Sheet, from: number, to: number, value: AuditEvent['value']) {
+    const { remark, keepParties, keepValues } = sheet.reading;
+    super(id, sheet, from, to, keepValues === true ? value : undefined);
+    this.#action = actionIn(value);
+    this.#createdAtMs = timeIn(value);
+    this.#remarks = remark?.(value, this.#createdAtMs);
+    this.#user = keepParties === true ? userIn(value) : undefined;
+    this.#ip = keepParties === true ? textIn(value['ip']) : undefined;
+  }
+
+  get remarks(): Remarks | undefined {
+    return this.#remarks;
+  }
+  get action(): string {
+    return this.#action;
+  }
+  get createdAtMs(): number | undefined {
+    return this.#createdAtMs;
+  }
+  get user(): string | undefined {
+    return this.sheet.reading.keepParties === true ? this.#user : userIn(this.value);
+  }
+  get ip(): string | undefined {
+    return this.sheet.reading.keepParties === true ? this.#ip : textIn(this.value['ip']);
+  }
+}
+
+/** Where the parts of an event stand in its page, as offsets; what is not there is as empty. */
+export interface Places {
+  readonly from: number;
+  readonly to: number;
+  readonly actionAt: number;
+  readonly actionEnd: number;
+  /** The user's mail address. */
+  readonly userAt: number;
+  readonly userEnd: number;
+  readonly ipAt: number;
+  readonly ipEnd: number;
+  readonly createdAtMs: number;
+}
+
+/** One that was never parsed, for it is as documented: its parts are read from the page by those who want them. */
+export class PlacedEvent extends CutEvent {
+  readonly #actionAt: number;
+  readonly #actionEnd: number;
+  readonly #userAt: number;
+  readonly #userEnd: number;
+  readonly #ipAt: number;
+  readonly #ipEnd: number;
+  readonly #createdAtMs: number;
+
+  /** @param places as they are now: they are copied */
+  constructor(id: Cursor, sheet: Sheet, places: Places) {
+    super(id, sheet, places.from, places.to, undefined);
+    this.#actionAt = places.actionAt;
+    this.#actionEnd = places.actionEnd;
+    this.#userAt = places.userAt;
+    this.#userEnd = places.userEnd;
+    this.#ipAt = places.ipAt;
+    this.#ipEnd = places.ipEnd;
+    this.#createdAtMs = places.createdAtMs;
+  }
+
+  get remarks(): Remarks {
+    return noRemarks;
+  }
+  get action(): string {
+    return this.sheet.textAt(this.#actionAt, this.#actionEnd);
+  }
+  get createdAtMs(): number {
+    return this.#createdAtMs;
+  }
+  get user(): string | undefined {
+    return this.sheet.textAt(this.#userAt, this.#userEnd) || undefined;
+  }
+  get ip(): string | undefined {
+    return this.sheet.textAt(this.#ipAt, this.#ipEnd) || undefined;
+  }
+}
+
+const noRemarks: Remarks = [];
 
 /** The event's action, or '' where the API sent none. An open set: an opaque string. */
 export function actionOf(event: AuditEvent): string {

@@ -1,9 +1,10 @@
 import { isUtf8 } from 'node:buffer';
-import { type AuditEvent, type Cursor, CutEvent } from '../core/event.ts';
+import { type AuditEvent, type Cursor, type CutEvent, ParsedEvent, PlacedEvent } from '../core/event.ts';
 import { decodeString, eachMember, endOfValue, skipSpace } from '../core/json-text.ts';
 import { printable } from '../core/printable.ts';
 import type { Reading } from '../core/reading.ts';
 import { Sheet } from '../core/sheet.ts';
+import { DocumentedReader } from './documented.ts';
 
 export interface CutPage {
   readonly kind: 'page';
@@ -96,7 +97,20 @@ function cutList(sheet: Sheet, at: number): List | undefined {
   const starts: number[] = [];
   const ends: number[] = [];
   let here = skipSpace(text, at + 1);
+  // Where most are asked for their values, these are made here.
+  const reader = sheet.reading.keepValues === true ? undefined : new DocumentedReader(text);
   for (let more = text[here] !== closeBracket; more; ) {
+    if (reader?.read(here) === true) {
+      const id = BigInt(reader.id);
+      if (last !== undefined && id <= last) sorted = false;
+      last = id;
+      events.push(new PlacedEvent(id, sheet, reader));
+      index++;
+      here = skipSpace(text, reader.to);
+      more = text[here] === comma;
+      if (more) here = skipSpace(text, here + 1);
+      continue;
+    }
     const from = here;
     let count = 0;
     do {
@@ -121,7 +135,7 @@ function cutList(sheet: Sheet, at: number): List | undefined {
       }
       if (last !== undefined && id <= last) sorted = false;
       last = id;
-      events.push(new CutEvent(id, sheet, start, end, value as AuditEvent['value']));
+      events.push(new ParsedEvent(id, sheet, start, end, value as AuditEvent['value']));
     }
   }
   return text[here] === closeBracket ? { events, sorted, problem, end: here + 1 } : undefined;

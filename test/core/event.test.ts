@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest';
 import {
   type AuditEvent,
   actionOf,
-  CutEvent,
+  type CutEvent,
   copyRecord,
   createdAtMs,
   ipOf,
+  ParsedEvent,
   sizeOf,
   userOf,
 } from '../../src/core/event.ts';
@@ -17,7 +18,7 @@ import { auditEvent } from '../support/audit-events.ts';
 
 function cut(text: string, reading: Reading, value = JSON.parse(text) as Record<string, unknown>): CutEvent {
   const bytes = Buffer.from(`[${text}]`);
-  return new CutEvent(1n, new Sheet(bytes, 0, reading), 1, bytes.length - 1, value);
+  return new ParsedEvent(1n, new Sheet(bytes, 0, reading), 1, bytes.length - 1, value);
 }
 
 const readings: readonly Reading[] = [{}, { keepValues: true }, { keepParties: true }];
