@@ -30,7 +30,7 @@ describe('with acknowledgement a batch', () => {
   });
 
   it('is followed by others while it waits, and all are asked about in one question', async () => {
-    await using at = await acknowledging({ server: { ackAfter: 1 } });
+    await using at = await acknowledging({ server: { ackAfter: 60 } });
     const confirmations = [];
     for (let id = 1; id <= 20; id++) confirmations.push((await sent(at.sink, batchOf(id))).confirmed);
     expect(at.sink.window).toBe(32);
