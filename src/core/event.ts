@@ -56,12 +56,12 @@ export abstract class CutEvent implements AuditEvent, Encoded {
     return this.#value;
   }
 
-  /** Whether the text is a record as it is, and whether it is a syslog payload; false where only others of its page are not. */
+  /** Whether the text is a record as it is, and whether it is a syslog payload; may be false where only others of its page are not. */
   get isPlain(): boolean {
     return this.sheet.isPlain;
   }
   get isInert(): boolean {
-    return this.sheet.isInert;
+    return this.sheet.isInert(this.#from, this.#to);
   }
   get event(): this {
     return this;

@@ -17,7 +17,8 @@ export class Sheet {
   readonly receivedAtMs: number;
   readonly reading: Reading;
   #isPlain: boolean | undefined;
-  #isInert: boolean | undefined;
+  /** Where characters stand that a syslog payload must not hold, ascending; undefined where they were not looked for. */
+  #controls: readonly number[] | 'many' | undefined;
 
   constructor(bytes: Buffer, receivedAtMs: number, reading: Reading) {
     this.bytes = bytes;
@@ -36,19 +37,42 @@ export class Sheet {
     return this.#isPlain;
   }
 
-  /** Moreover there is no DEL, no C1 control and no line separator in it: each one's text is a syslog payload as it is. */
-  get isInert(): boolean {
-    this.#isInert ??= this.isPlain && !this.bytes.includes(del) && (isAscii(this.bytes) || !hasControls(this.bytes));
-    return this.#isInert;
+  /**
+   * Whether what stands between is a syslog payload as it is: no event of the page spans lines or holds a tab, and in this
+   * part there is no DEL, C1 control or line separator.
+   */
+  isInert(from: number, to: number): boolean {
+    if (!this.isPlain) return false;
+    this.#controls ??= controlsIn(this.bytes);
+    return this.#controls !== 'many' && !isAnyBetween(this.#controls, from, to);
   }
 }
 
-function hasControls(bytes: Buffer): boolean {
-  for (let at = bytes.indexOf(c1Lead); at !== -1; at = bytes.indexOf(c1Lead, at + 1))
-    if ((bytes[at + 1] ?? 0) < 0xa0) return true;
-  for (let at = bytes.indexOf(separatorLead); at !== -1; at = bytes.indexOf(separatorLead, at + 2)) {
-    const last = bytes[at + 2];
-    if (last === 0xa8 || last === 0xa9) return true;
+/** More are not kept: the whole page counts as holding them. */
+const mostControls = 1_000;
+
+function controlsIn(bytes: Buffer): readonly number[] | 'many' {
+  const found: number[] = [];
+  const look = (lead: number | Buffer, isOne: (at: number) => boolean) => {
+    for (let at = bytes.indexOf(lead); at !== -1 && found.length <= mostControls; at = bytes.indexOf(lead, at + 1))
+      if (isOne(at)) found.push(at);
+  };
+  look(del, () => true);
+  if (!isAscii(bytes)) {
+    look(c1Lead, (at) => (bytes[at + 1] ?? 0) < 0xa0);
+    look(separatorLead, (at) => bytes[at + 2] === 0xa8 || bytes[at + 2] === 0xa9);
   }
-  return false;
+  return found.length > mostControls ? 'many' : found.sort((a, b) => a - b);
+}
+
+/** Whether one of the ascending `offsets` lies between. */
+function isAnyBetween(offsets: readonly number[], from: number, to: number): boolean {
+  let low = 0;
+  let high = offsets.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((offsets[middle] ?? 0) < from) low = middle + 1;
+    else high = middle;
+  }
+  return (offsets[low] ?? to) < to;
 }

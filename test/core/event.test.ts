@@ -87,6 +87,22 @@ describe('an event cut out of a page', () => {
 describe('a page', () => {
   const sheet = (text: string) => new Sheet(Buffer.from(text), 0, {});
 
+  it('is inert where what must not stand in a payload stands elsewhere, and nowhere once that is too often', () => {
+    const calm = '{"a":"Zoë"}';
+    const text = (times: number) => `${calm},${'\u007f'.repeat(times)},${calm}`;
+    for (const [times, inert] of [
+      [0, true],
+      [1, true],
+      [1_000, true],
+      [1_001, false],
+    ] as const) {
+      const page = sheet(text(times));
+      expect(page.isInert(0, calm.length)).toBe(inert);
+      expect(page.isInert(page.bytes.length - calm.length - 1, page.bytes.length)).toBe(inert);
+      expect(page.isInert(0, page.bytes.length)).toBe(times === 0);
+    }
+  });
+
   it('is inert only without what a syslog payload must not hold, and plain only without line ends and tabs', () => {
     const unit = fc.constantFrom(
       'a',
@@ -110,7 +126,12 @@ describe('a page', () => {
     fc.assert(
       fc.property(fc.string({ unit, maxLength: 12 }), (text) => {
         expect(sheet(text).isPlain).toBe(!/[\n\r\t]/.test(text));
-        expect(sheet(text).isInert).toBe(!/[\n\r\t\u007f-\u009f\u2028\u2029]/.test(text));
+        const { bytes } = sheet(text);
+        for (let from = 0; from <= bytes.length; from++)
+          if (((bytes[from] ?? 0) & 0xc0) !== 0x80)
+            expect(sheet(text).isInert(from, bytes.length)).toBe(
+              !/[\n\r\t]/.test(text) && !/[\u007f-\u009f\u2028\u2029]/.test(bytes.toString('utf8', from)),
+            );
       }),
       { numRuns: 2_000 },
     );

@@ -12,6 +12,7 @@ import { openWatched, openWire, type WireOptions } from './open-wire.ts';
 import type { SyslogOptions } from './options.ts';
 import { RelpDelivery } from './relp-delivery.ts';
 import { StreamDelivery, streamDefaults } from './stream.ts';
+import { TcpTable } from './tcp-table.ts';
 import { noDatagrams, UnixDelivery, type UnixOptions } from './unix.ts';
 import { Wire } from './wire.ts';
 
@@ -97,7 +98,8 @@ function overStream(wire: WireOptions, framing: Framing): Delivery {
   };
 }
 
-function streamOver(wire: WireOptions): StreamDelivery {
+function streamOver(options: WireOptions): StreamDelivery {
+  const wire = { table: new TcpTable(), ...options };
   const { where, timeoutMs } = wire;
   return new StreamDelivery({
     ...streamDefaults,

@@ -2,6 +2,7 @@ import { connect, isIP, type Socket } from 'node:net';
 import { type PeerCertificate, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { Credentials } from './credentials.ts';
 import { type Fault, faultOf, hinted, retryFault } from './faults.ts';
+import { TcpTable } from './tcp-table.ts';
 import { Wire } from './wire.ts';
 
 export interface WireOptions {
@@ -11,6 +12,8 @@ export interface WireOptions {
   /** Present: TLS from the first byte. */
   readonly tls?: Credentials | undefined;
   readonly onCertificate?: (certificate: PeerCertificate) => void;
+  /** Shared by the connections of a sink: what one of them learns spares the next a look. */
+  readonly table?: TcpTable;
   /** Longest wait for the connection with its handshake, and for one write to be taken, milliseconds. */
   readonly timeoutMs: number;
 }
@@ -22,7 +25,7 @@ const keepAliveMs = 30_000;
 /** Connects, trying every address the name has now. @throws the reason of `kill` */
 export async function openWire(options: WireOptions, kill: AbortSignal): Promise<Wire | Fault> {
   kill.throwIfAborted();
-  const { to, tls, where, timeoutMs } = options;
+  const { to, tls, where, timeoutMs, table = new TcpTable() } = options;
   const raw = connect({
     ...to,
     ...('host' in to && { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: nextAddressMs, noDelay: true }),
@@ -40,12 +43,12 @@ export async function openWire(options: WireOptions, kill: AbortSignal): Promise
   kill.addEventListener('abort', killed);
   try {
     await ready(raw, 'connect');
-    if (tls === undefined) return new Wire(raw, raw, { where, timeoutMs });
+    if (tls === undefined) return new Wire(raw, raw, { where, timeoutMs, table });
     const secure = secured(raw, to, tls);
     socket = secure.on('error', () => {});
     await ready(secure, 'secureConnect');
     options.onCertificate?.(secure.getPeerCertificate());
-    return new Wire(secure, raw, { where, timeoutMs, earlyCloseHint: hintOf(tls) });
+    return new Wire(secure, raw, { where, timeoutMs, table, earlyCloseHint: hintOf(tls) });
   } catch (error) {
     socket.destroy();
     raw.destroy();

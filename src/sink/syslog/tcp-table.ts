@@ -17,22 +17,37 @@ const established = '01';
 /** A table of some 25,000 connections: more would cost more than it tells. */
 const longestTable = 4 * 1024 ** 2;
 
-/** Node tells nothing of what the other side's TCP acknowledged; Linux does, in /proc/net/tcp and tcp6 (proc(5)). */
-export function tcpLookup(socket: Socket): TcpLookup {
-  const { localAddress, localPort, remoteAddress, remotePort } = socket;
-  if (process.platform !== 'linux' || !localAddress || !localPort || !remoteAddress || !remotePort)
-    return async () => undefined;
-  const file = isIPv6(remoteAddress) ? '/proc/self/net/tcp6' : '/proc/self/net/tcp';
-  const wanted = ` ${endpoint(localAddress, localPort)} ${endpoint(remoteAddress, remotePort)} `;
-  return async () => {
-    const table = await readFile(file, 'latin1').catch(() => undefined);
-    if (table === undefined || table.length > longestTable) return undefined;
-    const at = table.indexOf(wanted);
-    if (at < 0) return { state: 'gone', unacknowledgedBytes: 0 };
-    const [state = '', queues = ''] = table.slice(at + wanted.length, at + wanted.length + 20).split(' ');
-    const unacknowledgedBytes = Number.parseInt(queues.slice(0, 8), 16);
-    return { state: state === established ? 'established' : 'closing', unacknowledgedBytes };
-  };
+/**
+ * Node tells nothing of what the other side's TCP acknowledged; Linux does, in /proc/net/tcp and tcp6 (proc(5)). A look takes
+ * the kernel milliseconds, however few connections there are: it goes through its whole hash table.
+ */
+export class TcpTable {
+  /** The files that have listed a connection of ours: only then does one's absence mean something. */
+  readonly #listing = new Set<string>();
+
+  /** For a connected socket. Where no other was listed before, this one is looked for at once. */
+  lookup(socket: Socket): TcpLookup {
+    const { localAddress, localPort, remoteAddress, remotePort } = socket;
+    if (process.platform !== 'linux' || !localAddress || !localPort || !remoteAddress || !remotePort)
+      return async () => undefined;
+    const file = isIPv6(remoteAddress) ? '/proc/self/net/tcp6' : '/proc/self/net/tcp';
+    const wanted = ` ${endpoint(localAddress, localPort)} ${endpoint(remoteAddress, remotePort)} `;
+    const look = async (): Promise<TcpState | undefined> => {
+      const table = await readFile(file, 'latin1').catch(() => undefined);
+      if (table === undefined || table.length > longestTable) return undefined;
+      const at = table.indexOf(wanted);
+      if (at < 0) return this.#listing.has(file) ? { state: 'gone', unacknowledgedBytes: 0 } : undefined;
+      this.#listing.add(file);
+      const [state = '', queues = ''] = table.slice(at + wanted.length, at + wanted.length + 20).split(' ');
+      const unacknowledgedBytes = Number.parseInt(queues.slice(0, 8), 16);
+      return { state: state === established ? 'established' : 'closing', unacknowledgedBytes };
+    };
+    const first = this.#listing.has(file) ? undefined : look();
+    return async () => {
+      await first;
+      return look();
+    };
+  }
 }
 
 /** `0100007F:01BB`: each 32-bit word of the address in the machine's byte order, in hex. */
