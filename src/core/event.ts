@@ -1,4 +1,5 @@
 import type { Remarks } from './reading.ts';
+import type { Rows } from './rows.ts';
 import type { Sheet } from './sheet.ts';
 
 /** A position in the audit log: the id of an event. Ids may exceed 2^53, so never a number. */
@@ -118,56 +119,35 @@ export class ParsedEvent extends CutEvent {
   }
 }
 
-/** Where the parts of an event stand in its page, as offsets; what is not there is as empty. */
-export interface Places {
-  readonly from: number;
-  readonly to: number;
-  readonly actionAt: number;
-  readonly actionEnd: number;
-  /** The user's mail address. */
-  readonly userAt: number;
-  readonly userEnd: number;
-  readonly ipAt: number;
-  readonly ipEnd: number;
-  readonly createdAtMs: number;
-}
-
 /** One that was never parsed, for it is as documented: its parts are read from the page by those who want them. */
 export class PlacedEvent extends CutEvent {
-  readonly #actionAt: number;
-  readonly #actionEnd: number;
-  readonly #userAt: number;
-  readonly #userEnd: number;
-  readonly #ipAt: number;
-  readonly #ipEnd: number;
-  readonly #createdAtMs: number;
+  readonly action: string;
+  /** Where the other parts stand, and in which row. */
+  readonly rows: Rows;
+  readonly row: number;
 
-  /** @param places as they are now: they are copied */
-  constructor(id: Cursor, sheet: Sheet, places: Places) {
-    super(id, sheet, places.from, places.to, undefined);
-    this.#actionAt = places.actionAt;
-    this.#actionEnd = places.actionEnd;
-    this.#userAt = places.userAt;
-    this.#userEnd = places.userEnd;
-    this.#ipAt = places.ipAt;
-    this.#ipEnd = places.ipEnd;
-    this.#createdAtMs = places.createdAtMs;
+  constructor(id: Cursor, sheet: Sheet, from: number, to: number, action: string, rows: Rows, row: number) {
+    super(id, sheet, from, to, undefined);
+    this.action = action;
+    this.rows = rows;
+    this.row = row;
   }
 
+  /** The text of the whole page. */
+  get page(): Buffer {
+    return this.sheet.bytes;
+  }
   get remarks(): Remarks {
     return noRemarks;
   }
-  get action(): string {
-    return this.sheet.textAt(this.#actionAt, this.#actionEnd);
-  }
   get createdAtMs(): number {
-    return this.#createdAtMs;
+    return this.rows.createdAtMs(this.row);
   }
   get user(): string | undefined {
-    return this.sheet.textAt(this.#userAt, this.#userEnd) || undefined;
+    return this.page.toString('utf8', this.rows.userAt(this.row), this.rows.userEnd(this.row)) || undefined;
   }
   get ip(): string | undefined {
-    return this.sheet.textAt(this.#ipAt, this.#ipEnd) || undefined;
+    return this.page.toString('utf8', this.rows.ipAt(this.row), this.rows.ipEnd(this.row)) || undefined;
   }
 }
 

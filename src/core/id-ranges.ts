@@ -33,8 +33,39 @@ export class IdRanges {
   }
 
   has(id: Cursor): boolean {
+    return this.endBehind(id) !== undefined;
+  }
+
+  /** The last of the ids that follow `id` without a hole, itself included; undefined where it is not in the set. */
+  endBehind(id: Cursor): Cursor | undefined {
     const range = this.#ranges[this.#firstEndingAtOrAfter(id)];
-    return range !== undefined && range[0] <= id;
+    return range !== undefined && range[0] <= id ? range[1] : undefined;
+  }
+
+  /** Adds them all. Fast where they ascend and lie behind those that are in the set. */
+  addAll(ids: readonly Cursor[]): void {
+    eachRun(ids, (from, to) => {
+      const last = this.#ranges.at(-1);
+      if (last !== undefined && from <= last[1]) for (let id = from; id <= to; id++) this.add(id);
+      else {
+        if (last !== undefined && from === last[1] + 1n) last[1] = to;
+        else this.#ranges.push([from, to]);
+        this.#size += Number(to - from) + 1;
+      }
+    });
+  }
+
+  /** Takes them all out. Fast where they ascend. */
+  deleteAll(ids: readonly Cursor[]): void {
+    eachRun(ids, (from, to) => {
+      const at = this.#firstEndingAtOrAfter(from);
+      const range = this.#ranges[at];
+      if (range !== undefined && range[0] === from && to <= range[1]) {
+        this.#size -= Number(to - from) + 1;
+        if (to === range[1]) this.#ranges.splice(at, 1);
+        else range[0] = to + 1n;
+      } else for (let id = from; id <= to; id++) this.delete(id);
+    });
   }
 
   add(id: Cursor): void {
@@ -94,6 +125,8 @@ export class IdRanges {
     let high = this.#ranges.length;
     const last = this.#ranges.at(-1);
     if (last !== undefined && last[1] < id) return high;
+    const first = this.#ranges[0];
+    if (first !== undefined && first[1] >= id) return 0;
     while (low < high) {
       const middle = (low + high) >>> 1;
       const range = this.#ranges[middle];
@@ -102,4 +135,24 @@ export class IdRanges {
     }
     return low;
   }
+}
+
+/** Calls `visit` for each stretch of ids that follow one another without a hole, in the order given. */
+function eachRun(ids: readonly Cursor[], visit: (from: Cursor, to: Cursor) => void): void {
+  let [from] = ids;
+  if (from === undefined) return;
+  let to = from;
+  let number = Number(to);
+  for (let at = 1; at < ids.length; at++) {
+    const id = ids[at] as Cursor;
+    const next = Number(id);
+    // Beyond 2^53 numbers don't tell neighbours apart: there each id is a stretch of its own.
+    if (next !== number + 1 || !Number.isSafeInteger(next) || !Number.isSafeInteger(number)) {
+      visit(from, to);
+      from = id;
+    }
+    to = id;
+    number = next;
+  }
+  visit(from, to);
 }

@@ -26,11 +26,6 @@ export class Sheet {
     this.reading = reading;
   }
 
-  /** The text from `from` to `to`, decoded; nothing is unescaped. */
-  textAt(from: number, to: number): string {
-    return this.bytes.toString('utf8', from, to);
-  }
-
   /** No event in it spans lines or holds a tab: each one's text is a record as it is. */
   get isPlain(): boolean {
     this.#isPlain ??= !breaks.some((byte) => this.bytes.includes(byte));

@@ -12,6 +12,7 @@ export interface ActionFilter {
 export function actionFilter(filter: ActionFilter): (action: string) => boolean {
   const include = filter.include?.map(glob);
   const exclude = (filter.exclude ?? []).map(glob);
+  if (include === undefined && exclude.length === 0) return () => true;
   return (action) =>
     (include === undefined || include.some((matches) => matches(action))) &&
     !exclude.some((matches) => matches(action));

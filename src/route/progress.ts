@@ -7,8 +7,10 @@ export interface PageEvidence {
   readonly after: Cursor;
   readonly asked: Moment;
   readonly answered: Moment;
-  /** Ascending, all above `after`; `createdAtMs` is undefined where it can't be read. */
-  readonly events: readonly { readonly id: Cursor; readonly createdAtMs: number | undefined }[];
+  /** Ids of its events, ascending, all above `after`. */
+  readonly ids: readonly Cursor[];
+  /** Of each event `createdAt`, milliseconds since the epoch; NaN where it can't be read. */
+  readonly times: Float64Array;
 }
 
 /** A page whose word is not yet used up. */
@@ -91,33 +93,33 @@ export class Progress {
    * Takes a page in: its new ids are in flight from now on and come back, `late` counting those below the head. The
    * page also bears witness to what it did not show. `settled`: nothing can appear any more up to its last event.
    */
-  offer(page: PageEvidence): { fresh: Set<Cursor>; late: readonly Cursor[]; settled: boolean } {
-    const fresh = new Set<Cursor>();
-    const late: Cursor[] = [];
-    const head = this.#head;
-    for (const { id } of page.events) {
-      if (!this.isNew(id)) continue;
-      fresh.add(id);
-      this.#inFlight.add(id);
-      if (id > head) this.#head = id;
-      else if (!this.#released.has(id)) {
-        late.push(id);
-        this.#lateSightings.set(id, page.answered);
-      }
-    }
-    const last = page.events.at(-1);
+  offer(page: PageEvidence): { fresh: readonly Cursor[]; late: readonly Cursor[]; settled: boolean } {
+    const { fresh, late } = this.#sift(page);
+    this.#inFlight.addAll(fresh);
+    for (const id of late) this.#lateSightings.set(id, page.answered);
+    const last = page.ids.at(-1);
     if (last !== undefined) {
+      if (last > this.#head) this.#head = last;
       const seen = this.#sightings.at(-1)?.upTo;
-      if (seen === undefined || last.id > seen) this.#sightings.push({ upTo: last.id, seen: page.answered });
-      this.#bearWitness(page, last.id);
+      if (seen === undefined || last > seen) this.#sightings.push({ upTo: last, seen: page.answered });
+      this.#bearWitness(page, last);
     }
-    const settled = last === undefined || isSettled(this.#timeOf(last, page.answered), page.asked, this.#settleMs);
+    const settled = last === undefined || this.#isSettled(page, page.ids.length - 1);
     this.#advance();
     return { fresh, late, settled };
   }
 
+  /** What of a page is new, ascending, and what of that is late. */
+  #sift({ ids }: PageEvidence): { fresh: readonly Cursor[]; late: readonly Cursor[] } {
+    const [first] = ids;
+    // The usual case: nothing at or below the head is in it.
+    if (first === undefined || first > this.#head) return { fresh: ids, late: [] };
+    const fresh = ids.filter((id) => this.isNew(id));
+    return { fresh, late: fresh.filter((id) => id <= this.#head && !this.#released.has(id)) };
+  }
+
   /** Marks ids as in flight that an earlier process sent and whose fate is not known yet. */
-  resume(ids: Iterable<Cursor>): void {
+  resume(ids: readonly Cursor[]): void {
     for (const id of ids) {
       if (!this.isNew(id)) continue;
       this.#inFlight.add(id);
@@ -126,16 +128,14 @@ export class Progress {
   }
 
   /** These are delivered, filtered or set aside on disk. */
-  settle(ids: Iterable<Cursor>): void {
-    for (const id of ids) {
-      this.#inFlight.delete(id);
-      if (id > this.#after) this.#done.add(id);
-    }
+  settle(ids: readonly Cursor[]): void {
+    this.#inFlight.deleteAll(ids);
+    this.#done.addAll(ids.every((id) => id > this.#after) ? ids : ids.filter((id) => id > this.#after));
     this.#advance();
   }
 
   /** These are not: they are new again, and must be read again from `after` on. */
-  release(ids: Iterable<Cursor>): void {
+  release(ids: readonly Cursor[]): void {
     for (const id of ids) {
       this.#inFlight.delete(id);
       this.#released.add(id);
@@ -145,7 +145,7 @@ export class Progress {
   /** A later page over the same range makes an earlier one's word worthless. */
   #bearWitness(page: PageEvidence, last: Cursor): void {
     this.#evidence = this.#evidence.filter((earlier) => {
-      const earlierLast = earlier.events.at(-1)?.id ?? earlier.after;
+      const earlierLast = earlier.ids.at(-1) ?? earlier.after;
       return last < earlierLast || (page.after > earlier.after && page.after > this.#after);
     });
     // What is dropped here is only read again.
@@ -166,27 +166,48 @@ export class Progress {
 
   /** Passes as many of the page's events as its word covers; 'waits' where one of them is not done yet. */
   #use(evidence: Evidence): 'waits' | 'used' {
-    for (; evidence.next < evidence.events.length; evidence.next++) {
-      const event = evidence.events[evidence.next];
-      if (event === undefined) break;
-      if (event.id > this.#after) {
-        const time = this.#timeOf(event, evidence.answered);
-        if (!isSettled(time, evidence.asked, this.#settleMs)) {
-          this.#blockedUntil = plus(time, this.#settleMs);
-          return 'used';
-        }
-        if (!this.#done.has(event.id)) return 'waits';
-        this.#after = event.id;
+    let doneTo = this.#after;
+    for (; evidence.next < evidence.ids.length; evidence.next++) {
+      const id = evidence.ids[evidence.next] as Cursor;
+      if (id <= this.#after) continue;
+      if (!this.#isSettled(evidence, evidence.next)) {
+        this.#blockedUntil = plus(this.#timeOf(evidence, evidence.next), this.#settleMs);
+        return 'used';
       }
+      if (id > doneTo) {
+        const end = this.#done.endBehind(id);
+        if (end === undefined) return 'waits';
+        doneTo = end;
+      }
+      this.#after = id;
     }
     this.#blockedUntil = undefined;
     return 'used';
   }
 
-  #timeOf(event: { id: Cursor; createdAtMs: number | undefined }, shown: Moment): Moment {
-    const seen = this.#lateSightings.get(event.id) ?? this.#sightingOf(event.id) ?? shown;
-    if (seen.serverMs === undefined || event.createdAtMs === undefined) return seen;
-    return { monotonicMs: seen.monotonicMs, serverMs: Math.min(event.createdAtMs, seen.serverMs) };
+  /** The time of a page's event. */
+  #timeOf(page: PageEvidence, index: number): Moment {
+    const seen = this.#seen(page, index);
+    const createdAtMs = page.times[index] ?? Number.NaN;
+    if (seen.serverMs === undefined || Number.isNaN(createdAtMs)) return seen;
+    return { monotonicMs: seen.monotonicMs, serverMs: Math.min(createdAtMs, seen.serverMs) };
+  }
+
+  /** Whether the page was asked for at least `settle` after its event's time: by the server's clock where both know it. */
+  #isSettled(page: PageEvidence, index: number): boolean {
+    if (this.#settleMs === 0) return true;
+    const { monotonicMs, serverMs } = this.#seen(page, index);
+    if (serverMs === undefined || page.asked.serverMs === undefined)
+      return page.asked.monotonicMs - monotonicMs >= this.#settleMs;
+    const createdAtMs = page.times[index] ?? Number.NaN;
+    const timeMs = Number.isNaN(createdAtMs) ? serverMs : Math.min(createdAtMs, serverMs);
+    return page.asked.serverMs - timeMs >= this.#settleMs;
+  }
+
+  /** When a page's event was first seen. */
+  #seen({ ids, answered }: PageEvidence, index: number): Moment {
+    const id = ids[index] as Cursor;
+    return this.#lateSightings.get(id) ?? this.#sightingOf(id) ?? answered;
   }
 
   #sightingOf(id: Cursor): Moment | undefined {
@@ -208,13 +229,6 @@ export class Progress {
     this.#sightings.splice(0, keep === -1 ? this.#sightings.length : keep);
     for (const id of this.#lateSightings.keys()) if (id <= this.#after) this.#lateSightings.delete(id);
   }
-}
-
-/** Whether `asked` lies at least `settleMs` after `time`: by the server's clock where both know it. */
-function isSettled(time: Moment, asked: Moment, settleMs: number): boolean {
-  if (settleMs === 0) return true;
-  if (time.serverMs !== undefined && asked.serverMs !== undefined) return asked.serverMs - time.serverMs >= settleMs;
-  return asked.monotonicMs - time.monotonicMs >= settleMs;
 }
 
 /** Whether `moment` has come at `now`: by the server's clock where both know it. */

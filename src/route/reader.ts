@@ -2,7 +2,7 @@ import { type Cursor, createdAtMs } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
 import { type Life, within } from '../core/life.ts';
 import type { Page, Source } from '../source/source.ts';
-import { hasCome, type Progress } from './progress.ts';
+import { hasCome, type PageEvidence, type Progress } from './progress.ts';
 
 export interface ReaderOptions {
   readonly sink: string;
@@ -127,12 +127,31 @@ export class Reader {
     this.#lastPageMs = performance.now();
     const { serverMs, monotonicMs } = page.asked;
     this.#serverAheadMs = serverMs === undefined ? undefined : serverMs - monotonicMs;
-    const events = page.events.map((event) => ({ id: event.id, createdAtMs: createdAtMs(event) }));
     const { progress, observe, sink } = this.#options;
-    const { fresh, late, settled } = progress.offer({ ...page, events });
+    const { fresh, late, settled } = progress.offer(evidenceOf(page));
     const [first] = late;
     if (first !== undefined) observe({ event: 'route.late', sink, events: late.length, first });
-    const all = fresh.size === page.events.length;
-    return { events: all ? page.events : page.events.filter(({ id }) => fresh.has(id)), settled };
+    return { events: withIds(page.events, fresh), settled };
   }
+}
+
+function evidenceOf({ events, after, asked, answered }: Page): PageEvidence {
+  const ids: Cursor[] = [];
+  const times = new Float64Array(events.length);
+  for (const event of events) {
+    times[ids.length] = createdAtMs(event) ?? Number.NaN;
+    ids.push(event.id);
+  }
+  return { after, asked, answered, ids, times };
+}
+
+/** Those of `events` that have one of the `ids`; both ascend. */
+function withIds(events: Page['events'], ids: readonly Cursor[]): Page['events'] {
+  if (ids.length === events.length) return events;
+  let next = 0;
+  return events.filter(({ id }) => {
+    if (id !== ids[next]) return false;
+    next += 1;
+    return true;
+  });
 }

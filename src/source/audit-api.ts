@@ -1,6 +1,7 @@
 import type { Moment } from '../core/clock.ts';
 import type { AuditEvent, Cursor } from '../core/event.ts';
 import type { Observe } from '../core/happening.ts';
+import { Interner } from '../core/interner.ts';
 import type { Life } from '../core/life.ts';
 import type { Reading } from '../core/reading.ts';
 import { type Secret, type SecretSource, withoutSecret } from '../core/secret.ts';
@@ -45,6 +46,7 @@ export class AuditApi {
   readonly #size: PageSize;
   readonly #gunzip = gunzipper(largestBodyBytes);
   readonly #novelty: Novelty;
+  readonly #actions = new Interner();
   /** Counts that were too much behind a cursor, halved; light pages elsewhere must not raise them. */
   readonly #bounds = new Map<Cursor, number>();
   #everRead: boolean;
@@ -133,7 +135,7 @@ export class AuditApi {
     { asked, answered, serverAheadMs }: Moments,
   ): Fetched | Retry {
     const { observe, now, onFresh, reading } = this.#options;
-    const cut = cutPage(body, now(), reading);
+    const cut = cutPage(body, now(), reading, this.#actions);
     if (cut.kind === 'unreadable') {
       const again = cutPage(withoutSecret(key, body), now());
       const detail = again.kind === 'unreadable' ? again.detail : 'it quotes the key';

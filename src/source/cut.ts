@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { type AuditEvent, type Cursor, type CutEvent, ParsedEvent, PlacedEvent } from '../core/event.ts';
+import { Interner } from '../core/interner.ts';
 import { decodeString, eachMember, endOfValue, skipSpace } from '../core/json-text.ts';
 import { printable } from '../core/printable.ts';
 import type { Reading } from '../core/reading.ts';
+import { Rows } from '../core/rows.ts';
 import { Sheet } from '../core/sheet.ts';
 import { DocumentedReader } from './documented.ts';
 
@@ -39,6 +41,8 @@ const closeBracket = 0x5d;
  * keeps, are gone before the garbage collector would move them.
  */
 const atOnce = 32;
+/** Of an event. */
+const usualBytes = 300;
 const scratch = Buffer.allocUnsafeSlow(32 * 1024);
 
 /**
@@ -46,11 +50,16 @@ const scratch = Buffer.allocUnsafeSlow(32 * 1024);
  * a time, all else with an empty list in their place. With one comma between the parts, that proves the body to be JSON
  * as parsing it whole would do, but never holds all its values at once. Linear in the body's length, no recursion.
  */
-export function cutPage(body: Buffer, receivedAtMs: number, reading: Reading = {}): CutPage | Unreadable {
+export function cutPage(
+  body: Buffer,
+  receivedAtMs: number,
+  reading: Reading = {},
+  actions = new Interner(),
+): CutPage | Unreadable {
   if (!isUtf8(body)) return unreadable('the body is not UTF-8');
   const text = body.subarray(0, 3).equals(byteOrderMark) ? body.subarray(3) : body;
   try {
-    return cutText(new Sheet(text, receivedAtMs, reading)) ?? unreadable(whyNot(text));
+    return cutText(new Sheet(text, receivedAtMs, reading), actions) ?? unreadable(whyNot(text));
   } catch (error) {
     if (error instanceof SyntaxError) return unreadable(whyNot(text));
     throw error;
@@ -58,7 +67,7 @@ export function cutPage(body: Buffer, receivedAtMs: number, reading: Reading = {
 }
 
 /** Undefined where the text is no page. @throws {SyntaxError} where a part of it is no JSON */
-function cutText(sheet: Sheet): CutPage | Unreadable | undefined {
+function cutText(sheet: Sheet, actions: Interner): CutPage | Unreadable | undefined {
   const text = sheet.bytes;
   const start = skipSpace(text, 0);
   if (text[start] !== openBrace) return undefined;
@@ -70,7 +79,7 @@ function cutText(sheet: Sheet): CutPage | Unreadable | undefined {
     // Of a doubled key the last one counts, as in JSON.parse.
     if (key === 'events') {
       listAt = valueAt;
-      list = cutList(sheet, valueAt);
+      list = cutList(sheet, valueAt, actions);
       return list?.end;
     }
     if (key !== 'after') return undefined;
@@ -86,7 +95,7 @@ function cutText(sheet: Sheet): CutPage | Unreadable | undefined {
 }
 
 /** Cuts up the list that begins at `at`; undefined where there is none. @throws {SyntaxError} where an element is no JSON */
-function cutList(sheet: Sheet, at: number): List | undefined {
+function cutList(sheet: Sheet, at: number, actions: Interner): List | undefined {
   const text = sheet.bytes;
   if (text[at] !== openBracket) return undefined;
   const events: CutEvent[] = [];
@@ -99,12 +108,14 @@ function cutList(sheet: Sheet, at: number): List | undefined {
   let here = skipSpace(text, at + 1);
   // Where most are asked for their values, these are made here.
   const reader = sheet.reading.keepValues === true ? undefined : new DocumentedReader(text);
+  const rows = new Rows(Math.ceil(text.length / usualBytes));
   for (let more = text[here] !== closeBracket; more; ) {
     if (reader?.read(here) === true) {
       const id = BigInt(reader.id);
       if (last !== undefined && id <= last) sorted = false;
       last = id;
-      events.push(new PlacedEvent(id, sheet, reader));
+      const action = actions.textAt(text, reader.actionAt, reader.actionEnd);
+      events.push(new PlacedEvent(id, sheet, here, reader.to, action, rows, rows.add(reader)));
       index++;
       here = skipSpace(text, reader.to);
       more = text[here] === comma;

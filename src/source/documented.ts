@@ -1,4 +1,4 @@
-import type { Places } from '../core/event.ts';
+import type { Places } from '../core/rows.ts';
 import {
   afterSpace,
   endOfPlain,
@@ -61,6 +61,10 @@ export class DocumentedReader implements Places {
   id = 0;
   from = 0;
   to = 0;
+  idAt = 0;
+  idEnd = 0;
+  timeAt = 0;
+  timeEnd = 0;
   actionAt = 0;
   actionEnd = 0;
   userAt = 0;
@@ -92,6 +96,8 @@ export class DocumentedReader implements Places {
           member = seenId;
           here = this.#integer(here + 5);
           this.id = this.#number;
+          this.idAt = this.#numberAt;
+          this.idEnd = here;
           break;
         case userKey:
           if (view.getInt16(here + 5, true) === keyEnd) {
@@ -203,7 +209,8 @@ export class DocumentedReader implements Places {
   }
 
   #number = 0;
-  /** Offset behind an integer, neither negative nor longer than `mostDigits`, which is then `#number`. */
+  #numberAt = 0;
+  /** Offset behind an integer, neither negative nor longer than `mostDigits`, which is then `#number` and begins at `#numberAt`. */
   #integer(at: number): number {
     const { bytes } = this.#text;
     const start = this.#behind(at);
@@ -214,6 +221,7 @@ export class DocumentedReader implements Places {
     const digits = here - start;
     if (digits === 0 || digits > mostDigits || (digits > 1 && bytes[start] === zero)) return unproved;
     this.#number = number;
+    this.#numberAt = start;
     return here;
   }
 
@@ -223,6 +231,8 @@ export class DocumentedReader implements Places {
     const end = this.#time.read(start + 1);
     if (end === unproved || this.#text.bytes[end] !== quote) return unproved;
     this.createdAtMs = this.#time.ms;
+    this.timeAt = start + 1;
+    this.timeEnd = end;
     return end + 1;
   }
 }

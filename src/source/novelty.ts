@@ -53,7 +53,7 @@ export class Novelty {
   }
 
   #remember(events: readonly AuditEvent[]): void {
-    for (const { id } of events) this.#seen.add(id);
+    this.#seen.addAll(events.map(({ id }) => id));
     if (this.#seen.size < idsKept) return;
     const { last } = this.#seenBefore;
     if (last !== undefined && last > this.#forgotten) this.#forgotten = last;

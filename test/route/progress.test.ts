@@ -25,8 +25,17 @@ class Server {
   page(after: bigint, count: number, nowMs: number): PageEvidence {
     const events = this.#events.filter(({ id, visibleMs }) => id > after && visibleMs <= nowMs).slice(0, count);
     const moment: Moment = { monotonicMs: nowMs + 5_000_000, serverMs: this.#dated ? nowMs : undefined };
-    return { after, events, asked: moment, answered: moment };
+    return evidence(after, events, moment);
   }
+}
+
+function evidence(
+  after: bigint,
+  events: readonly { id: bigint; createdAtMs: number | undefined }[],
+  moment: Moment,
+): PageEvidence {
+  const times = Float64Array.from(events, ({ createdAtMs }) => createdAtMs ?? Number.NaN);
+  return { after, ids: events.map(({ id }) => id), times, asked: moment, answered: moment };
 }
 
 /** One drain the way a route reads: a small window with the news, a large one apart. */
@@ -35,7 +44,7 @@ function drain(
   server: Server,
   count: number,
   nowMs: number,
-  take: (ids: Set<bigint>) => void,
+  take: (ids: readonly bigint[]) => void,
 ): void {
   const read = (from: bigint, sweep: boolean) => {
     let after = from;
@@ -43,9 +52,9 @@ function drain(
       const page = server.page(after, count, nowMs);
       const { fresh } = progress.offer(page);
       take(fresh);
-      const last = page.events.at(-1)?.id;
+      const last = page.ids.at(-1);
       if (last === undefined) return;
-      if (sweep ? progress.after < last : fresh.size === 0 && last >= progress.head) return;
+      if (sweep ? progress.after < last : fresh.length === 0 && last >= progress.head) return;
       after = last;
     }
   };
@@ -100,7 +109,7 @@ describe('progress with late events', () => {
         const server = new Server(committed, dated);
         let progress = new Progress(settleMs, 0n);
         const taken: bigint[] = [];
-        let open: { ids: Set<bigint>; dueAt: number }[] = [];
+        let open: { ids: readonly bigint[]; dueAt: number }[] = [];
         const settle = (poll: number) => {
           for (const { ids, dueAt } of open) if (dueAt <= poll) progress.settle(ids);
           open = open.filter(({ dueAt }) => dueAt > poll);
@@ -138,12 +147,12 @@ describe('progress with late events', () => {
     after: bigint,
     askedMs: number,
     ...events: [id: bigint, createdAtMs: number | undefined][]
-  ): PageEvidence => ({
-    after,
-    asked: moment(askedMs),
-    answered: moment(askedMs),
-    events: events.map(([id, createdAtMs]) => ({ id, createdAtMs })),
-  });
+  ): PageEvidence =>
+    evidence(
+      after,
+      events.map(([id, createdAtMs]) => ({ id, createdAtMs })),
+      moment(askedMs),
+    );
 
   it('passes an id at once when the page was asked for long after its time', () => {
     const progress = new Progress(settleMs, 0n);
@@ -176,8 +185,8 @@ describe('progress with late events', () => {
 
   it('offers an event once though it is read again while in flight', () => {
     const progress = new Progress(settleMs, 0n);
-    expect(progress.offer(page(0n, 50_000, [1n, 40_000])).fresh.size).toBe(1);
-    expect(progress.offer(page(0n, 51_000, [1n, 40_000])).fresh.size).toBe(0);
+    expect(progress.offer(page(0n, 50_000, [1n, 40_000])).fresh.length).toBe(1);
+    expect(progress.offer(page(0n, 51_000, [1n, 40_000])).fresh.length).toBe(0);
   });
 
   it('tells late events apart from new ones', () => {

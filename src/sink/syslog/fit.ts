@@ -1,17 +1,22 @@
-import { type AuditEvent, type Encoded, sizeOf } from '../../core/event.ts';
+import { type AuditEvent, type Encoded, PlacedEvent, sizeOf } from '../../core/event.ts';
 import { printable } from '../../core/printable.ts';
 import type { SetAside } from '../../core/verdict.ts';
 import type { Format } from '../../format/format.ts';
 import type { SinkDeps } from '../sink.ts';
 import { type Target, targetOf } from './address.ts';
 import { headerOf } from './header.ts';
-import { type Message, type MessageRules, syslogMessage } from './message.ts';
+import { type Message, type MessageRules, payloadOf, syslogMessage } from './message.ts';
 import { facilities, type SyslogOptions } from './options.ts';
+import { PlacedMessages } from './placed-message.ts';
 import { severityByAction } from './severity.ts';
 import { shortened } from './shorten.ts';
 
-/** How the messages of one sink are written. */
-export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 'format'>): MessageRules {
+/** How the messages of one sink are written, and a shorter way for events that were not parsed. */
+export interface SinkRules extends MessageRules {
+  readonly placed: PlacedMessages;
+}
+
+export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 'format'>): SinkRules {
   const local = targetOf(options.address).transport === 'unix';
   const rules = {
     rfc: options.rfc ?? (options.address === 'unix:///dev/log' ? 3164 : 5424),
@@ -24,7 +29,7 @@ export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 
     tenant: deps.tenant,
     json: deps.format.json,
   } as const;
-  return { ...rules, header: headerOf(rules) };
+  return { ...rules, header: headerOf(rules), placed: new PlacedMessages(rules) };
 }
 
 /**
@@ -37,11 +42,11 @@ export const defaultMaxBytes = (transport: Target['transport']) => (transport ==
 export function messageWithin(
   encoded: Encoded,
   maxBytes: number,
-  rules: MessageRules,
+  rules: SinkRules,
   format: Format,
 ): Message | SetAside {
   if (sizeOf(encoded) <= maxBytes) {
-    const whole = syslogMessage(rules, encoded);
+    const whole = wholeMessage(rules, encoded);
     if (whole.length <= maxBytes) return whole;
   }
   const compose = (shown: AuditEvent) =>
@@ -55,4 +60,10 @@ export function messageWithin(
   }
   const detail = `longer than maxMessageBytes (${maxBytes}) even with its values shortened`;
   return { kind: 'set-aside', reason: 'too_large', detail };
+}
+
+function wholeMessage(rules: SinkRules, encoded: Encoded): Message {
+  const { shown } = encoded;
+  const placed = shown instanceof PlacedEvent ? rules.placed.of(shown, payloadOf(encoded, rules.json)) : undefined;
+  return placed ?? syslogMessage(rules, encoded);
 }

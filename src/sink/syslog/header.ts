@@ -74,7 +74,8 @@ function header3164(rules: HeaderRules): (action: string) => Header {
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-const priority = ({ facility, severityOf }: HeaderRules, action: string) => facility * 8 + severityOf(action);
+/** PRI (RFC 5424 section 6.2.1). */
+export const priority = ({ facility, severityOf }: HeaderRules, action: string) => facility * 8 + severityOf(action);
 
 const dayMs = 86_400_000;
 const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
