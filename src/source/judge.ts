@@ -31,12 +31,11 @@ export interface Known {
 /** What an answer of the audit log means (contract section 1); one place for every status. */
 export function judge(answer: Answer, known: Known): Judgement {
   const { status } = answer;
-  const said = message(answer);
   const html = isHtml(answer);
-  if (status === 200) {
-    if (!html) return { kind: 'page' };
+  if (status === 200 && !html) return { kind: 'page' };
+  const said = message(answer);
+  if (status === 200)
     return retry('malformed', `answered 200 with an HTML page: a captive portal or a proxy in between? ${said}`);
-  }
   if (status >= 300 && status < 400) {
     const target = URL.parse(String(answer.headers.location ?? ''), 'https://unknown.invalid')?.host ?? 'nowhere';
     return retry(

@@ -1,4 +1,5 @@
 import type { Batch } from '../../core/event.ts';
+import { Spare } from '../../core/spare.ts';
 import { gzipper } from '../../net/gzip.ts';
 import type { Envelopes } from './envelope.ts';
 
@@ -20,7 +21,7 @@ export class Bodies {
   readonly #compressed: boolean;
   readonly #gzip = gzipper(level);
   /** What zlib has read may be written over, so one piece of memory serves every batch that is compressed. */
-  #spare: Buffer | undefined;
+  readonly #spare = new Spare();
 
   constructor(envelopes: Envelopes, compressed: boolean) {
     this.#envelopes = envelopes;
@@ -31,12 +32,11 @@ export class Bodies {
     if (!this.#compressed) return this.#envelopes.body(batch);
     let whole: Buffer = Buffer.alloc(0);
     const { bytes, untimed } = this.#envelopes.body(batch, (length) => {
-      whole = this.#spare !== undefined && this.#spare.length >= length ? this.#spare : Buffer.allocUnsafeSlow(length);
-      this.#spare = undefined;
+      whole = this.#spare.take(length);
       return whole;
     });
     const packed = await this.#gzip(bytes);
-    this.#spare = whole;
+    this.#spare.giveBack(whole);
     return { bytes: packed, untimed };
   }
 }

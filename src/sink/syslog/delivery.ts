@@ -1,3 +1,4 @@
+import { Spare } from '../../core/spare.ts';
 import type { Verdict } from '../../core/verdict.ts';
 import { unixDatagramSocket } from '../../net/unix-datagram.ts';
 import type { BatchLimits, Sent, SinkDeps } from '../sink.ts';
@@ -88,10 +89,21 @@ const watched = (delivery: Delivery, watch: ExpiryWatch): Delivery => ({
 
 function overStream(wire: WireOptions, framing: Framing): Delivery {
   const stream = streamOver(wire);
+  const spare = new Spare();
   return {
     window: streamWindow,
     limits: streamLimits,
-    send: (messages, kill) => stream.send(framed(messages, framing), kill),
+    async send(messages, kill) {
+      let memory: Buffer = Buffer.alloc(0);
+      const frames = framed(messages, framing, (bytes) => {
+        memory = spare.take(bytes);
+        return memory;
+      });
+      const outcome = await stream.send(frames, kill);
+      // Of a write that failed a part may still be on its way.
+      if (outcome.kind === 'sent') spare.giveBack(memory);
+      return outcome;
+    },
     finish: (kill) => stream.finish(kill),
     probe: (kill) => probeStream(wire, kill),
     dispose: () => stream.dispose(),

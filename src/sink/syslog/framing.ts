@@ -5,11 +5,16 @@ export type Framing = 'octet-counting' | 'newline';
 
 /**
  * The messages as one stretch of a stream. Octet counting: RFC 6587 section 3.4.1 and RFC 5425 section 4.3; newline: RFC
- * 6587 section 3.4.2, safe since no message holds a control character.
+ * 6587 section 3.4.2, safe since no message holds a control character. `memory` gives what it is written into, at least as
+ * long as asked.
  */
-export function framed(messages: readonly Message[], framing: Framing): Buffer {
+export function framed(
+  messages: readonly Message[],
+  framing: Framing,
+  memory: (bytes: number) => Buffer = Buffer.allocUnsafe,
+): Buffer {
   const longest = messages.reduce((sum, { length }) => sum + length + longestCount, 0);
-  const frames = Buffer.allocUnsafe(longest);
+  const frames = memory(longest);
   let at = 0;
   for (const message of messages) {
     if (framing === 'octet-counting') at += frames.write(`${message.length} `, at, 'latin1');

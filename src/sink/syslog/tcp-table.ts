@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { isIPv6, type Socket } from 'node:net';
 import { endianness } from 'node:os';
 
@@ -16,6 +16,7 @@ export type TcpLookup = () => Promise<TcpState | undefined>;
 const established = '01';
 /** A table of some 25,000 connections: more would cost more than it tells. */
 const longestTable = 4 * 1024 ** 2;
+const longestRead = 64 * 1024;
 
 /**
  * Node tells nothing of what the other side's TCP acknowledged; Linux does, in /proc/net/tcp and tcp6 (proc(5)). A look takes
@@ -33,8 +34,8 @@ export class TcpTable {
     const file = isIPv6(remoteAddress) ? '/proc/self/net/tcp6' : '/proc/self/net/tcp';
     const wanted = ` ${endpoint(localAddress, localPort)} ${endpoint(remoteAddress, remotePort)} `;
     const look = async (): Promise<TcpState | undefined> => {
-      const table = await readFile(file, 'latin1').catch(() => undefined);
-      if (table === undefined || table.length > longestTable) return undefined;
+      const table = await readUntil(file, wanted).catch(() => undefined);
+      if (table === undefined) return undefined;
       const at = table.indexOf(wanted);
       if (at < 0) return this.#listing.has(file) ? { state: 'gone', unacknowledgedBytes: 0 } : undefined;
       this.#listing.add(file);
@@ -48,6 +49,23 @@ export class TcpTable {
       return look();
     };
   }
+}
+
+/**
+ * The table as far as the line that holds `wanted`: only at its very end the kernel goes through it once more. Undefined
+ * where it is too long.
+ */
+async function readUntil(file: string, wanted: string): Promise<string | undefined> {
+  await using table = await open(file);
+  const chunk = Buffer.allocUnsafe(longestRead);
+  let text = '';
+  while (text.length <= longestTable) {
+    const { bytesRead } = await table.read(chunk, 0, chunk.length, null);
+    text += chunk.toString('latin1', 0, bytesRead);
+    const at = text.indexOf(wanted);
+    if (bytesRead === 0 || (at >= 0 && text.includes('\n', at))) return text;
+  }
+  return undefined;
 }
 
 /** `0100007F:01BB`: each 32-bit word of the address in the machine's byte order, in hex. */
