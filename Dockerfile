@@ -14,7 +14,8 @@ FROM node:26-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json ./
+COPY packaging/build.ts packaging/bundle.ts packaging/
 COPY src src
 RUN npm run --silent build && find dist -name '*.map' -delete
 

@@ -1,43 +1,17 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { build } from 'esbuild';
+import { bundling, root, version } from './bundle.ts';
 
 /** One file with Node inside: `npm run build:binary`. Runs on the Node that is to be inside. */
-const root = join(import.meta.dirname, '..');
 const output = join(root, 'dist', 'qasphere-siem-forwarder');
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
-
-/** There is no package.json beside the program then. */
-const fixedVersion: Plugin = {
-  name: 'fixed-version',
-  setup({ onLoad }) {
-    onLoad({ filter: /[\\/]src[\\/]version\.ts$/ }, () => ({
-      contents: `export const version = ${JSON.stringify(version)};`,
-      loader: 'js',
-    }));
-  },
-};
 
 const work = mkdtempSync(join(tmpdir(), 'forwarder-binary-'));
 try {
   const bundle = join(work, 'main.mjs');
-  await build({
-    entryPoints: [join(root, 'src', 'main.ts')],
-    outfile: bundle,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: `node${process.versions.node}`,
-    // CommonJS dependencies ask for Node's modules with require.
-    banner: {
-      js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);",
-    },
-    plugins: [fixedVersion],
-    legalComments: 'eof',
-    logLevel: 'warning',
-  });
+  await build({ ...bundling, entryPoints: [join(root, 'src', 'main.ts')], outfile: bundle });
 
   const node = join(work, 'node');
   copyFileSync(process.execPath, node);

@@ -1,6 +1,7 @@
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
+import { giveMemoryBack } from '../core/give-back.ts';
 import { Notifier } from '../core/notifier.ts';
 import type { World } from '../daemon/compose.ts';
 import { announceConfiguration, announceStart, heartbeatsOf } from '../daemon/feeds.ts';
@@ -38,6 +39,7 @@ export async function runDaemon(
   next: () => Config | undefined,
 ): Promise<number> {
   const { life, hangup } = around;
+  giveMemoryBack(life.stop);
   await prepareState(first.state.directory);
   await using _ = await lockState(first.state.directory, outside.now);
   await using telemetry = openTelemetry(outside, first);

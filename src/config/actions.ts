@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ActionRow } from '../format/action-row.ts';
 import { readActions } from '../format/actions-file.ts';
 import { readText } from './file.ts';

@@ -1,5 +1,5 @@
 import leven from 'leven';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Shape } from './json-schema.ts';
 
 type Issue = z.core.$ZodIssue;

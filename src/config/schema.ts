@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { duration, together } from '../options/values.ts';
 import { splunkHecOptions } from '../sink/splunk-hec/options.ts';
 import { stdoutOptions } from '../sink/stdout.ts';

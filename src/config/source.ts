@@ -1,5 +1,5 @@
 import { validateDetailed } from 'node-cron';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SecretSource } from '../core/secret.ts';
 import { startAt } from '../options/start-at.ts';
 import { tlsBlock } from '../options/tls.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { duration } from '../options/values.ts';
 
 /** `HOST:PORT` taken apart; an IPv6 address stands in brackets. */

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { problemElsewhere } from './actions.ts';
 import { explain, type Nearest, nearest } from './explain.ts';
 import { configShape, shapesAt } from './json-schema.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Cursor } from '../core/event.ts';
 
 /** Where a sink without a checkpoint starts; `timeMs` is milliseconds since the epoch. */

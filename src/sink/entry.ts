@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { pathProblem } from '../format/path.ts';
 import { duration, oneSecret, secretFile, secretValue } from '../options/values.ts';
 

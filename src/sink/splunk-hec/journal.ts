@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Cursor } from '../../core/event.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { Channel } from './channel.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SecretSource } from '../../core/secret.ts';
 import { tlsBlock } from '../../options/tls.ts';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { tlsBlock } from '../../options/tls.ts';
 import { duration, size, together } from '../../options/values.ts';
 import { checkRecords, entry } from '../entry.ts';
