@@ -138,8 +138,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a record altered',
     file: 'sink/stdout.ts',
-    from: '    at += record.copy(bytes, at);',
-    to: '    at += record.copy(bytes, at);\n    if (records.length > 30) bytes[at - 3] = 0x20;',
+    from: '    at = copyRecord(encoded, bytes, at);',
+    to: '    at = copyRecord(encoded, bytes, at);\n    if (records.length > 30) bytes[at - 3] = 0x20;',
     scenarios: ['step: stdout file'],
   },
 ];
