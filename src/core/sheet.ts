@@ -28,7 +28,7 @@ export class Sheet {
 
   /** No event in it spans lines or holds a tab: each one's text is a record as it is. */
   get isPlain(): boolean {
-    this.#isPlain ??= !breaks.some((byte) => this.bytes.includes(byte));
+    this.#isPlain ??= !holdsBreak(this.bytes);
     return this.#isPlain;
   }
 
@@ -42,6 +42,9 @@ export class Sheet {
     return this.#controls !== 'many' && !isAnyBetween(this.#controls, from, to);
   }
 }
+
+// Not within the getter: where a function has one like it within, each call makes room for what that may hold on to.
+const holdsBreak = (bytes: Buffer) => breaks.some((byte) => bytes.includes(byte));
 
 /** More are not kept: the whole page counts as holding them. */
 const mostControls = 1_000;

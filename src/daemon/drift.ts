@@ -1,6 +1,7 @@
 import { type AuditEvent, actionOf } from '../core/event.ts';
 import type { Happening } from '../core/happening.ts';
 import { printable } from '../core/printable.ts';
+import type { Remarks } from '../core/reading.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Actions } from '../format/actions.ts';
 import { driftOf } from '../format/drift.ts';
@@ -25,8 +26,7 @@ export class Drift {
     const unknown = new Map<string, number>();
     for (const event of events) {
       const drift = event.remarks ?? driftOf(event.value);
-      if (drift.length > 0)
-        for (const label of new Set(drift.map((name) => this.#fieldOf(hidden(name))))) count(fields, label);
+      if (drift.length > 0) this.#count(drift, hidden, fields);
       const action = actionOf(event);
       // An event without one has drifted already.
       if (action !== '' && !actions.meaningOf(action).known) count(unknown, this.#actions.label(hidden(action)));
@@ -45,6 +45,10 @@ export class Drift {
         news: this.#actions.news(unknown.keys()),
       });
     return happenings;
+  }
+
+  #count(drift: Remarks, hidden: (name: string) => string, fields: Map<string, number>): void {
+    for (const label of new Set(drift.map((name) => this.#fieldOf(hidden(name))))) count(fields, label);
   }
 
   /** Fields that are missing or of another type are documented ones, and few: only unknown ones can be without end. */

@@ -71,7 +71,6 @@ export class DocumentedReader implements Places {
   userEnd = 0;
   ipAt = 0;
   ipEnd = 0;
-  createdAtMs = 0;
   readonly #text: Text;
   readonly #time: TimeReader;
 
@@ -79,6 +78,10 @@ export class DocumentedReader implements Places {
   constructor(bytes: Uint8Array) {
     this.#text = textOf(bytes);
     this.#time = new TimeReader(this.#text);
+  }
+
+  get createdAtMs(): number {
+    return this.#time.ms;
   }
 
   /** Whether what begins at `at` is an event as documented. */
@@ -230,7 +233,6 @@ export class DocumentedReader implements Places {
     if (this.#text.bytes[start] !== quote) return unproved;
     const end = this.#time.read(start + 1);
     if (end === unproved || this.#text.bytes[end] !== quote) return unproved;
-    this.createdAtMs = this.#time.ms;
     this.timeAt = start + 1;
     this.timeEnd = end;
     return end + 1;

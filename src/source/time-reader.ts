@@ -10,6 +10,9 @@ const letterZ = 0x5a;
 const longest = 24;
 /** Before it Date.UTC takes a year for one of the twentieth century. */
 const firstYear = 100;
+const lastYear = 9999;
+/** Stands for a byte that is no digit: what is made of it is more than any part of a time. */
+const noDigit = 10_000;
 
 /**
  * Reads times in the one form the API documents: UTC, with or without milliseconds (RFC 3339 section 5.6). Gives what
@@ -22,11 +25,16 @@ export class TimeReader {
   #month = 0;
   #day = 0;
   #dayMs = Number.NaN;
-  /** What was read last, milliseconds since the epoch. */
-  ms = 0;
+  /** One number that can be written over: a field would be a new object each time. */
+  readonly #ms = new Float64Array(1);
 
   constructor(text: Text) {
     this.#text = text;
+  }
+
+  /** What was read last, milliseconds since the epoch. */
+  get ms(): number {
+    return this.#ms[0] ?? Number.NaN;
   }
 
   /** Offset behind the time that begins at `at`, or `unproved`. */
@@ -51,10 +59,12 @@ export class TimeReader {
     let millis = 0;
     if (bytes[end] === point) {
       millis = twoDigits(bytes, end + 1) * 10 + digit(bytes, end + 3);
+      if (millis > 999) return unproved;
       end += 4;
     }
-    this.ms = this.#dayMs + ((hours * 60 + minutes) * 60 + seconds) * 1000 + millis;
-    return bytes[end] === letterZ && !Number.isNaN(this.ms) ? end + 1 : unproved;
+    const ms = this.#dayMs + ((hours * 60 + minutes) * 60 + seconds) * 1000 + millis;
+    this.#ms[0] = ms;
+    return bytes[end] === letterZ && !Number.isNaN(ms) ? end + 1 : unproved;
   }
 }
 
@@ -65,16 +75,15 @@ function dayAt(bytes: Uint8Array, at: number): number {
   const month = twoDigits(bytes, at + 5);
   const day = twoDigits(bytes, at + 8);
   const date = new Date(Date.UTC(year, month - 1, day));
-  const exists = year >= firstYear && date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+  const exists = year >= firstYear && year <= lastYear && date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
   return exists ? date.getTime() : Number.NaN;
 }
 
-/** The number of two digits; NaN where one of them is none. */
 function twoDigits(bytes: Uint8Array, at: number): number {
   return digit(bytes, at) * 10 + digit(bytes, at + 1);
 }
 
 function digit(bytes: Uint8Array, at: number): number {
   const value = (bytes[at] ?? 0) - zero;
-  return value >= 0 && value <= 9 ? value : Number.NaN;
+  return value >= 0 && value <= 9 ? value : noDigit;
 }

@@ -48,9 +48,9 @@ class SyslogSink implements Sink {
 
   async send(batch: Batch, kill: AbortSignal): Promise<Verdict | Sent> {
     const messages: Message[] = [];
-    for (const [index, encoded] of batch.records.entries()) {
+    for (const encoded of batch.records) {
       const message = this.#compose(encoded);
-      if (!(message instanceof Message)) return { ...message, culprit: index };
+      if (!(message instanceof Message)) return { ...message, culprit: messages.length };
       messages.push(message);
     }
     return this.#write(messages, kill);
