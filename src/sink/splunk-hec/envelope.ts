@@ -1,5 +1,6 @@
 import { type Batch, copyRecord, createdAtMs, type Encoded, sizeOf } from '../../core/event.ts';
 import { type Note, noteText } from '../../core/note.ts';
+import { copyBytes, writeDigits } from '../../core/write-bytes.ts';
 import type { SplunkHecOptions } from './options.ts';
 
 /** What never changes from one event to the next. */
@@ -53,16 +54,16 @@ export class Envelopes {
       const ms = createdAtMs(encoded.shown);
       if (ms === undefined) {
         untimed++;
-        at += opening.copy(target, at);
+        at = copyBytes(target, at, opening);
       } else {
-        at += timeKey.copy(target, at);
+        at = copyBytes(target, at, timeKey);
         at = writeSeconds(target, at, ms);
         target[at++] = 0x2c;
       }
       at += middle.copy(target, at);
       const quote = quotes?.[index];
       at = quote === undefined ? copyRecord(encoded, target, at) : at + quote.copy(target, at);
-      at += closing.copy(target, at);
+      at = copyBytes(target, at, closing);
     });
     return { bytes: target.subarray(0, at), untimed };
   }
@@ -87,15 +88,6 @@ function writeSeconds(target: Buffer, at: number, ms: number): number {
   target[at + 10] = 0x2e;
   writeDigits(target, at + 11, 3, (ms - whole * 1000) | 0);
   return at + 14;
-}
-
-function writeDigits(target: Buffer, at: number, count: number, number: number): void {
-  let rest = number;
-  for (let place = at + count - 1; place >= at; place--) {
-    const left = (rest / 10) | 0;
-    target[place] = 0x30 + rest - left * 10;
-    rest = left;
-  }
 }
 
 /** Milliseconds since the epoch as a plain decimal of seconds with three places. */

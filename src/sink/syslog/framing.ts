@@ -1,3 +1,4 @@
+import { writeInteger } from '../../core/write-bytes.ts';
 import type { Message } from './message.ts';
 
 /** How a receiver on a stream tells one message from the next. */
@@ -17,7 +18,10 @@ export function framed(
   const frames = memory(longest);
   let at = 0;
   for (const message of messages) {
-    if (framing === 'octet-counting') at += frames.write(`${message.length} `, at, 'latin1');
+    if (framing === 'octet-counting') {
+      at = writeInteger(frames, at, message.length);
+      frames[at++] = blank;
+    }
     at = message.writeTo(frames, at);
     if (framing === 'newline') frames[at++] = lineFeed;
   }
@@ -27,3 +31,4 @@ export function framed(
 /** Bytes of a count and its blank, at most. */
 const longestCount = 11;
 const lineFeed = 0x0a;
+const blank = 0x20;

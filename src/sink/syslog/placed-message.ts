@@ -1,4 +1,5 @@
 import { copyRecord, type Encoded, type PlacedEvent, sizeOf } from '../../core/event.ts';
+import { copyBytes } from '../../core/write-bytes.ts';
 import { type HeaderRules, headerField, parameter, priority } from './header.ts';
 import { Message } from './message.ts';
 
@@ -96,14 +97,14 @@ class PlacedMessage extends Message {
   writeTo(target: Buffer, at: number): number {
     const { rows, row, page } = this.#event;
     const { front, middle, afterId } = this.#frame;
-    let end = copy(target, at, front, 0, front.length);
-    end = copy(target, end, page, rows.timeAt(row), rows.timeEnd(row));
-    end = copy(target, end, middle, 0, middle.length);
-    end = copy(target, end, page, rows.idAt(row), rows.idEnd(row));
-    end = copy(target, end, afterId, 0, afterId.length);
+    let end = copyBytes(target, at, front);
+    end = copyBytes(target, end, page, rows.timeAt(row), rows.timeEnd(row));
+    end = copyBytes(target, end, middle);
+    end = copyBytes(target, end, page, rows.idAt(row), rows.idEnd(row));
+    end = copyBytes(target, end, afterId);
     end = copyParameter(target, end, userName, page, rows.userAt(row), rows.userEnd(row));
     end = copyParameter(target, end, sourceName, page, rows.ipAt(row), rows.ipEnd(row));
-    end = copy(target, end, this.#tail, 0, this.#tail.length);
+    end = copyBytes(target, end, this.#tail);
     const payload = this.#payload;
     return Buffer.isBuffer(payload) ? end + payload.copy(target, end) : copyRecord(payload, target, end);
   }
@@ -118,16 +119,9 @@ function copyParameter(
   to: number,
 ): number {
   if (from === to) return at;
-  const end = copy(target, copy(target, at, name, 0, name.length), page, from, to);
+  const end = copyBytes(target, copyBytes(target, at, name), page, from, to);
   target[end] = quote;
   return end + 1;
-}
-
-/** For the few bytes of a header a call out of the engine takes longer than a loop. */
-function copy(target: Uint8Array, at: number, source: Uint8Array, from: number, to: number): number {
-  let end = at;
-  for (let here = from; here < to; here++) target[end++] = source[here] ?? 0;
-  return end;
 }
 
 function bytesOf(text: string): Uint8Array {
