@@ -12,6 +12,8 @@ const userName = bytesOf(' user="');
 const sourceName = bytesOf(' src="');
 /** Actions whose part of a header is kept. */
 const kept = 1_000;
+/** Longer ones are not: hostile actions must not fill the memory. */
+const longestKept = 256;
 
 /** What stands in the header of each event of an action, around the event's own time and id. */
 interface Frame {
@@ -52,7 +54,7 @@ export class PlacedMessages {
       afterId: bytesOf(`"${parameter('action', action)}`),
     };
     if (this.#frames.size >= kept) this.#frames.clear();
-    this.#frames.set(action, made);
+    if (action.length <= longestKept) this.#frames.set(action, made);
     return made;
   }
 }

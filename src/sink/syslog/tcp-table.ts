@@ -52,18 +52,22 @@ export class TcpTable {
 }
 
 /**
- * The table as far as the line that holds `wanted`: only at its very end the kernel goes through it once more. Undefined
- * where it is too long.
+ * The piece of the table that holds the line with `wanted`; '' where no line does. Stops at the line: only at its very end the
+ * kernel goes through the table once more. Undefined where it is too long. (A read gives a page of memory, 4 KiB, at most.)
  */
 async function readUntil(file: string, wanted: string): Promise<string | undefined> {
   await using table = await open(file);
   const chunk = Buffer.allocUnsafe(longestRead);
-  let text = '';
-  while (text.length <= longestTable) {
+  let unfinished = '';
+  for (let length = 0; length <= longestTable; ) {
     const { bytesRead } = await table.read(chunk, 0, chunk.length, null);
-    text += chunk.toString('latin1', 0, bytesRead);
-    const at = text.indexOf(wanted);
-    if (bytesRead === 0 || (at >= 0 && text.includes('\n', at))) return text;
+    if (bytesRead === 0) return '';
+    length += bytesRead;
+    const piece = unfinished + chunk.toString('latin1', 0, bytesRead);
+    const lineEnd = piece.lastIndexOf('\n') + 1;
+    const at = piece.indexOf(wanted);
+    if (at >= 0 && at < lineEnd) return piece;
+    unfinished = piece.slice(lineEnd);
   }
   return undefined;
 }

@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Encoded, PlacedEvent } from '../../../src/core/event.ts';
+import { collectAll } from '../../../src/core/give-back.ts';
 import { jsonFormat } from '../../../src/format/json.ts';
 import { generatedLog } from '../../../src/simulate/events.ts';
 import { messageWithin, rulesOf } from '../../../src/sink/syslog/fit.ts';
 import { Message } from '../../../src/sink/syslog/message.ts';
+import { PlacedMessages } from '../../../src/sink/syslog/placed-message.ts';
 import { cutPage } from '../../../src/source/cut.ts';
 import { auditEvent } from '../../support/audit-events.ts';
 import { options, sinkDeps } from '../../support/syslog.ts';
@@ -21,11 +23,18 @@ const bytes = (encoded: Encoded, maxBytes: number) => {
   return target.toString();
 };
 
-/** What becomes of an event as it comes out of a page, and of one that was parsed. */
-function both(text: string, maxBytes = 8000): { placed: unknown; parsed: unknown } {
+const iso = '2026-11-23T10:00:00.000Z';
+
+function placed(text: string): PlacedEvent {
   const cut = cutPage(Buffer.from(`{"events":[${text}],"count":1,"after":12345678}`), 0);
   const event = cut.kind === 'page' ? cut.events[0] : undefined;
   if (!(event instanceof PlacedEvent)) throw new Error(`left to the parser: ${text}`);
+  return event;
+}
+
+/** What becomes of an event as it comes out of a page, and of one that was parsed. */
+function both(text: string, maxBytes = 8000): { placed: unknown; parsed: unknown } {
+  const event = placed(text);
   const alone = auditEvent(text, event.id);
   return {
     placed: bytes(event, maxBytes),
@@ -76,5 +85,21 @@ describe('a message made of a page’s own bytes', () => {
       return true;
     });
     expect(quick).toHaveLength(3_000);
+  });
+
+  it('keeps nothing of long actions, of which there may be any number', () => {
+    const keeping = new PlacedMessages(rules);
+    const length = (action: string) => {
+      const event = placed(`{"id":1,"user":null,"action":"${action}","ip":"","userAgent":"","createdAt":"${iso}"}`);
+      return keeping.of(event, event)?.length;
+    };
+    const held = () => {
+      collectAll();
+      return process.memoryUsage().arrayBuffers;
+    };
+    const before = held();
+    for (let number = 0; number < 300; number++)
+      expect(length(`${number} ${'a'.repeat(100_000)}`)).toBeGreaterThan(200_000);
+    expect(held() - before).toBeLessThan(10_000_000);
   });
 });
