@@ -1,6 +1,7 @@
 /**
  * Writes a result into docs/performance.md, between its markers, and draws docs/performance.svg beside it: after
- * `npm run bench -- --docs`, or from a stored result with `npx node bench/docs.ts FILE`.
+ * `npm run bench -- --docs`, or from stored results with `npx node bench/docs.ts FILE…`: of a scenario that several hold the
+ * last counts.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -28,4 +29,11 @@ export function writeDocs(result: Result): void {
   writeFileSync(path('performance.svg'), plot(result));
 }
 
-if (import.meta.main) writeDocs(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as Result);
+/** The first result, with the scenarios that later ones measured again. */
+function merged([first, ...later]: readonly Result[]): Result {
+  if (first === undefined) throw new Error('which FILE?');
+  return { ...first, scenarios: Object.assign({}, first.scenarios, ...later.map(({ scenarios }) => scenarios)) };
+}
+
+if (import.meta.main)
+  writeDocs(merged(process.argv.slice(2).map((file) => JSON.parse(readFileSync(file, 'utf8')) as Result)));
