@@ -16,11 +16,11 @@ interface Around {
 }
 
 /**
- * Gives memory back once it has become quiet after the start, and after each time of much work; until `stop`. Collections
+ * Gives memory back once it has become quiet after the start, and after each time of much work; until disposed of. Collections
  * come with allocations, so a daemon that hardly makes any would keep for ever what its start and the first import left
  * behind: some 9 MiB. A look costs nothing that can be measured; giving back takes some 100 ms.
  */
-export function giveMemoryBack(stop: AbortSignal, { cpuMs, collect }: Around = own): void {
+export function giveMemoryBack({ cpuMs, collect }: Around = own): Disposable {
   let isDue = true;
   let lastCpuMs = cpuMs();
   const timer = setInterval(() => {
@@ -32,7 +32,7 @@ export function giveMemoryBack(stop: AbortSignal, { cpuMs, collect }: Around = o
       collect();
     }
   }, everyMs).unref();
-  stop.addEventListener('abort', () => clearInterval(timer), { once: true });
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 const own: Around = {
@@ -43,11 +43,11 @@ const own: Around = {
   collect: collectAll,
 };
 
-/** Everything that is not in use, compiled code too: what V8 does before it would give up. */
+/** Everything that is not in use, compiled code too: what V8 does before it would give up. Nothing where V8 has no such way. */
 export function collectAll(): void {
   // Only contexts that are made after this have the function. The flag itself changes nothing else.
   setFlagsFromString('--expose-gc');
-  const gc = runInNewContext('gc') as NodeJS.GCFunction | undefined;
+  const gc = runInNewContext('globalThis.gc') as NodeJS.GCFunction | undefined;
   setFlagsFromString('--no-expose-gc');
   for (let round = 0; round < rounds; round++) gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }

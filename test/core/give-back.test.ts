@@ -9,9 +9,8 @@ afterEach(() => {
 });
 
 it('gives memory back in the first quiet moments, and again only after much work', () => {
-  const stop = new AbortController();
   let [cpuMs, collected] = [400, 0];
-  giveMemoryBack(stop.signal, {
+  const giving = giveMemoryBack({
     cpuMs: () => cpuMs,
     collect: () => {
       collected++;
@@ -32,7 +31,7 @@ it('gives memory back in the first quiet moments, and again only after much work
   expect(pass(1_000)).toBe(1);
   expect(pass(0)).toBe(2);
   pass(2_000);
-  stop.abort();
+  giving[Symbol.dispose]();
   expect(pass(0)).toBe(2);
 });
 
