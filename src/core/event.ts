@@ -21,8 +21,8 @@ export interface AuditEvent {
 /**
  * An event cut out of a page. Neither its parsed value is kept, unless it is wanted by most, nor is its text a buffer of
  * its own until someone wants it: on the way, the values of pages would be most of the memory in use, and most of the
- * garbage collector's work. An event that is sent as it came is its own record. All but the id stands behind getters, so
- * that a changed copy does not inherit it.
+ * garbage collector's work. An event that is sent as it came is its own record. What is known of it besides is asked of this
+ * class, by the functions below, so that a changed copy does not inherit it.
  */
 export abstract class CutEvent implements AuditEvent, Encoded {
   readonly id: Cursor;

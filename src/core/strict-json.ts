@@ -1,10 +1,10 @@
 /**
- * Finds where a JSON text ends and proves on the way that it is one, without making a value of it (RFC 8259). What these
- * functions pass, JSON.parse takes; what they don't, it may take as well: nests deeper than `deepest`, and whatever ends
- * the text. Strings are read four bytes at a time, which is why a view of the same bytes comes along.
- *
- * The text must be UTF-8.
+ * Finds where a JSON value ends and proves on the way that it is one, without making anything of it (RFC 8259). What these
+ * functions pass, JSON.parse takes; the other way round only nests deeper than `deepest` are left out. Strings are read four
+ * bytes at a time, which is why a view of the same bytes comes along.
  */
+
+/** UTF-8. */
 export interface Text {
   readonly bytes: Uint8Array;
   /** A view of the same bytes. */

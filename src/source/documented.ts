@@ -73,6 +73,10 @@ export class DocumentedReader implements Places {
   ipEnd = 0;
   readonly #text: Text;
   readonly #time: TimeReader;
+  /** What the methods below have found last, besides where it ends. */
+  #plainAt = 0;
+  #number = 0;
+  #numberAt = 0;
 
   /** `bytes` is UTF-8. */
   constructor(bytes: Uint8Array) {
@@ -200,7 +204,6 @@ export class DocumentedReader implements Places {
     return this.#text.bytes[start] === openBrace ? endOfProved(this.#text, start) : unproved;
   }
 
-  #plainAt = 0;
   /** Offset behind a string without escapes, whose content begins at `#plainAt`. */
   #plain(at: number): number {
     const { bytes } = this.#text;
@@ -211,8 +214,6 @@ export class DocumentedReader implements Places {
     return bytes[end] === quote ? end + 1 : unproved;
   }
 
-  #number = 0;
-  #numberAt = 0;
   /** Offset behind an integer, neither negative nor longer than `mostDigits`, which is then `#number` and begins at `#numberAt`. */
   #integer(at: number): number {
     const { bytes } = this.#text;
