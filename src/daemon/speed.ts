@@ -1,5 +1,4 @@
 import type { Config } from '../config/schema.ts';
-import type { Life } from '../core/life.ts';
 import { Pace } from '../source/pace.ts';
 import { holderOf } from './lock.ts';
 
@@ -11,23 +10,21 @@ export interface Speed {
   /** Who holds the state directory, in words, as of the start. */
   readonly holder: string | undefined;
   readonly pace: Pace;
-  /** Waits for leave to ask for a page: a daemon may have been started meanwhile. */
-  turn(life: Life): Promise<void>;
+  /** Before each page: a daemon may have been started meanwhile, or have ended. */
+  turn(): Promise<void>;
 }
 
 /** @throws {StateProblem} */
 export async function speedOf({ source, state }: Config): Promise<Speed> {
-  const now = () => performance.now();
   const holder = await holderOf(state.directory);
-  const slow = new Pace(Math.min(besidePerSecond, source.requestsPerSecond), now);
-  if (holder !== undefined) return { holder, pace: slow, turn: async () => {} };
+  const allowed = (held: string | undefined) =>
+    held === undefined ? source.requestsPerSecond : Math.min(besidePerSecond, source.requestsPerSecond);
+  const pace = new Pace(allowed(holder), () => performance.now());
   return {
     holder,
-    pace: new Pace(source.requestsPerSecond, now),
-    async turn(life) {
-      if ((await holderOf(state.directory)) === undefined) return;
-      const sent = await slow.turn(life);
-      sent?.();
+    pace,
+    async turn() {
+      pace.allow(allowed(await holderOf(state.directory)));
     },
   };
 }

@@ -11,8 +11,8 @@ interface Taken {
  * the wire (a new connection takes its time before that), one that is not answered yet as if it were sent now.
  */
 export class Pace {
-  readonly #limit: number;
-  readonly #windowMs: number;
+  #limit = 1;
+  #windowMs = 0;
   readonly #now: () => number;
   #taken: Taken[] = [];
   #turn: Promise<void> = Promise.resolve();
@@ -23,13 +23,18 @@ export class Pace {
    * @param before the pace that was kept until now: what it let through and was told to wait for counts on
    */
   constructor(perSecond: number, now: () => number, before?: Pace) {
-    this.#limit = Math.max(1, Math.floor(perSecond));
-    // Below one a second the window grows instead. The margin covers jitter on the way and a coarse server clock.
-    this.#windowMs = Math.max(1000, 1000 / perSecond) + 15;
+    this.allow(perSecond);
     this.#now = now;
     if (before === undefined) return;
     this.#taken = [...before.#taken];
     this.#heldUntilMs = before.#heldUntilMs;
+  }
+
+  /** From now on so many; what was let through before counts on. */
+  allow(perSecond: number): void {
+    this.#limit = Math.max(1, Math.floor(perSecond));
+    // Below one a second the window grows instead. The margin covers jitter on the way and a coarse server clock.
+    this.#windowMs = Math.max(1000, 1000 / perSecond) + 15;
   }
 
   /** Nobody asks before `ms` from now. */

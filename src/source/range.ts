@@ -6,8 +6,8 @@ export interface RangeOptions {
   readonly source: Source;
   /** The last id of the range. */
   readonly until: Cursor;
-  /** Waits for leave to ask, before each page. */
-  readonly turn: (life: Life) => Promise<void>;
+  /** Called before each page. */
+  readonly turn: () => Promise<void>;
 }
 
 /** A log that ends at `until`, whatever comes after it. */
@@ -25,7 +25,7 @@ export class RangeSource implements Source {
   async page(after: Cursor, notBeforeMs: number, life: Life): Promise<Page | undefined> {
     const { source, until, turn } = this.#options;
     if (after >= until) return emptyPage(after);
-    await turn(life);
+    await turn();
     return this.#cut(await source.page(after, notBeforeMs, life));
   }
 

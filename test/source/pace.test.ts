@@ -39,6 +39,17 @@ describe('the pace', () => {
     expect(again - (first[0] ?? 0)).toBeGreaterThanOrEqual(1_000);
   });
 
+  it('counts what it let through on when it is told to allow less, so that no second holds more', async () => {
+    const pace = new Pace(10, () => performance.now());
+    const fast = await turns(pace, 25);
+    pace.allow(5);
+    const slow = await turns(pace, 12);
+    const all = [...fast, ...slow];
+    for (const [index, at] of all.entries())
+      if (index >= fast.length)
+        expect(all.filter((other) => other > at - 1_000 && other <= at).length).toBeLessThanOrEqual(5);
+  });
+
   it('goes on waiting as an earlier pace was told to', async () => {
     const before = new Pace(5, () => performance.now());
     before.hold(30_000);
