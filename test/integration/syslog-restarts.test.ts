@@ -1,6 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Encoded } from '../../src/core/event.ts';
+import type { Sink } from '../../src/sink/sink.ts';
+import { credentials } from '../../src/sink/syslog/credentials.ts';
+import { openWatched } from '../../src/sink/syslog/open-wire.ts';
 import { openSyslog } from '../../src/sink/syslog/sink.ts';
+import { StreamDelivery, streamDefaults } from '../../src/sink/syslog/stream.ts';
+import { Wire } from '../../src/sink/syslog/wire.ts';
 import { Authority, certificatesMissing, type Leaf } from '../support/authority.ts';
+import { chance } from '../support/chance.ts';
 import { type Rsyslog, type RsyslogInput, type RsyslogLine, rsyslogMissing, startRsyslog } from '../support/rsyslog.ts';
 import { drive, encoded, eventOf, options, sinkDeps } from '../support/syslog.ts';
 
@@ -81,4 +88,56 @@ describe.skipIf(missing !== undefined)(`a real rsyslog that is restarted${skippe
       expect(driven.retries.length).toBeGreaterThanOrEqual(restarts / 2);
     },
   );
+
+  /** What a dying rsyslog has read of a TLS session goes with it, and one record more; its close is like any other. */
+  it('with SIGTERM at every second half-close loses nothing over tls', async () => {
+    rsyslog = await startRsyslog({ inputs: [overTls()] });
+    const collector = rsyslog;
+    const { port } = collector;
+    const random = chance(20261129);
+    const where = `tls://127.0.0.1:${port}`;
+    const tls = credentials(options({ address: where, tls: { caFile: authority.caFile } }).tls, () => {});
+    let halfCloses = 0;
+    let restarting = Promise.resolve();
+    const aboutToHalfClose = () => {
+      if (halfCloses++ % 2 === 0) return;
+      const soon = new Promise((resolve) => setTimeout(resolve, 20 * random()));
+      restarting = Promise.all([restarting, soon]).then(() => collector.restart());
+    };
+    const open = async (kill: AbortSignal) => {
+      const wire = await openWatched({ to: { host: '127.0.0.1', port }, where, tls, timeoutMs: 30_000 }, kill);
+      if (!(wire instanceof Wire)) return wire;
+      const halfClose = wire.halfClose.bind(wire);
+      wire.halfClose = (waitMs) => {
+        aboutToHalfClose();
+        return halfClose(waitMs);
+      };
+      return wire;
+    };
+    const rules = { ...streamDefaults, where, timeoutMs: 30_000, open };
+    const delivery = new StreamDelivery(rules);
+    const sent = records;
+    const driven = await drive(sinkOf(delivery), sent);
+    await restarting;
+    await delivery.dispose();
+    await collector.terminate();
+    expect(new Set((await collector.lines()).map(idOf)).size).toBe(sent.length);
+    expect(driven.retries.length).toBeGreaterThan(0);
+  });
 });
+
+function sinkOf(delivery: StreamDelivery): Sink {
+  const frameOf = ({ event }: Encoded) => {
+    const message = `<110>1 - - - - - [x@32473 id="${event.id}"] ${'x'.repeat(200)}`;
+    return `${message.length} ${message}`;
+  };
+  return {
+    window: streamDefaults.maxUnconfirmedBatches + 1,
+    limits: { maxEvents: 500, maxBytes: 256 * 1024 },
+    send: ({ records }, kill) => delivery.send(Buffer.from(records.map(frameOf).join('')), kill),
+    tell: async () => ({ kind: 'accepted' }),
+    finish: (kill) => delivery.finish(kill),
+    probe: async () => ({ kind: 'accepted' }),
+    [Symbol.asyncDispose]: () => delivery.dispose(),
+  };
+}

@@ -2,6 +2,7 @@ import { unless } from '../../core/life.ts';
 import { accepted, type Verdict } from '../../core/verdict.ts';
 import type { Sent } from '../sink.ts';
 import { type Fault, retryFault } from './faults.ts';
+import { Unconfirmed } from './unconfirmed.ts';
 import { Wire } from './wire.ts';
 
 export interface StreamRules {
@@ -29,28 +30,22 @@ export const streamDefaults = {
 const steps = 10;
 /** How long the peer of an idle connection may take for its own close in the end, milliseconds. */
 const farewellMs = 500;
-/** So many half-closes in a row without a clean end: then never again. */
-const mostFailedHalfCloses = 2;
-
-interface Unconfirmed {
-  readonly bytes: number;
-  readonly writtenAtStep: number;
-  /** Where it ends in the bytes of its connection. */
-  readonly end: number;
-  settle(verdict: Verdict): void;
-  readonly settled: Promise<void>;
-}
+/** The next half-close after `failures` in a row comes when time has confirmed for so many steps; at last some 3 hours. */
+const stepsToNextHalfClose = (failures: number) => steps * 2 ** Math.min(failures - 1, 10);
 
 /**
  * Delivery without acknowledgement: what was written counts as accepted after ten steps without a close (and, where the
- * kernel tells, acknowledged by the peer's TCP), or when a half-close is answered by the peer's. A close nobody asked
- * for hands every unconfirmed batch back for a retry. When the unconfirmed bytes reach their bound the connection is
- * rotated: half-closed, which confirms them all, and replaced.
+ * kernel tells, acknowledged by the peer's TCP), or when a half-close is answered by the peer's and the next connection
+ * can be made: a collector that is being stopped may have thrown away what it had read last, and its close looks like an
+ * answer. A close nobody asked for hands every unconfirmed batch back for a retry. When the unconfirmed bytes reach their
+ * bound the connection is rotated: half-closed, which confirms them all, and replaced.
  */
 export class StreamDelivery {
   readonly #rules: StreamRules;
   #wire: Wire | undefined;
   #unconfirmed: Unconfirmed[] = [];
+  /** Answered for by a close, which only the next connection proves to be that of a collector that goes on. */
+  #answered: Unconfirmed[] = [];
   #bytes = 0;
   #step = 0;
   #ticker: NodeJS.Timeout | undefined;
@@ -60,6 +55,7 @@ export class StreamDelivery {
   /** Not with a peer that left the last one without an answer, or in doubt, until time has confirmed something. */
   #mayHalfClose = true;
   #failedHalfCloses = 0;
+  #halfCloseFromStep = 0;
   #endedWell = false;
   #turn: Promise<void> = Promise.resolve();
   /** Why the last connection could not be made; '' where it could. */
@@ -92,12 +88,13 @@ export class StreamDelivery {
   /** Half-closes and waits until everything is confirmed or handed back. @throws the reason of `kill` */
   finish(kill: AbortSignal): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#unconfirmed.length > 0) await this.#rotate(kill);
+      if (this.#unconfirmed.length + this.#answered.length > 0) await this.#rotate(kill);
     });
   }
 
   /** What is unconfirmed is handed back. */
   async dispose(): Promise<void> {
+    this.#settleAnswered(this.#closed());
     if (this.#unconfirmed.length > 0) this.#wire?.destroy();
     else await this.#wire?.closeGently(farewellMs);
   }
@@ -117,15 +114,31 @@ export class StreamDelivery {
 
   async #open(kill: AbortSignal): Promise<Wire | Fault> {
     if (this.#wire !== undefined) return this.#wire;
-    const opened = await this.#rules.open(kill, !this.#endedWell);
-    this.openFault = opened instanceof Wire ? '' : opened.code;
-    if (opened instanceof Wire) {
+    let verdict: Verdict = this.#closed();
+    try {
+      const opened = await this.#rules.open(kill, !this.#endedWell);
+      this.openFault = opened instanceof Wire ? '' : opened.code;
+      if (!(opened instanceof Wire)) {
+        verdict = opened.verdict;
+        return opened;
+      }
       this.#wire = opened;
       this.#acknowledged = 0;
       this.#stalledSteps = 0;
       opened.whenOver(() => this.#over(opened));
+      verdict = opened.fault?.verdict ?? accepted;
+      return opened;
+    } finally {
+      this.#settleAnswered(verdict);
     }
-    return opened;
+  }
+
+  #settleAnswered(verdict: Verdict): void {
+    for (const batch of this.#answered.splice(0)) batch.settle(verdict);
+  }
+
+  #closed(): Verdict {
+    return retryFault('network', `${this.#rules.where}: we closed the connection`).verdict;
   }
 
   #over(wire: Wire): void {
@@ -135,44 +148,37 @@ export class StreamDelivery {
     const outstanding = this.#unconfirmed;
     this.#unconfirmed = [];
     this.#bytes = 0;
-    for (const batch of outstanding) batch.settle(wire.fault?.verdict ?? accepted);
+    if (wire.fault === undefined) this.#answered.push(...outstanding);
+    for (const batch of outstanding)
+      if (wire.fault === undefined) batch.answer();
+      else batch.settle(wire.fault.verdict);
   }
 
   #confirmed(bytes: number, wire: Wire, kill: AbortSignal): Promise<Verdict> {
-    const { promise, resolve, reject } = Promise.withResolvers<Verdict>();
-    const killed = () => {
-      reject(kill.reason);
-      this.#wire?.destroy();
-    };
-    kill.addEventListener('abort', killed);
-    const settle = (verdict: Verdict) => {
-      kill.removeEventListener('abort', killed);
-      resolve(verdict);
-    };
-    const seen = () => {};
-    const settled = promise.then(seen, seen);
-    this.#unconfirmed.push({ bytes, writtenAtStep: this.#step, end: wire.bytesWritten, settle, settled });
+    const written = { bytes, atStep: this.#step, end: wire.bytesWritten };
+    const batch = new Unconfirmed(written, kill, () => this.#wire?.destroy());
+    this.#unconfirmed.push(batch);
     this.#bytes += bytes;
     // Timers run before the sockets are polled: a close that has already arrived is to be seen before the step counts.
     this.#ticker ??= setInterval(() => setImmediate(() => void this.#tick()), this.#rules.stepMs);
-    return promise;
+    return batch.verdict;
   }
 
   async #tick(): Promise<void> {
     const wire = this.#wire;
     if (wire === undefined || this.#ticking) return;
     this.#step++;
-    if (this.#step - (this.#unconfirmed[0]?.writtenAtStep ?? this.#step) <= steps) return;
+    if (this.#step - (this.#unconfirmed[0]?.atStep ?? this.#step) <= steps) return;
     this.#ticking = true;
     const acknowledged = (await wire.acknowledgedBytes()) ?? Number.POSITIVE_INFINITY;
     this.#ticking = false;
     if (wire.isOver) return;
     for (let oldest = this.#unconfirmed[0]; oldest !== undefined; oldest = this.#unconfirmed[0]) {
-      if (this.#step - oldest.writtenAtStep <= steps || oldest.end > acknowledged) break;
+      if (this.#step - oldest.atStep <= steps || oldest.end > acknowledged) break;
       this.#unconfirmed.shift();
       this.#bytes -= oldest.bytes;
       oldest.settle(accepted);
-      this.#mayHalfClose ||= this.#failedHalfCloses < mostFailedHalfCloses;
+      this.#mayHalfClose ||= this.#step >= this.#halfCloseFromStep;
     }
     this.#watch(wire, acknowledged);
   }
@@ -216,17 +222,21 @@ export class StreamDelivery {
     const halfClosing = this.#mayHalfClose;
     if (halfClosing && wire !== undefined) await unless(kill, wire.halfClose(this.#rules.closeWaitMs));
     await this.#settled(() => false, kill);
+    const proven = this.#answered.length === 0 || (await this.#open(kill)) instanceof Wire;
     // One lost before our FIN went out says nothing of how its peer answers that.
     if (!halfClosing || !wire?.isHalfClosed) return;
-    this.#mayHalfClose = wire.fault === undefined;
-    this.#failedHalfCloses = this.#mayHalfClose ? 0 : this.#failedHalfCloses + 1;
+    const answered = wire.fault === undefined;
+    this.#failedHalfCloses = answered && proven ? 0 : this.#failedHalfCloses + 1;
+    this.#halfCloseFromStep = this.#step + stepsToNextHalfClose(this.#failedHalfCloses);
+    // A restart may fall on any half-close: after an answer the next is tried at once, not the one after that.
+    this.#mayHalfClose = answered && this.#failedHalfCloses <= 1;
   }
 
   /** Waits until `enough`, or until everything is settled. @throws the reason of `kill` */
   async #settled(enough: () => boolean, kill: AbortSignal): Promise<void> {
     for (let oldest = this.#unconfirmed[0]; oldest !== undefined; oldest = this.#unconfirmed[0]) {
       if (enough() || kill.aborted) break;
-      await unless(kill, oldest.settled);
+      await unless(kill, oldest.dealtWith);
     }
     kill.throwIfAborted();
   }

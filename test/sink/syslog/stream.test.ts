@@ -69,10 +69,14 @@ describe('delivery over a stream', () => {
     await delivery.finish(never);
     expect([await first, await second]).toEqual([{ kind: 'accepted' }, { kind: 'accepted' }]);
     expect(server.text()).toBe('onetwo');
+    await delivery.dispose();
   });
 
   it('keeps a send that comes during finish for the next connection', async () => {
-    await using server = await tcpServer((socket) => setTimeout(() => socket.resume(), 50), { pauseOnConnect: true });
+    await using server = await tcpServer((socket) => {
+      socket.pause();
+      setTimeout(() => socket.resume(), 50);
+    });
     const delivery = deliveryTo(server.port, { stepMs: 60_000 });
     const first = sentBy(await delivery.send(Buffer.from('one'), never));
     const finishing = delivery.finish(never);
@@ -81,7 +85,37 @@ describe('delivery over a stream', () => {
     await finishing;
     await delivery.finish(never);
     expect(await second).toEqual({ kind: 'accepted' });
-    expect(server.sockets.length).toBe(2);
+    expect([server.text(0), server.text(1)]).toEqual(['one', 'two']);
+    await delivery.dispose();
+  });
+
+  it('hands back what a collector answered that then takes no connection: it was being stopped', async () => {
+    await using server = await tcpServer(
+      (socket) =>
+        socket.on('end', () => {
+          server.server.close();
+          socket.end();
+        }),
+      { allowHalfOpen: true },
+    );
+    const delivery = deliveryTo(server.port, { stepMs: 60_000 });
+    const confirmed = sentBy(await delivery.send(Buffer.from('one'), never));
+    await delivery.finish(never);
+    expect(server.text()).toBe('one');
+    expect(await confirmed).toMatchObject({ kind: 'retry', reason: 'network' });
+  });
+
+  it('sends what comes next over the connection that proved the last answer', async () => {
+    await using server = await tcpServer();
+    const delivery = deliveryTo(server.port, { stepMs: 60_000 });
+    for (const text of ['one', 'two', 'three']) {
+      const confirmed = sentBy(await delivery.send(Buffer.from(text), never));
+      await delivery.finish(never);
+      expect(await confirmed).toEqual({ kind: 'accepted' });
+    }
+    expect(server.sockets.length).toBe(4);
+    expect([0, 1, 2, 3].map(server.text)).toEqual(['one', 'two', 'three', '']);
+    await delivery.dispose();
   });
 
   it('finishes as soon as the connection is lost, and hands everything back', async () => {
@@ -104,7 +138,8 @@ describe('delivery over a stream', () => {
       confirmed.push(sentBy(await delivery.send(Buffer.alloc(400, 48 + round), never)));
     await delivery.finish(never);
     expect(await Promise.all(confirmed)).toEqual(confirmed.map(() => ({ kind: 'accepted' })));
-    expect(server.sockets.length).toBe(5);
+    expect(server.sockets.length).toBe(6);
+    await delivery.dispose();
     expect(server.received.map((_, index) => server.text(index)).join('')).toBe(
       Array.from({ length: 10 }, (_, round) => String(round).repeat(400)).join(''),
     );
@@ -128,7 +163,7 @@ describe('delivery over a stream', () => {
       confirmed.push(sentBy(await delivery.send(Buffer.alloc(800, 48 + round), never)));
     await delivery.finish(never);
     expect(await Promise.all(confirmed)).toEqual(confirmed.map(() => ({ kind: 'accepted' })));
-    expect(server.sockets.length).toBeLessThan(5);
+    expect(server.sockets.length).toBeLessThan(6);
     await delivery.dispose();
   });
 

@@ -121,9 +121,11 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     async (version) => {
       using others = new Authority('Somebody else');
       await using server = await strictCollector(version);
-      await using trusted = openSyslog(to(server.port, authority.leaf({ commonName: 'forwarder' })), sinkDeps());
-      expect(await trusted.probe(never)).toEqual({ kind: 'accepted' });
-      expect(await deliver(trusted)).toEqual({ kind: 'accepted' });
+      {
+        await using trusted = openSyslog(to(server.port, authority.leaf({ commonName: 'forwarder' })), sinkDeps());
+        expect(await trusted.probe(never)).toEqual({ kind: 'accepted' });
+        expect(await deliver(trusted)).toEqual({ kind: 'accepted' });
+      } // s_server serves one connection at a time
       await using without = openSyslog(to(server.port), sinkDeps());
       await using wrong = openSyslog(to(server.port, others.leaf()), sinkDeps());
       for (const sink of [without, wrong])
