@@ -106,7 +106,7 @@ function isWhole(line: string): boolean {
 const recordOf = (message: string): Held => ({ text: message.slice(message.indexOf(' {"id":') + 1) });
 
 /** Whole frames of RFC 6587, octet counting; what a death cut off at the end is none. */
-function framesOf(bytes: Buffer): Held[] {
+export function framesOf(bytes: Buffer): Held[] {
   const held: Held[] = [];
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(0x20, at);

@@ -108,6 +108,13 @@ export const mutations: readonly Mutation[] = [
     scenarios: ['refused: HEC'],
   },
   {
+    name: "a stopped collector's close taken for an answer",
+    file: 'sink/syslog/stream.ts',
+    from: 'verdict = opened.verdict;',
+    to: 'verdict = accepted;',
+    scenarios: ['stopped: '],
+  },
+  {
     name: 'checksum not looked at',
     file: 'checkpoint/text.ts',
     from: 'if (end === null || digest(body) !== end[1]) {',

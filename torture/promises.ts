@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { startSimulator } from '../src/simulate/server.ts';
 import { startHecServer } from '../test/support/hec-server.ts';
-import { hecToken, kinds } from './collectors.ts';
+import { tcpServer } from '../test/support/tcp-server.ts';
+import { framesOf, hecToken, kinds } from './collectors.ts';
 import { idOf, Oracle } from './oracle.ts';
 import { key, Place } from './place.ts';
 import { type Row, Tally } from './table.ts';
@@ -21,6 +23,7 @@ const scenarios: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
   'refused: the API answers 403': sourceRefuses,
   'refused: HEC answers 403': hecRefuses,
   'late events: a fifth appears 1.5 s behind newer ones': lateEvents,
+  'stopped: a collector throws away what it read and closes in good order': stoppedCollector,
 };
 
 /** Asked once; then the exit code, and nothing moved. */
@@ -79,4 +82,31 @@ async function lateEvents(tally: Tally): Promise<void> {
   } finally {
     running.child.kill('SIGKILL');
   }
+}
+
+/** Its close looks like the answer to a half-close; all comes again to the one that is started after it. */
+async function stoppedCollector(tally: Tally): Promise<void> {
+  await using simulator = await startSimulator({ events: 120, key, requestsPerSecond: Number.POSITIVE_INFINITY });
+  await using stopped = await tcpServer(
+    (socket) =>
+      socket.on('end', () => {
+        stopped.server.close();
+        socket.end();
+      }),
+    { allowHalfOpen: true },
+  );
+  using place = new Place();
+  const entry = `type: syslog, address: "tcp://127.0.0.1:${stopped.port}"`;
+  place.configure({ url: simulator.url, pageSize: 40, sinks: { sink: entry } });
+  const closed = once(stopped.server, 'close');
+  const running = place.start(['once', '--patience', '10s']);
+  await closed;
+  // Whoever is started in its place takes longer than the next connection does.
+  const gone = () => running.stderr().includes('"event":"route.retry"') || running.child.exitCode !== null;
+  while (!gone()) await new Promise((resolve) => setTimeout(resolve, 20));
+  await using started = await tcpServer(undefined, { port: stopped.port });
+  const { code } = await running.ended;
+  if (code !== 0) tally.violation(`ends with ${code} instead of 0`);
+  const held = started.received.flatMap((pieces) => framesOf(Buffer.concat(pieces)));
+  tally.add(new Oracle(simulator.generated?.page(0n, 200) ?? []).judge(held, place.aside('sink')), 0, 'stopped');
 }

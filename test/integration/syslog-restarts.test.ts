@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Encoded } from '../../src/core/event.ts';
 import type { Sink } from '../../src/sink/sink.ts';
 import { credentials } from '../../src/sink/syslog/credentials.ts';
-import { openWatched } from '../../src/sink/syslog/open-wire.ts';
+import { openWire } from '../../src/sink/syslog/open-wire.ts';
 import { openSyslog } from '../../src/sink/syslog/sink.ts';
 import { StreamDelivery, streamDefaults } from '../../src/sink/syslog/stream.ts';
 import { Wire } from '../../src/sink/syslog/wire.ts';
@@ -105,7 +105,7 @@ describe.skipIf(missing !== undefined)(`a real rsyslog that is restarted${skippe
       restarting = Promise.all([restarting, soon]).then(() => collector.restart());
     };
     const open = async (kill: AbortSignal) => {
-      const wire = await openWatched({ to: { host: '127.0.0.1', port }, where, tls, timeoutMs: 30_000 }, kill);
+      const wire = await openWire({ to: { host: '127.0.0.1', port }, where, tls, timeoutMs: 30_000 }, kill);
       if (!(wire instanceof Wire)) return wire;
       const halfClose = wire.halfClose.bind(wire);
       wire.halfClose = (waitMs) => {

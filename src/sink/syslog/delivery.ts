@@ -12,7 +12,7 @@ import type { Message } from './message.ts';
 import { openWatched, openWire, type WireOptions } from './open-wire.ts';
 import type { SyslogOptions } from './options.ts';
 import { RelpDelivery } from './relp-delivery.ts';
-import { StreamDelivery, streamDefaults } from './stream.ts';
+import { type OpenPurpose, StreamDelivery, streamDefaults } from './stream.ts';
 import { TcpTable } from './tcp-table.ts';
 import { noDatagrams, UnixDelivery, type UnixOptions } from './unix.ts';
 import { Wire } from './wire.ts';
@@ -34,6 +34,11 @@ const streamWindow = streamDefaults.maxUnconfirmedBatches + 1;
 const streamLimits: BatchLimits = { maxEvents: 500, maxBytes: 256 * 1024 };
 /** Small enough for a receiver's default socket buffer (212,992 bytes on Linux). */
 const datagramLimits: BatchLimits = { maxEvents: 100, maxBytes: 64 * 1024 };
+
+/** Under TLS 1.3 a refused client certificate shows only after the handshake: how long that is waited for, milliseconds. */
+const refusalMs = 500;
+/** A program that ends may close what it listens on this long after its connections, milliseconds; it shakes no hands. */
+const dyingMs = 50;
 
 /** The way to `target`. @throws the file system's or OpenSSL's error where a file of `tls` can't be read */
 export function deliveryTo(target: Target, options: SyslogOptions, deps: SinkDeps): Delivery {
@@ -113,11 +118,15 @@ function overStream(wire: WireOptions, framing: Framing): Delivery {
 function streamOver(options: WireOptions): StreamDelivery {
   const wire = { table: new TcpTable(), ...options };
   const { where, timeoutMs } = wire;
+  const watchMs = ({ doubtful, proves }: OpenPurpose) => {
+    if (wire.tls === undefined) return proves ? dyingMs : 0;
+    return doubtful ? refusalMs : 0;
+  };
   return new StreamDelivery({
     ...streamDefaults,
     where,
     timeoutMs,
-    open: (kill, doubtful) => (doubtful && wire.tls !== undefined ? openWatched(wire, kill) : openWire(wire, kill)),
+    open: (kill, purpose) => openWatched(wire, watchMs(purpose), kill),
   });
 }
 
@@ -170,7 +179,7 @@ const buffersOf = (messages: readonly Message[]) => messages.map((message) => me
 const farewellMs = 500;
 
 async function probeStream(wire: WireOptions, kill: AbortSignal): Promise<Fault | undefined> {
-  const opened = await openWatched(wire, kill);
+  const opened = await openWatched(wire, refusalMs, kill);
   if (!(opened instanceof Wire)) return opened;
   await opened.closeGently(farewellMs);
   return undefined;

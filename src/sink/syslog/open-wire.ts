@@ -64,13 +64,10 @@ export async function openWire(options: WireOptions, kill: AbortSignal): Promise
 const hintOf = (tls: Credentials) =>
   `does it ${tls.hasClientCertificate ? 'trust our' : 'ask for a'} client certificate?`;
 
-/** How long a new connection may be watched: under TLS 1.3 a refused client certificate shows after the handshake. */
-const watchMs = 500;
-
-/** `openWire`, and a look whether the connection lasts for a moment. @throws the reason of `kill` */
-export async function openWatched(options: WireOptions, kill: AbortSignal): Promise<Wire | Fault> {
+/** `openWire`, and a look whether the connection lasts for `watchMs`. @throws the reason of `kill` */
+export async function openWatched(options: WireOptions, watchMs: number, kill: AbortSignal): Promise<Wire | Fault> {
   const wire = await openWire(options, kill);
-  if (!(wire instanceof Wire)) return wire;
+  if (!(wire instanceof Wire) || watchMs === 0) return wire;
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, watchMs);
   const killed = () => wire.destroy();

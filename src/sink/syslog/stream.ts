@@ -2,12 +2,20 @@ import { unless } from '../../core/life.ts';
 import { accepted, type Verdict } from '../../core/verdict.ts';
 import type { Sent } from '../sink.ts';
 import { type Fault, retryFault } from './faults.ts';
+import { HalfCloses } from './half-closes.ts';
 import { Unconfirmed } from './unconfirmed.ts';
 import { Wire } from './wire.ts';
 
+export interface OpenPurpose {
+  /** The first connection, or the one before did not end well. */
+  readonly doubtful: boolean;
+  /** To show that the collector goes on after it closed. */
+  readonly proves: boolean;
+}
+
 export interface StreamRules {
-  /** `doubtful`: the first connection, or the one before did not end well. @throws the reason of `kill` */
-  readonly open: (kill: AbortSignal, doubtful: boolean) => Promise<Wire | Fault>;
+  /** @throws the reason of `kill` */
+  readonly open: (kill: AbortSignal, purpose: OpenPurpose) => Promise<Wire | Fault>;
   readonly where: string;
   /** One of ten steps towards confirmation, milliseconds: written and no close for ten of them is accepted. */
   readonly stepMs: number;
@@ -30,8 +38,6 @@ export const streamDefaults = {
 const steps = 10;
 /** How long the peer of an idle connection may take for its own close in the end, milliseconds. */
 const farewellMs = 500;
-/** The next half-close after `failures` in a row comes when time has confirmed for so many steps; at last some 3 hours. */
-const stepsToNextHalfClose = (failures: number) => steps * 2 ** Math.min(failures - 1, 10);
 
 /**
  * Delivery without acknowledgement: what was written counts as accepted after ten steps without a close (and, where the
@@ -52,10 +58,7 @@ export class StreamDelivery {
   #ticking = false;
   #acknowledged = 0;
   #stalledSteps = 0;
-  /** Not with a peer that left the last one without an answer, or in doubt, until time has confirmed something. */
-  #mayHalfClose = true;
-  #failedHalfCloses = 0;
-  #halfCloseFromStep = 0;
+  readonly #halfCloses = new HalfCloses(steps);
   #endedWell = false;
   #turn: Promise<void> = Promise.resolve();
   /** Why the last connection could not be made; '' where it could. */
@@ -116,7 +119,10 @@ export class StreamDelivery {
     if (this.#wire !== undefined) return this.#wire;
     let verdict: Verdict = this.#closed();
     try {
-      const opened = await this.#rules.open(kill, !this.#endedWell);
+      const opened = await this.#rules.open(kill, {
+        doubtful: !this.#endedWell,
+        proves: this.#answered.length > 0,
+      });
       this.openFault = opened instanceof Wire ? '' : opened.code;
       if (!(opened instanceof Wire)) {
         verdict = opened.verdict;
@@ -178,7 +184,7 @@ export class StreamDelivery {
       this.#unconfirmed.shift();
       this.#bytes -= oldest.bytes;
       oldest.settle(accepted);
-      this.#mayHalfClose ||= this.#step >= this.#halfCloseFromStep;
+      this.#halfCloses.confirmedByTime(this.#step);
     }
     this.#watch(wire, acknowledged);
   }
@@ -212,24 +218,20 @@ export class StreamDelivery {
 
   /** Waits until `bytes` more fit. */
   async #makeRoom(bytes: number, kill: AbortSignal): Promise<void> {
-    if (this.#mayHalfClose) await this.#rotate(kill);
+    if (this.#halfCloses.mayTry) await this.#rotate(kill);
     else await this.#settled(() => this.#hasRoom(bytes), kill);
   }
 
   /** Gets everything confirmed: at once by a half-close, or with time. */
   async #rotate(kill: AbortSignal): Promise<void> {
     const wire = this.#wire;
-    const halfClosing = this.#mayHalfClose;
+    const halfClosing = this.#halfCloses.mayTry;
     if (halfClosing && wire !== undefined) await unless(kill, wire.halfClose(this.#rules.closeWaitMs));
     await this.#settled(() => false, kill);
     const proven = this.#answered.length === 0 || (await this.#open(kill)) instanceof Wire;
     // One lost before our FIN went out says nothing of how its peer answers that.
     if (!halfClosing || !wire?.isHalfClosed) return;
-    const answered = wire.fault === undefined;
-    this.#failedHalfCloses = answered && proven ? 0 : this.#failedHalfCloses + 1;
-    this.#halfCloseFromStep = this.#step + stepsToNextHalfClose(this.#failedHalfCloses);
-    // A restart may fall on any half-close: after an answer the next is tried at once, not the one after that.
-    this.#mayHalfClose = answered && this.#failedHalfCloses <= 1;
+    this.#halfCloses.ended({ answered: wire.fault === undefined, proven }, this.#step);
   }
 
   /** Waits until `enough`, or until everything is settled. @throws the reason of `kill` */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Verdict } from '../../../src/core/verdict.ts';
 import type { Sent } from '../../../src/sink/sink.ts';
-import { openWire } from '../../../src/sink/syslog/open-wire.ts';
+import { openWatched, openWire } from '../../../src/sink/syslog/open-wire.ts';
 import { StreamDelivery, type StreamRules } from '../../../src/sink/syslog/stream.ts';
 import { tcpServer } from '../../support/tcp-server.ts';
 
@@ -98,7 +98,11 @@ describe('delivery over a stream', () => {
         }),
       { allowHalfOpen: true },
     );
-    const delivery = deliveryTo(server.port, { stepMs: 60_000 });
+    const to = { host: '127.0.0.1', port: server.port };
+    const wire = { to, where: 'tcp://it', timeoutMs: 2_000 };
+    // What listens may still take a connection while it is being closed.
+    const open: StreamRules['open'] = (kill, { proves }) => openWatched(wire, proves ? 50 : 0, kill);
+    const delivery = deliveryTo(server.port, { stepMs: 60_000, open });
     const confirmed = sentBy(await delivery.send(Buffer.from('one'), never));
     await delivery.finish(never);
     expect(server.text()).toBe('one');
