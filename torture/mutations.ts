@@ -110,8 +110,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "a stopped collector's close taken for an answer",
     file: 'sink/syslog/stream.ts',
-    from: 'verdict = opened.verdict;',
-    to: 'verdict = accepted;',
+    from: 'doubt = this.#doubt(opened.verdict.detail);',
+    to: 'doubt = undefined;',
     scenarios: ['stopped: '],
   },
   {

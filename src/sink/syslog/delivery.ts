@@ -12,7 +12,8 @@ import type { Message } from './message.ts';
 import { openWatched, openWire, type WireOptions } from './open-wire.ts';
 import type { SyslogOptions } from './options.ts';
 import { RelpDelivery } from './relp-delivery.ts';
-import { type OpenPurpose, StreamDelivery, streamDefaults } from './stream.ts';
+import { StreamDelivery } from './stream.ts';
+import { type OpenPurpose, streamDefaults } from './stream-rules.ts';
 import { TcpTable } from './tcp-table.ts';
 import { noDatagrams, UnixDelivery, type UnixOptions } from './unix.ts';
 import { Wire } from './wire.ts';
@@ -21,8 +22,10 @@ import { Wire } from './wire.ts';
 export interface Delivery {
   readonly window: number;
   readonly limits: BatchLimits;
-  /** @throws the reason of `kill` */
-  send(messages: readonly Message[], kill: AbortSignal): Promise<Verdict | Sent>;
+  /** How often sent batches came back so far; undefined where each has its verdict when `send` ends. */
+  readonly returns?: number;
+  /** Sends nothing where batches came back after `returns` was read: they go first. @throws the reason of `kill` */
+  send(messages: readonly Message[], kill: AbortSignal, returns?: number): Promise<Verdict | Sent>;
   finish(kill: AbortSignal): Promise<void>;
   /** Connects and delivers nothing. @throws the reason of `kill` */
   probe(kill: AbortSignal): Promise<Fault | undefined>;
@@ -37,7 +40,7 @@ const datagramLimits: BatchLimits = { maxEvents: 100, maxBytes: 64 * 1024 };
 
 /** Under TLS 1.3 a refused client certificate shows only after the handshake: how long that is waited for, milliseconds. */
 const refusalMs = 500;
-/** A program that ends may close what it listens on this long after its connections, milliseconds; it shakes no hands. */
+/** A program that ends may close what it listens on this long after its connections, milliseconds. */
 const dyingMs = 50;
 
 /** The way to `target`. @throws the file system's or OpenSSL's error where a file of `tls` can't be read */
@@ -86,9 +89,12 @@ function secure(to: { readonly host: string; readonly port: number }, options: S
 /** Looks at the ends of certificates with every batch: a connection may last for months. */
 const watched = (delivery: Delivery, watch: ExpiryWatch): Delivery => ({
   ...delivery,
-  send(messages, kill) {
+  get returns() {
+    return delivery.returns ?? 0;
+  },
+  send(messages, kill, returns) {
     watch.check();
-    return delivery.send(messages, kill);
+    return delivery.send(messages, kill, returns);
   },
 });
 
@@ -98,13 +104,16 @@ function overStream(wire: WireOptions, framing: Framing): Delivery {
   return {
     window: streamWindow,
     limits: streamLimits,
-    async send(messages, kill) {
+    get returns() {
+      return stream.returns;
+    },
+    async send(messages, kill, returns) {
       let memory: Buffer = Buffer.alloc(0);
       const frames = framed(messages, framing, (bytes) => {
         memory = spare.take(bytes);
         return memory;
       });
-      const outcome = await stream.send(frames, kill);
+      const outcome = await stream.send(frames, kill, returns);
       // Of a write that failed a part may still be on its way.
       if (outcome.kind === 'sent') spare.giveBack(memory);
       return outcome;
@@ -119,8 +128,8 @@ function streamOver(options: WireOptions): StreamDelivery {
   const wire = { table: new TcpTable(), ...options };
   const { where, timeoutMs } = wire;
   const watchMs = ({ doubtful, proves }: OpenPurpose) => {
-    if (wire.tls === undefined) return proves ? dyingMs : 0;
-    return doubtful ? refusalMs : 0;
+    if (doubtful && wire.tls !== undefined) return refusalMs;
+    return proves ? dyingMs : 0;
   };
   return new StreamDelivery({
     ...streamDefaults,
@@ -150,7 +159,10 @@ function overUnix(options: UnixOptions): Delivery {
   return {
     window: streamWindow,
     limits: streamLimits,
-    send: (messages, kill) => unix.send(messages, kill),
+    get returns() {
+      return unix.returns;
+    },
+    send: (messages, kill, returns) => unix.send(messages, kill, returns),
     finish: (kill) => unix.finish(kill),
     async probe(kill) {
       const fault = await probeStream(wire, kill);

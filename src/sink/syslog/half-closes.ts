@@ -3,9 +3,10 @@ export class HalfCloses {
   readonly #firstPause: number;
   #mayTry = true;
   #failures = 0;
+  #successes = 0;
   #fromStep = 0;
 
-  /** @param firstPause steps from the first failure in a row to the next try; each further pause is twice as long */
+  /** @param firstPause steps from the first failure to the next try; each further pause is twice as long */
   constructor(firstPause: number) {
     this.#firstPause = firstPause;
   }
@@ -17,10 +18,15 @@ export class HalfCloses {
   /** The one tried at `step` ended: `answered` by the peer's close; `proven` where it took the next connection too. */
   ended(outcome: { readonly answered: boolean; readonly proven: boolean }, step: number): void {
     const { answered, proven } = outcome;
-    this.#failures = answered && proven ? 0 : this.#failures + 1;
+    if (answered && proven) {
+      if (++this.#successes >= enoughSuccesses) this.#failures = 0;
+      return;
+    }
+    this.#successes = 0;
+    this.#failures++;
     this.#fromStep = step + this.#firstPause * 2 ** Math.min(this.#failures - 1, mostDoublings);
     // A restart may fall on any half-close: after an answer the next is tried at once, not the one after that.
-    this.#mayTry = answered && this.#failures <= 1;
+    this.#mayTry = answered && this.#failures === 1;
   }
 
   /** Something was confirmed by time at `step`. */
@@ -31,3 +37,5 @@ export class HalfCloses {
 
 /** From ten steps of a second to some three hours. */
 const mostDoublings = 10;
+/** In a row, until failures are forgotten: a collector that refuses every third connection fails for ever, not in a row. */
+const enoughSuccesses = 10;

@@ -42,13 +42,15 @@ export async function openWire(options: WireOptions, kill: AbortSignal): Promise
   }, timeoutMs);
   kill.addEventListener('abort', killed);
   try {
+    const startedMs = performance.now();
     await ready(raw, 'connect');
-    if (tls === undefined) return new Wire(raw, raw, { where, timeoutMs, table });
+    const rules = { where, timeoutMs, table, connectMs: performance.now() - startedMs };
+    if (tls === undefined) return new Wire(raw, raw, rules);
     const secure = secured(raw, to, tls);
     socket = secure.on('error', () => {});
     await ready(secure, 'secureConnect');
     options.onCertificate?.(secure.getPeerCertificate());
-    return new Wire(secure, raw, { where, timeoutMs, table, earlyCloseHint: hintOf(tls) });
+    return new Wire(secure, raw, { ...rules, earlyCloseHint: hintOf(tls) });
   } catch (error) {
     socket.destroy();
     raw.destroy();

@@ -61,7 +61,8 @@ class SyslogSink implements Sink {
   }
 
   #write(messages: readonly Message[], kill: AbortSignal): Promise<Verdict | Sent> {
-    const writing = this.#turn.then(() => this.#delivery.send(messages, kill));
+    const { returns } = this.#delivery;
+    const writing = this.#turn.then(() => this.#delivery.send(messages, kill, returns));
     this.#turn = writing.catch(() => {});
     return writing;
   }

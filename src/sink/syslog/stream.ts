@@ -1,39 +1,13 @@
 import { unless } from '../../core/life.ts';
-import { accepted, type Verdict } from '../../core/verdict.ts';
+import type { Retry, Verdict } from '../../core/verdict.ts';
 import type { Sent } from '../sink.ts';
 import { type Fault, retryFault } from './faults.ts';
 import { HalfCloses } from './half-closes.ts';
+import { Outstanding } from './outstanding.ts';
+import type { StreamRules } from './stream-rules.ts';
 import { Unconfirmed } from './unconfirmed.ts';
 import { Wire } from './wire.ts';
 
-export interface OpenPurpose {
-  /** The first connection, or the one before did not end well. */
-  readonly doubtful: boolean;
-  /** To show that the collector goes on after it closed. */
-  readonly proves: boolean;
-}
-
-export interface StreamRules {
-  /** @throws the reason of `kill` */
-  readonly open: (kill: AbortSignal, purpose: OpenPurpose) => Promise<Wire | Fault>;
-  readonly where: string;
-  /** One of ten steps towards confirmation, milliseconds: written and no close for ten of them is accepted. */
-  readonly stepMs: number;
-  /** How long a half-closed peer may take for its own close, milliseconds. */
-  readonly closeWaitMs: number;
-  /** Most bytes and batches written and not confirmed. */
-  readonly maxUnconfirmedBytes: number;
-  readonly maxUnconfirmedBatches: number;
-  /** How long the other side's TCP may acknowledge nothing of what it owes, milliseconds. */
-  readonly timeoutMs: number;
-}
-
-export const streamDefaults = {
-  stepMs: 1_000,
-  closeWaitMs: 3_000,
-  maxUnconfirmedBytes: 2 * 1024 ** 2,
-  maxUnconfirmedBatches: 256,
-} as const;
 /** Steps are counted, not read from a clock: a process that was halted for a while has seen nothing meanwhile. */
 const steps = 10;
 /** How long the peer of an idle connection may take for its own close in the end, milliseconds. */
@@ -49,10 +23,9 @@ const farewellMs = 500;
 export class StreamDelivery {
   readonly #rules: StreamRules;
   #wire: Wire | undefined;
-  #unconfirmed: Unconfirmed[] = [];
-  /** Answered for by a close, which only the next connection proves to be that of a collector that goes on. */
-  #answered: Unconfirmed[] = [];
-  #bytes = 0;
+  /** The connection before, where that has ended. */
+  #before: Wire | undefined;
+  readonly #outstanding = new Outstanding();
   #step = 0;
   #ticker: NodeJS.Timeout | undefined;
   #ticking = false;
@@ -68,15 +41,26 @@ export class StreamDelivery {
     this.#rules = rules;
   }
 
-  /** Writes the frames of one batch. @throws the reason of `kill` */
-  send(frames: Buffer, kill: AbortSignal): Promise<Verdict | Sent> {
+  /** How often batches came back so far. */
+  get returns(): number {
+    return this.#outstanding.returned.count;
+  }
+
+  /**
+   * Writes the frames of one batch, unless something came back after `returns` was so many: that is older, and goes first.
+   * @throws the reason of `kill`
+   */
+  send(frames: Buffer, kill: AbortSignal, returns = this.returns): Promise<Verdict | Sent> {
     return this.#inTurn(async () => {
       kill.throwIfAborted();
       const drop = () => this.#wire?.destroy();
       kill.addEventListener('abort', drop);
       try {
         if (!this.#hasRoom(frames.length)) await this.#makeRoom(frames.length, kill);
-        const wire = await this.#open(kill);
+        const wire = this.#backSince(returns) ?? (await this.#open(kill));
+        kill.throwIfAborted();
+        const back = this.#backSince(returns);
+        if (back !== undefined) return back.verdict;
         if (!(wire instanceof Wire)) return wire.verdict;
         const fault = await wire.write(frames);
         kill.throwIfAborted();
@@ -91,14 +75,14 @@ export class StreamDelivery {
   /** Half-closes and waits until everything is confirmed or handed back. @throws the reason of `kill` */
   finish(kill: AbortSignal): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#unconfirmed.length + this.#answered.length > 0) await this.#rotate(kill);
+      if (this.#outstanding.count > 0 || this.#outstanding.awaitsProof) await this.#rotate(kill);
     });
   }
 
   /** What is unconfirmed is handed back. */
   async dispose(): Promise<void> {
-    this.#settleAnswered(this.#closed());
-    if (this.#unconfirmed.length > 0) this.#wire?.destroy();
+    this.#outstanding.doubt(this.#closed());
+    if (this.#outstanding.count > 0) this.#wire?.destroy();
     else await this.#wire?.closeGently(farewellMs);
   }
 
@@ -115,56 +99,66 @@ export class StreamDelivery {
     }
   }
 
+  #backSince(returns: number): Fault | undefined {
+    const { count, verdict } = this.#outstanding.returned;
+    if (count === returns || verdict === undefined) return undefined;
+    // Of the connection that the older ones will ask for.
+    this.openFault = '';
+    return { verdict, code: '' };
+  }
+
+  /** What opens decides on what the close before has answered. */
   async #open(kill: AbortSignal): Promise<Wire | Fault> {
+    if (this.#wire?.isHalfClosed) this.#wire.destroy();
     if (this.#wire !== undefined) return this.#wire;
-    let verdict: Verdict = this.#closed();
+    const before = this.#before;
+    const proves = this.#outstanding.awaitsProof;
+    let doubt: Retry | undefined = this.#closed();
     try {
-      const opened = await this.#rules.open(kill, {
-        doubtful: !this.#endedWell,
-        proves: this.#answered.length > 0,
-      });
+      const opened = await this.#rules.open(kill, { doubtful: !this.#endedWell, proves });
       this.openFault = opened instanceof Wire ? '' : opened.code;
       if (!(opened instanceof Wire)) {
-        verdict = opened.verdict;
+        doubt = this.#doubt(opened.verdict.detail);
         return opened;
       }
       this.#wire = opened;
       this.#acknowledged = 0;
       this.#stalledSteps = 0;
       opened.whenOver(() => this.#over(opened));
-      verdict = opened.fault?.verdict ?? accepted;
+      if (opened.isOver) doubt = this.#doubt(opened.fault?.verdict.detail ?? 'it was closed at once');
+      else doubt = before?.isSucceededBy(opened) === false ? this.#doubt('it went elsewhere') : undefined;
       return opened;
     } finally {
-      this.#settleAnswered(verdict);
+      if (doubt === undefined) this.#outstanding.prove();
+      else if (proves) {
+        this.#endedWell = false;
+        this.#outstanding.doubt(doubt);
+      }
     }
   }
 
-  #settleAnswered(verdict: Verdict): void {
-    for (const batch of this.#answered.splice(0)) batch.settle(verdict);
+  #closed(): Retry {
+    return { kind: 'retry', reason: 'network', detail: `${this.#rules.where}: we closed the connection` };
   }
 
-  #closed(): Verdict {
-    return retryFault('network', `${this.#rules.where}: we closed the connection`).verdict;
+  #doubt(why: string): Retry {
+    const detail = `${this.#rules.where}: closed when asked to, but no connection followed (${why}): was it stopped?`;
+    return { kind: 'retry', reason: 'network', detail };
   }
 
   #over(wire: Wire): void {
     this.#endedWell = wire.fault === undefined;
+    this.#before = wire;
     this.#wire = undefined;
     this.#stopTicking();
-    const outstanding = this.#unconfirmed;
-    this.#unconfirmed = [];
-    this.#bytes = 0;
-    if (wire.fault === undefined) this.#answered.push(...outstanding);
-    for (const batch of outstanding)
-      if (wire.fault === undefined) batch.answer();
-      else batch.settle(wire.fault.verdict);
+    if (wire.fault === undefined) this.#outstanding.answer();
+    else this.#outstanding.handBack(wire.fault.verdict);
   }
 
   #confirmed(bytes: number, wire: Wire, kill: AbortSignal): Promise<Verdict> {
     const written = { bytes, atStep: this.#step, end: wire.bytesWritten };
     const batch = new Unconfirmed(written, kill, () => this.#wire?.destroy());
-    this.#unconfirmed.push(batch);
-    this.#bytes += bytes;
+    this.#outstanding.push(batch);
     // Timers run before the sockets are polled: a close that has already arrived is to be seen before the step counts.
     this.#ticker ??= setInterval(() => setImmediate(() => void this.#tick()), this.#rules.stepMs);
     return batch.verdict;
@@ -174,16 +168,14 @@ export class StreamDelivery {
     const wire = this.#wire;
     if (wire === undefined || this.#ticking) return;
     this.#step++;
-    if (this.#step - (this.#unconfirmed[0]?.atStep ?? this.#step) <= steps) return;
+    if (this.#step - (this.#outstanding.oldest?.atStep ?? this.#step) <= steps) return;
     this.#ticking = true;
     const acknowledged = (await wire.acknowledgedBytes()) ?? Number.POSITIVE_INFINITY;
     this.#ticking = false;
     if (wire.isOver) return;
-    for (let oldest = this.#unconfirmed[0]; oldest !== undefined; oldest = this.#unconfirmed[0]) {
+    for (let { oldest } = this.#outstanding; oldest !== undefined; { oldest } = this.#outstanding) {
       if (this.#step - oldest.atStep <= steps || oldest.end > acknowledged) break;
-      this.#unconfirmed.shift();
-      this.#bytes -= oldest.bytes;
-      oldest.settle(accepted);
+      this.#outstanding.acceptOldest();
       this.#halfCloses.confirmedByTime(this.#step);
     }
     this.#watch(wire, acknowledged);
@@ -191,7 +183,7 @@ export class StreamDelivery {
 
   /** A peer that is gone without a word acknowledges nothing; one that is slow still moves. */
   #watch(wire: Wire, acknowledged: number): void {
-    const oldest = this.#unconfirmed[0];
+    const { oldest } = this.#outstanding;
     if (oldest === undefined) {
       this.#stopTicking();
       if (wire.isHalfClosed) wire.destroy();
@@ -212,34 +204,29 @@ export class StreamDelivery {
 
   #hasRoom(bytes: number): boolean {
     const { maxUnconfirmedBytes, maxUnconfirmedBatches } = this.#rules;
-    if (this.#unconfirmed.length === 0) return true;
-    return this.#bytes + bytes <= maxUnconfirmedBytes && this.#unconfirmed.length < maxUnconfirmedBatches;
+    const { bytes: unconfirmed, count } = this.#outstanding;
+    return count === 0 || (unconfirmed + bytes <= maxUnconfirmedBytes && count < maxUnconfirmedBatches);
   }
 
   /** Waits until `bytes` more fit. */
   async #makeRoom(bytes: number, kill: AbortSignal): Promise<void> {
     if (this.#halfCloses.mayTry) await this.#rotate(kill);
-    else await this.#settled(() => this.#hasRoom(bytes), kill);
+    else await this.#outstanding.settled(() => this.#hasRoom(bytes), kill);
   }
 
   /** Gets everything confirmed: at once by a half-close, or with time. */
   async #rotate(kill: AbortSignal): Promise<void> {
     const wire = this.#wire;
     const halfClosing = this.#halfCloses.mayTry;
-    if (halfClosing && wire !== undefined) await unless(kill, wire.halfClose(this.#rules.closeWaitMs));
-    await this.#settled(() => false, kill);
-    const proven = this.#answered.length === 0 || (await this.#open(kill)) instanceof Wire;
+    if (halfClosing) await unless(kill, wire?.halfClose(this.#rules.closeWaitMs) ?? Promise.resolve());
+    await this.#outstanding.settled(() => false, kill);
+    const answered = wire?.isOver === true && wire.fault === undefined;
+    // Time may have confirmed all that it carried: nobody waits for its answer any more.
+    if (wire?.isHalfClosed) wire.destroy();
+    const { returns } = this;
+    if (this.#outstanding.awaitsProof) await this.#open(kill);
     // One lost before our FIN went out says nothing of how its peer answers that.
-    if (!halfClosing || !wire?.isHalfClosed) return;
-    this.#halfCloses.ended({ answered: wire.fault === undefined, proven }, this.#step);
-  }
-
-  /** Waits until `enough`, or until everything is settled. @throws the reason of `kill` */
-  async #settled(enough: () => boolean, kill: AbortSignal): Promise<void> {
-    for (let oldest = this.#unconfirmed[0]; oldest !== undefined; oldest = this.#unconfirmed[0]) {
-      if (enough() || kill.aborted) break;
-      await unless(kill, oldest.dealtWith);
-    }
-    kill.throwIfAborted();
+    if (halfClosing && wire?.isHalfClosed)
+      this.#halfCloses.ended({ answered, proven: this.returns === returns }, this.#step);
   }
 }

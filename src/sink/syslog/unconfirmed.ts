@@ -32,6 +32,8 @@ export class Unconfirmed {
     };
     kill.addEventListener('abort', killed);
     this.verdict = verdict.promise;
+    // Whoever stopped waiting for it is not to be told of a failure.
+    this.verdict.catch(() => {});
     this.dealtWith = dealt.promise;
     this.#resolve = (given) => {
       kill.removeEventListener('abort', killed);

@@ -29,10 +29,14 @@ export class UnixDelivery {
     this.#stream = stream;
   }
 
+  get returns(): number {
+    return this.#stream.returns;
+  }
+
   /** @throws the reason of `kill` */
-  async send(messages: readonly Message[], kill: AbortSignal): Promise<Verdict | Sent> {
+  async send(messages: readonly Message[], kill: AbortSignal, returns?: number): Promise<Verdict | Sent> {
     if (this.#kind === 'stream') {
-      const answer = await this.#stream.send(framed(messages, 'newline'), kill);
+      const answer = await this.#stream.send(framed(messages, 'newline'), kill, returns);
       if (this.#stream.openFault !== 'EPROTOTYPE') return answer;
     }
     this.#kind = 'datagram';

@@ -9,6 +9,8 @@ export interface WireRules {
   readonly timeoutMs: number;
   /** Where the kernel tells what is acknowledged. */
   readonly table: TcpTable;
+  /** How long its connection took to be made, milliseconds. */
+  readonly connectMs?: number;
   /** What a close soon after the start may mean. */
   readonly earlyCloseHint?: string | undefined;
 }
@@ -18,6 +20,8 @@ const earlyMs = 2_000;
 /** The kernel is asked after 2 ms, by which a near peer has acknowledged all, again after 4 ms, and so on up to this. */
 const firstLookupWaitMs = 2;
 const longestLookupWaitMs = 200;
+/** A SYN without an answer is repeated after a second (RFC 6298, 2.1): whoever answers then may not be who was asked first. */
+const repeatedMs = 1_000;
 
 /** One stream connection. Modes: open → half-closed (by `halfClose`) → over; or open → over with a fault. */
 export class Wire {
@@ -26,6 +30,7 @@ export class Wire {
   readonly #rules: WireRules;
   readonly #lookup: TcpLookup;
   readonly #openedAtMs = performance.now();
+  readonly #peer: string;
   #fault: Fault | undefined;
   #halfClosed = false;
   #peerEnded = false;
@@ -38,6 +43,7 @@ export class Wire {
     this.#raw = raw;
     this.#rules = rules;
     this.#lookup = rules.table.lookup(raw);
+    this.#peer = `${raw.remoteAddress} ${raw.remotePort}`;
     this.#over = new Promise((resolve) => this.#onOver.push(resolve));
     socket.on('end', () => {
       this.#peerEnded = true;
@@ -70,6 +76,11 @@ export class Wire {
   whenOver(listener: () => void): void {
     if (this.isOver) listener();
     else this.#onOver.push(listener);
+  }
+  /** Whether `next`, made after this one's end, goes to the same collector as far as can be told. */
+  isSucceededBy(next: Wire): boolean {
+    const isSlower = (next.#rules.connectMs ?? 0) >= repeatedMs && (this.#rules.connectMs ?? 0) < repeatedMs;
+    return this.#peer === next.#peer && !isSlower;
   }
   onData(listener: (chunk: Buffer) => void): void {
     this.#socket.on('data', listener);

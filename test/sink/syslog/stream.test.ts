@@ -1,8 +1,12 @@
+import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import type { Verdict } from '../../../src/core/verdict.ts';
 import type { Sent } from '../../../src/sink/sink.ts';
+import { retryFault } from '../../../src/sink/syslog/faults.ts';
 import { openWatched, openWire } from '../../../src/sink/syslog/open-wire.ts';
-import { StreamDelivery, type StreamRules } from '../../../src/sink/syslog/stream.ts';
+import { StreamDelivery } from '../../../src/sink/syslog/stream.ts';
+import type { StreamRules } from '../../../src/sink/syslog/stream-rules.ts';
+import { Wire } from '../../../src/sink/syslog/wire.ts';
 import { tcpServer } from '../../support/tcp-server.ts';
 
 const never = new AbortController().signal;
@@ -107,6 +111,100 @@ describe('delivery over a stream', () => {
     await delivery.finish(never);
     expect(server.text()).toBe('one');
     expect(await confirmed).toMatchObject({ kind: 'retry', reason: 'network' });
+  });
+
+  it('hands back what was answered where the next connection is over at once, goes elsewhere, or is refused for good', async () => {
+    await using elsewhere = await tcpServer();
+    for (const way of ['over', 'elsewhere', 'stop'] as const) {
+      await using server = await tcpServer();
+      const open: StreamRules['open'] = async (kill, { proves }) => {
+        if (proves && way === 'stop')
+          return { code: '', verdict: { kind: 'stop', reason: 'auth', detail: 'not trusted' } };
+        const { port } = proves && way === 'elsewhere' ? elsewhere : server;
+        const wire = await openWire({ to: { host: '127.0.0.1', port }, where: 'tcp://it', timeoutMs: 2_000 }, kill);
+        if (proves && way === 'over' && wire instanceof Wire) wire.destroy();
+        return wire;
+      };
+      const delivery = deliveryTo(server.port, { stepMs: 60_000, open });
+      const confirmed = sentBy(await delivery.send(Buffer.from('one'), never));
+      await delivery.finish(never);
+      expect(await confirmed, way).toMatchObject({ kind: 'retry', detail: expect.stringMatching(/was it stopped\?/) });
+      await delivery.dispose();
+    }
+  });
+
+  it.each([
+    ['were reset', (socket: Socket) => socket.resetAndDestroy(), 1],
+    ['were thrown away by a collector that is stopped', (socket: Socket) => socket.end(), 2],
+  ])('sends nothing newer where older ones %s while it made room', async (_, end, refused) => {
+    await using server = await tcpServer(
+      (socket, index) => socket.on('end', () => (index === 0 ? end(socket) : socket.end())),
+      { allowHalfOpen: true },
+    );
+    const wire = { to: { host: '127.0.0.1', port: server.port }, where: 'tcp://it', timeoutMs: 2_000 };
+    let opened = 0;
+    const open: StreamRules['open'] = async (kill) =>
+      ++opened === refused ? retryFault('network', 'refused') : openWire(wire, kill);
+    const delivery = deliveryTo(server.port, {
+      stepMs: 50,
+      maxUnconfirmedBatches: 2,
+      open: refused === 1 ? (kill) => openWire(wire, kill) : open,
+    });
+    const older = [
+      sentBy(await delivery.send(Buffer.from('one'), never)),
+      sentBy(await delivery.send(Buffer.from('two'), never)),
+    ];
+    expect(await delivery.send(Buffer.from('three'), never)).toMatchObject({ kind: 'retry' });
+    for (const verdict of await Promise.all(older)) expect(verdict).toMatchObject({ kind: 'retry' });
+    for (const text of ['one', 'two', 'three']) await delivery.send(Buffer.from(text), never);
+    await delivery.finish(never);
+    expect(server.received.map((_, index) => server.text(index)).join('|')).toMatch(/^onetwo\|onetwo\|?three\|?$/);
+    await delivery.dispose();
+  });
+
+  it('sends nothing newer where older ones came back since it was asked to', async () => {
+    await using server = await tcpServer();
+    const delivery = deliveryTo(server.port, { stepMs: 60_000 });
+    const { returns } = delivery;
+    const older = sentBy(await delivery.send(Buffer.from('one'), never));
+    await server.until(() => server.text() === 'one');
+    server.sockets[0]?.resetAndDestroy();
+    expect(await older).toMatchObject({ kind: 'retry' });
+    expect(await delivery.send(Buffer.from('two'), never, returns)).toMatchObject({ kind: 'retry' });
+    expect(await delivery.send(Buffer.from('one'), never)).toMatchObject({ kind: 'sent' });
+    await delivery.dispose();
+  });
+
+  it('gives a half-closed connection up once time has confirmed all it carried', async () => {
+    await using server = await tcpServer(
+      (socket) => {
+        socket.pause();
+        setTimeout(() => socket.resume(), 700);
+      },
+      { allowHalfOpen: true },
+    );
+    const delivery = deliveryTo(server.port, { stepMs: 30, maxUnconfirmedBytes: 64 * 1024 ** 2, timeoutMs: 20_000 });
+    // More than fits in the buffers on the way: it is acknowledged only when the collector reads again.
+    const confirmed = sentBy(await delivery.send(Buffer.alloc(8 * 1024 ** 2), never));
+    await delivery.finish(never);
+    expect(await confirmed).toEqual({ kind: 'accepted' });
+    for (const text of ['one', 'two']) expect((await delivery.send(Buffer.from(text), never)).kind).toBe('sent');
+    await delivery.dispose();
+  });
+
+  it('tells nobody of a failure who no longer waits for a confirmation', async () => {
+    await using server = await tcpServer();
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    const kill = new AbortController();
+    const delivery = deliveryTo(server.port, { stepMs: 60_000 });
+    await delivery.send(Buffer.from('one'), kill.signal);
+    kill.abort(new Error('enough'));
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    process.off('unhandledRejection', note);
+    expect(unhandled).toEqual([]);
+    await delivery.dispose();
   });
 
   it('sends what comes next over the connection that proved the last answer', async () => {

@@ -1,0 +1,31 @@
+import type { Fault } from './faults.ts';
+import type { Wire } from './wire.ts';
+
+export interface OpenPurpose {
+  /** The first connection, or the one before did not end well. */
+  readonly doubtful: boolean;
+  /** To show that the collector goes on after it closed. */
+  readonly proves: boolean;
+}
+
+export interface StreamRules {
+  /** @throws the reason of `kill` */
+  readonly open: (kill: AbortSignal, purpose: OpenPurpose) => Promise<Wire | Fault>;
+  readonly where: string;
+  /** One of ten steps towards confirmation, milliseconds: written and no close for ten of them is accepted. */
+  readonly stepMs: number;
+  /** How long a half-closed peer may take for its own close, milliseconds. */
+  readonly closeWaitMs: number;
+  /** Most bytes and batches written and not confirmed. */
+  readonly maxUnconfirmedBytes: number;
+  readonly maxUnconfirmedBatches: number;
+  /** How long the other side's TCP may acknowledge nothing of what it owes, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+export const streamDefaults = {
+  stepMs: 1_000,
+  closeWaitMs: 3_000,
+  maxUnconfirmedBytes: 2 * 1024 ** 2,
+  maxUnconfirmedBatches: 256,
+} as const;
