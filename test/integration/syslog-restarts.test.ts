@@ -16,8 +16,8 @@ const missing = certificatesMissing ?? rsyslogMissing('imrelp', 'lmnsd_ossl');
 const skipped = missing === undefined ? '' : ` (skipped: ${missing})`;
 const events = 50_000;
 const restarts = 10;
-/** Records in the 2 MiB that a stream leaves unconfirmed at most. */
-const streamWindow = (2 * 1024 ** 2) / 250;
+/** Records in the 4 MiB that a stream leaves unconfirmed at most. */
+const streamWindow = (4 * 1024 ** 2) / 250;
 
 describe.skipIf(missing !== undefined)(`a real rsyslog that is restarted${skipped}`, () => {
   let authority: Authority;

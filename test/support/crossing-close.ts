@@ -31,6 +31,7 @@ const delivery = new StreamDelivery({
   timeoutMs: 2_000,
   stepMs: 60_000,
   closeWaitMs: 5_000,
+  proofMs: 20,
   maxUnconfirmedBytes: 1_000,
   maxUnconfirmedBatches: 100,
   open: (kill) => openWire({ to, where, timeoutMs: 2_000 }, kill),

@@ -13,7 +13,7 @@ import { openWatched, openWire, type WireOptions } from './open-wire.ts';
 import type { SyslogOptions } from './options.ts';
 import { RelpDelivery } from './relp-delivery.ts';
 import { StreamDelivery } from './stream.ts';
-import { type OpenPurpose, streamDefaults } from './stream-rules.ts';
+import { streamDefaults } from './stream-rules.ts';
 import { TcpTable } from './tcp-table.ts';
 import { noDatagrams, UnixDelivery, type UnixOptions } from './unix.ts';
 import { Wire } from './wire.ts';
@@ -40,8 +40,6 @@ const datagramLimits: BatchLimits = { maxEvents: 100, maxBytes: 64 * 1024 };
 
 /** Under TLS 1.3 a refused client certificate shows only after the handshake: how long that is waited for, milliseconds. */
 const refusalMs = 500;
-/** A program that ends may close what it listens on this long after its connections, milliseconds. */
-const dyingMs = 50;
 
 /** The way to `target`. @throws the file system's or OpenSSL's error where a file of `tls` can't be read */
 export function deliveryTo(target: Target, options: SyslogOptions, deps: SinkDeps): Delivery {
@@ -127,15 +125,11 @@ function overStream(wire: WireOptions, framing: Framing): Delivery {
 function streamOver(options: WireOptions): StreamDelivery {
   const wire = { table: new TcpTable(), ...options };
   const { where, timeoutMs } = wire;
-  const watchMs = ({ doubtful, proves }: OpenPurpose) => {
-    if (doubtful && wire.tls !== undefined) return refusalMs;
-    return proves ? dyingMs : 0;
-  };
   return new StreamDelivery({
     ...streamDefaults,
     where,
     timeoutMs,
-    open: (kill, purpose) => openWatched(wire, watchMs(purpose), kill),
+    open: (kill, doubtful) => openWatched(wire, doubtful && wire.tls !== undefined ? refusalMs : 0, kill),
   });
 }
 

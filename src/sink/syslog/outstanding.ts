@@ -70,6 +70,12 @@ export class Outstanding {
     this.#return(this.#take(), verdict);
   }
 
+  /** Resolves once nothing waits for a proof any more. @throws the reason of `kill` */
+  async proven(kill: AbortSignal): Promise<void> {
+    await unless(kill, Promise.allSettled(this.#answered.map(({ verdict }) => verdict)));
+    kill.throwIfAborted();
+  }
+
   /** Resolves once `enough`, or nothing waits for time or a close. @throws the reason of `kill` */
   async settled(enough: () => boolean, kill: AbortSignal): Promise<void> {
     for (let { oldest } = this; oldest !== undefined; { oldest } = this) {

@@ -33,6 +33,7 @@ export class StreamDelivery {
   #stalledSteps = 0;
   readonly #halfCloses = new HalfCloses(steps);
   #endedWell = false;
+  #proof: NodeJS.Timeout | undefined;
   #turn: Promise<void> = Promise.resolve();
   /** Why the last connection could not be made; '' where it could. */
   openFault = '';
@@ -75,13 +76,14 @@ export class StreamDelivery {
   /** Half-closes and waits until everything is confirmed or handed back. @throws the reason of `kill` */
   finish(kill: AbortSignal): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#outstanding.count > 0 || this.#outstanding.awaitsProof) await this.#rotate(kill);
+      if (this.#outstanding.count > 0) await this.#rotate(kill);
+      await this.#outstanding.proven(kill);
     });
   }
 
   /** What is unconfirmed is handed back. */
   async dispose(): Promise<void> {
-    this.#outstanding.doubt(this.#closed());
+    this.#prove(this.#closed());
     if (this.#outstanding.count > 0) this.#wire?.destroy();
     else await this.#wire?.closeGently(farewellMs);
   }
@@ -107,33 +109,47 @@ export class StreamDelivery {
     return { verdict, code: '' };
   }
 
-  /** What opens decides on what the close before has answered. */
+  /** What opens, and lasts, proves what the close before has answered. */
   async #open(kill: AbortSignal): Promise<Wire | Fault> {
     if (this.#wire?.isHalfClosed) this.#wire.destroy();
     if (this.#wire !== undefined) return this.#wire;
-    const before = this.#before;
-    const proves = this.#outstanding.awaitsProof;
     let doubt: Retry | undefined = this.#closed();
     try {
-      const opened = await this.#rules.open(kill, { doubtful: !this.#endedWell, proves });
+      const opened = await this.#rules.open(kill, !this.#endedWell);
       this.openFault = opened instanceof Wire ? '' : opened.code;
       if (!(opened instanceof Wire)) {
         doubt = this.#doubt(opened.verdict.detail);
         return opened;
       }
+      doubt = this.#before?.isSucceededBy(opened) === false ? this.#doubt('it went elsewhere') : undefined;
       this.#wire = opened;
       this.#acknowledged = 0;
       this.#stalledSteps = 0;
       opened.whenOver(() => this.#over(opened));
-      if (opened.isOver) doubt = this.#doubt(opened.fault?.verdict.detail ?? 'it was closed at once');
-      else doubt = before?.isSucceededBy(opened) === false ? this.#doubt('it went elsewhere') : undefined;
       return opened;
     } finally {
-      if (doubt === undefined) this.#outstanding.prove();
-      else if (proves) {
-        this.#endedWell = false;
-        this.#outstanding.doubt(doubt);
-      }
+      if (doubt !== undefined) this.#prove(doubt);
+      else if (this.#outstanding.awaitsProof) this.#awaitProof(this.#wire);
+    }
+  }
+
+  #awaitProof(wire: Wire | undefined): void {
+    const prove = () => {
+      if (wire === this.#wire) this.#prove();
+    };
+    // Timers run before the sockets are polled: a close that has already arrived comes first.
+    this.#proof = setTimeout(() => setImmediate(prove), this.#rules.proofMs);
+  }
+
+  /** The collector goes on after its close, unless there is a `doubt`. */
+  #prove(doubt?: Retry): void {
+    clearTimeout(this.#proof);
+    if (!this.#outstanding.awaitsProof) return;
+    this.#halfCloses.ended({ answered: true, proven: doubt === undefined }, this.#step);
+    if (doubt === undefined) this.#outstanding.prove();
+    else {
+      this.#endedWell = false;
+      this.#outstanding.doubt(doubt);
     }
   }
 
@@ -142,7 +158,7 @@ export class StreamDelivery {
   }
 
   #doubt(why: string): Retry {
-    const detail = `${this.#rules.where}: closed when asked to, but no connection followed (${why}): was it stopped?`;
+    const detail = `${this.#rules.where}: closed when asked to, and no connection that lasts followed (${why}): was it stopped?`;
     return { kind: 'retry', reason: 'network', detail };
   }
 
@@ -151,6 +167,7 @@ export class StreamDelivery {
     this.#before = wire;
     this.#wire = undefined;
     this.#stopTicking();
+    this.#prove(this.#doubt(wire.fault?.verdict.detail ?? 'closed'));
     if (wire.fault === undefined) this.#outstanding.answer();
     else this.#outstanding.handBack(wire.fault.verdict);
   }
@@ -214,19 +231,18 @@ export class StreamDelivery {
     else await this.#outstanding.settled(() => this.#hasRoom(bytes), kill);
   }
 
-  /** Gets everything confirmed: at once by a half-close, or with time. */
+  /** Gets everything confirmed, but for the proof: at once by a half-close, or with time. */
   async #rotate(kill: AbortSignal): Promise<void> {
+    await this.#outstanding.proven(kill);
     const wire = this.#wire;
     const halfClosing = this.#halfCloses.mayTry;
     if (halfClosing) await unless(kill, wire?.halfClose(this.#rules.closeWaitMs) ?? Promise.resolve());
     await this.#outstanding.settled(() => false, kill);
-    const answered = wire?.isOver === true && wire.fault === undefined;
     // Time may have confirmed all that it carried: nobody waits for its answer any more.
     if (wire?.isHalfClosed) wire.destroy();
-    const { returns } = this;
-    if (this.#outstanding.awaitsProof) await this.#open(kill);
     // One lost before our FIN went out says nothing of how its peer answers that.
-    if (halfClosing && wire?.isHalfClosed)
-      this.#halfCloses.ended({ answered, proven: this.returns === returns }, this.#step);
+    if (halfClosing && wire?.isHalfClosed && wire.fault !== undefined)
+      this.#halfCloses.ended({ answered: false, proven: false }, this.#step);
+    if (this.#outstanding.awaitsProof) await this.#open(kill);
   }
 }

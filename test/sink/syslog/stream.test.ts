@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Verdict } from '../../../src/core/verdict.ts';
 import type { Sent } from '../../../src/sink/sink.ts';
 import { retryFault } from '../../../src/sink/syslog/faults.ts';
-import { openWatched, openWire } from '../../../src/sink/syslog/open-wire.ts';
+import { openWire } from '../../../src/sink/syslog/open-wire.ts';
 import { StreamDelivery } from '../../../src/sink/syslog/stream.ts';
 import type { StreamRules } from '../../../src/sink/syslog/stream-rules.ts';
 import { Wire } from '../../../src/sink/syslog/wire.ts';
@@ -19,6 +19,7 @@ function deliveryTo(port: number, rules: Partial<StreamRules> = {}) {
     timeoutMs: 2_000,
     stepMs: 10,
     closeWaitMs: 200,
+    proofMs: 20,
     maxUnconfirmedBytes: 1_000,
     maxUnconfirmedBatches: 100,
     open: (kill) => openWire({ to, where, timeoutMs: 2_000 }, kill),
@@ -102,11 +103,7 @@ describe('delivery over a stream', () => {
         }),
       { allowHalfOpen: true },
     );
-    const to = { host: '127.0.0.1', port: server.port };
-    const wire = { to, where: 'tcp://it', timeoutMs: 2_000 };
-    // What listens may still take a connection while it is being closed.
-    const open: StreamRules['open'] = (kill, { proves }) => openWatched(wire, proves ? 50 : 0, kill);
-    const delivery = deliveryTo(server.port, { stepMs: 60_000, open });
+    const delivery = deliveryTo(server.port, { stepMs: 60_000 });
     const confirmed = sentBy(await delivery.send(Buffer.from('one'), never));
     await delivery.finish(never);
     expect(server.text()).toBe('one');
@@ -117,7 +114,9 @@ describe('delivery over a stream', () => {
     await using elsewhere = await tcpServer();
     for (const way of ['over', 'elsewhere', 'stop'] as const) {
       await using server = await tcpServer();
-      const open: StreamRules['open'] = async (kill, { proves }) => {
+      let opened = 0;
+      const open: StreamRules['open'] = async (kill) => {
+        const proves = ++opened === 2;
         if (proves && way === 'stop')
           return { code: '', verdict: { kind: 'stop', reason: 'auth', detail: 'not trusted' } };
         const { port } = proves && way === 'elsewhere' ? elsewhere : server;
@@ -131,6 +130,23 @@ describe('delivery over a stream', () => {
       expect(await confirmed, way).toMatchObject({ kind: 'retry', detail: expect.stringMatching(/was it stopped\?/) });
       await delivery.dispose();
     }
+  });
+
+  it('hands back, oldest first, what it sent meanwhile where the connection that was to prove an answer does not last', async () => {
+    await using server = await tcpServer();
+    const delivery = deliveryTo(server.port, { stepMs: 60_000, proofMs: 60_000, maxUnconfirmedBatches: 1 });
+    const order: string[] = [];
+    const verdicts: Promise<unknown>[] = [];
+    for (const text of ['one', 'two']) {
+      const confirmed = sentBy(await delivery.send(Buffer.from(text), never));
+      verdicts.push(confirmed.then(({ kind }) => order.push(`${text}: ${kind}`)));
+    }
+    await server.until(() => server.text(1) === 'two');
+    expect(order).toEqual([]);
+    server.sockets[1]?.resetAndDestroy();
+    await Promise.all(verdicts);
+    expect(order).toEqual(['one: retry', 'two: retry']);
+    await delivery.dispose();
   });
 
   it.each([
