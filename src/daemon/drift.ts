@@ -24,13 +24,13 @@ export class Drift {
     const hidden = (name: string) => name.replaceAll(key.reveal(), String(key));
     const fields = new Map<string, number>();
     const unknown = new Map<string, number>();
-    for (const event of events) {
+    events.forEach((event) => {
       const drift = event.remarks ?? driftOf(event.value);
       if (drift.length > 0) this.#count(drift, hidden, fields);
       const action = actionOf(event);
       // An event without one has drifted already.
       if (action !== '' && !actions.meaningOf(action).known) count(unknown, this.#actions.label(hidden(action)));
-    }
+    });
     const happenings: Happening[] = [];
     if (fields.size > 0)
       happenings.push({

@@ -30,20 +30,18 @@ export function createActions(own: readonly ActionRow[] = []): Actions {
     ...fallbackActions.map((row) => ({ row, known: false, matches: matcher(row.match) })),
   ];
   const meanings = new Map<string, Meaning>();
-  return {
-    meaningOf(action) {
-      const old = meanings.get(action);
-      if (old !== undefined) return old;
-      const plain = canonical(action);
-      const rule = rules.find(({ matches }) => matches(action, plain)) ?? rules.at(-1);
-      if (rule === undefined) throw new Error('the table of actions is empty');
-      const { match: _match, basis: _basis, ...row } = rule.row;
-      const meaning = { ...row, known: rule.known, title: titleOf(action), noun: nounsOf(action) };
-      if (meanings.size >= kept) meanings.clear();
-      if (action.length <= longestKept) meanings.set(action, meaning);
-      return meaning;
-    },
+  // Apart, for a function with another in it makes an object at each call.
+  const look = (action: string): Meaning => {
+    const plain = canonical(action);
+    const rule = rules.find(({ matches }) => matches(action, plain)) ?? rules.at(-1);
+    if (rule === undefined) throw new Error('the table of actions is empty');
+    const { match: _match, basis: _basis, ...row } = rule.row;
+    const meaning = { ...row, known: rule.known, title: titleOf(action), noun: nounsOf(action) };
+    if (meanings.size >= kept) meanings.clear();
+    if (action.length <= longestKept) meanings.set(action, meaning);
+    return meaning;
   };
+  return { meaningOf: (action) => meanings.get(action) ?? look(action) };
 }
 
 function matcher(patterns: readonly string[]): (action: string, plain: string) => boolean {

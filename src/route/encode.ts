@@ -1,4 +1,4 @@
-import { type AuditEvent, actionOf, CutEvent, type Encoded, sizeOf } from '../core/event.ts';
+import { type AuditEvent, actionOf, type Cursor, CutEvent, type Encoded, sizeOf } from '../core/event.ts';
 import { printable } from '../core/printable.ts';
 import type { Format } from '../format/format.ts';
 import type { BatchLimits } from '../sink/sink.ts';
@@ -37,18 +37,42 @@ export function shape(event: AuditEvent, { wants, redact, format }: Shape): Enco
 }
 
 /** Cuts records into batches by count and bytes, in order; a record over the limit stands alone. */
-export function* batches(records: readonly Encoded[], limits: BatchLimits): Generator<Encoded[]> {
-  let batch: Encoded[] = [];
+export function batches(records: readonly Encoded[], limits: BatchLimits): (readonly Encoded[])[] {
+  const { maxEvents, maxBytes, overheadBytes = 0 } = limits;
+  const cut: (readonly Encoded[])[] = [];
+  let from = 0;
   let bytes = 0;
-  for (const encoded of records) {
-    const size = sizeOf(encoded) + (limits.overheadBytes ?? 0);
-    if (batch.length > 0 && (batch.length >= limits.maxEvents || bytes + size > limits.maxBytes)) {
-      yield batch;
-      batch = [];
+  records.forEach((encoded, at) => {
+    const size = sizeOf(encoded) + overheadBytes;
+    if (at > from && (at - from >= maxEvents || bytes + size > maxBytes)) {
+      cut.push(records.slice(from, at));
+      from = at;
       bytes = 0;
     }
-    batch.push(encoded);
     bytes += size;
-  }
-  if (batch.length > 0) yield batch;
+  });
+  if (from < records.length) cut.push(records.slice(from));
+  return cut;
+}
+
+export interface Shaped {
+  readonly records: readonly Encoded[];
+  /** Not wanted by the sink. */
+  readonly filtered: readonly Cursor[];
+  readonly broken: readonly Broken[];
+}
+
+/** The events as the sink wants them, in order. */
+export function shapeAll(events: readonly AuditEvent[], wanted: Shape): Shaped {
+  const records: Encoded[] = [];
+  const filtered: Cursor[] = [];
+  const broken: Broken[] = [];
+  // Of a page's events each loop with an iterator leaves as many objects behind.
+  events.forEach((event) => {
+    const shaped = shape(event, wanted);
+    if (shaped === undefined) filtered.push(event.id);
+    else if (shaped instanceof Broken) broken.push(shaped);
+    else records.push(shaped);
+  });
+  return { records, filtered, broken };
 }

@@ -136,12 +136,11 @@ export class Reader {
 }
 
 function evidenceOf({ events, after, asked, answered }: Page): PageEvidence {
-  const ids: Cursor[] = [];
+  const ids = events.map(({ id }) => id);
   const times = new Float64Array(events.length);
-  for (const event of events) {
-    times[ids.length] = createdAtMs(event) ?? Number.NaN;
-    ids.push(event.id);
-  }
+  events.forEach((event, at) => {
+    times[at] = createdAtMs(event) ?? Number.NaN;
+  });
   return { after, asked, answered, ids, times };
 }
 

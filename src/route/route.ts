@@ -8,7 +8,7 @@ import type { SetAside, Verdict } from '../core/verdict.ts';
 import type { Sent, Sink } from '../sink/sink.ts';
 import type { Page, Source } from '../source/source.ts';
 import type { DeadLetter } from './dead-letter.ts';
-import { Broken, batches, type Shape, shape } from './encode.ts';
+import { batches, type Shape, shapeAll } from './encode.ts';
 import { Fates } from './fates.ts';
 import { Lane } from './lane.ts';
 import { Memory } from './memory.ts';
@@ -214,15 +214,9 @@ export class Route implements AsyncDisposable {
   async #deliver(events: Page['events'], life: Life): Promise<void> {
     this.#memory.touchIfMoved();
     const startedMs = performance.now();
-    const records: Encoded[] = [];
-    const filtered: Cursor[] = [];
-    for (const event of events) {
-      const shaped = shape(event, this.#options);
-      if (shaped === undefined) filtered.push(event.id);
-      else if (shaped instanceof Broken)
-        await this.#setAside(shaped.encoded, { kind: 'set-aside', reason: 'malformed', detail: shaped.detail }, life);
-      else records.push(shaped);
-    }
+    const { records, filtered, broken } = shapeAll(events, this.#options);
+    for (const { encoded, detail } of broken)
+      await this.#setAside(encoded, { kind: 'set-aside', reason: 'malformed', detail }, life);
     if (events.length > 0) {
       const elapsedMs = performance.now() - startedMs;
       this.#options.observe({ event: 'route.encoded', sink: this.name, records: records.length, elapsedMs });

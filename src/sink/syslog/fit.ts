@@ -49,6 +49,11 @@ export function messageWithin(
     const whole = wholeMessage(rules, encoded);
     if (whole.length <= maxBytes) return whole;
   }
+  return shorterMessage(encoded, maxBytes, rules, format);
+}
+
+/** Apart, for a function with another in it makes an object at each call. */
+function shorterMessage(encoded: Encoded, maxBytes: number, rules: SinkRules, format: Format): Message | SetAside {
   const compose = (shown: AuditEvent) =>
     syslogMessage(rules, { event: shown, shown, record: format.encode(shown) }, true);
   try {

@@ -21,6 +21,8 @@ export function openSyslog(options: SyslogOptions, deps: SinkDeps): Sink {
   );
 }
 
+const isMessage = (one: Message | SetAside): one is Message => one instanceof Message;
+
 class SyslogSink implements Sink {
   readonly #delivery: Delivery;
   readonly #compose: (encoded: Encoded) => Message | SetAside;
@@ -47,13 +49,10 @@ class SyslogSink implements Sink {
   }
 
   async send(batch: Batch, kill: AbortSignal): Promise<Verdict | Sent> {
-    const messages: Message[] = [];
-    for (const encoded of batch.records) {
-      const message = this.#compose(encoded);
-      if (!(message instanceof Message)) return { ...message, culprit: messages.length };
-      messages.push(message);
-    }
-    return this.#write(messages, kill);
+    const composed = batch.records.map(this.#compose);
+    if (composed.every(isMessage)) return this.#write(composed, kill);
+    const culprit = composed.findIndex((one) => !isMessage(one));
+    return { ...(composed[culprit] as SetAside), culprit };
   }
 
   tell(note: Note, kill: AbortSignal): Promise<Verdict | Sent> {
