@@ -34,6 +34,7 @@ export class StreamDelivery {
   readonly #halfCloses = new HalfCloses(steps);
   #endedWell = false;
   #proof: NodeJS.Timeout | undefined;
+  readonly #life = new AbortController();
   #turn: Promise<void> = Promise.resolve();
   /** Why the last connection could not be made; '' where it could. */
   openFault = '';
@@ -54,6 +55,7 @@ export class StreamDelivery {
   send(frames: Buffer, kill: AbortSignal, returns = this.returns): Promise<Verdict | Sent> {
     return this.#inTurn(async () => {
       kill.throwIfAborted();
+      if (this.#life.signal.aborted) return this.#closed();
       const drop = () => this.#wire?.destroy();
       kill.addEventListener('abort', drop);
       try {
@@ -83,9 +85,13 @@ export class StreamDelivery {
 
   /** What is unconfirmed is handed back. */
   async dispose(): Promise<void> {
+    this.#life.abort();
     this.#prove(this.#closed());
     if (this.#outstanding.count > 0) this.#wire?.destroy();
     else await this.#wire?.closeGently(farewellMs);
+    // A batch whose writing ended meanwhile.
+    this.#prove(this.#closed());
+    this.#outstanding.handBack(this.#closed());
   }
 
   /** One after the other: nothing may be written between the last look at what is acknowledged and our FIN. */
@@ -120,6 +126,10 @@ export class StreamDelivery {
       if (!(opened instanceof Wire)) {
         doubt = this.#doubt(opened.verdict.detail);
         return opened;
+      }
+      if (this.#life.signal.aborted) {
+        opened.destroy();
+        return { verdict: this.#closed(), code: '' };
       }
       doubt = this.#before?.isSucceededBy(opened) === false ? this.#doubt('it went elsewhere') : undefined;
       this.#wire = opened;

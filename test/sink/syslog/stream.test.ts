@@ -150,7 +150,7 @@ describe('delivery over a stream', () => {
   });
 
   it.each([
-    ['were reset', (socket: Socket) => socket.resetAndDestroy(), 1],
+    ['were reset', (socket: Socket) => socket.resetAndDestroy(), 0],
     ['were thrown away by a collector that is stopped', (socket: Socket) => socket.end(), 2],
   ])('sends nothing newer where older ones %s while it made room', async (_, end, refused) => {
     await using server = await tcpServer(
@@ -161,11 +161,7 @@ describe('delivery over a stream', () => {
     let opened = 0;
     const open: StreamRules['open'] = async (kill) =>
       ++opened === refused ? retryFault('network', 'refused') : openWire(wire, kill);
-    const delivery = deliveryTo(server.port, {
-      stepMs: 50,
-      maxUnconfirmedBatches: 2,
-      open: refused === 1 ? (kill) => openWire(wire, kill) : open,
-    });
+    const delivery = deliveryTo(server.port, { stepMs: 50, maxUnconfirmedBatches: 2, open });
     const older = [
       sentBy(await delivery.send(Buffer.from('one'), never)),
       sentBy(await delivery.send(Buffer.from('two'), never)),
@@ -206,6 +202,43 @@ describe('delivery over a stream', () => {
     expect(await confirmed).toEqual({ kind: 'accepted' });
     for (const text of ['one', 'two']) expect((await delivery.send(Buffer.from(text), never)).kind).toBe('sent');
     await delivery.dispose();
+  });
+
+  it('leaves no connection behind that was still being made when it was disposed of', async () => {
+    await using server = await tcpServer();
+    const asked = Promise.withResolvers<void>();
+    const made = Promise.withResolvers<void>();
+    const wire = { to: { host: '127.0.0.1', port: server.port }, where: 'tcp://it', timeoutMs: 2_000 };
+    const open: StreamRules['open'] = async (kill) => {
+      asked.resolve();
+      await made.promise;
+      return openWire(wire, kill);
+    };
+    const delivery = deliveryTo(server.port, { open });
+    const sending = delivery.send(Buffer.from('one'), never);
+    await asked.promise;
+    await delivery.dispose();
+    made.resolve();
+    expect(await sending).toMatchObject({ kind: 'retry', detail: expect.stringMatching(/we closed/) });
+    expect(await delivery.send(Buffer.from('two'), never)).toMatchObject({ kind: 'retry' });
+    await server.until(() => server.sockets[0]?.destroyed === true);
+    expect([server.sockets.length, server.text()]).toEqual([1, '']);
+  });
+
+  it('hands back a batch whose writing ends while it is disposed of', async () => {
+    const resume = Promise.withResolvers<void>();
+    await using server = await tcpServer((socket) => {
+      socket.pause();
+      void resume.promise.then(() => socket.resume());
+    });
+    const delivery = deliveryTo(server.port, { stepMs: 60_000, maxUnconfirmedBytes: 64 * 1024 ** 2 });
+    const sending = delivery.send(Buffer.alloc(12 * 1024 ** 2), never);
+    await server.until(() => server.sockets.length === 1);
+    const disposed = delivery.dispose();
+    resume.resolve();
+    await disposed;
+    const answer = await sending;
+    expect(answer.kind === 'sent' ? await answer.confirmed : answer).toMatchObject({ kind: 'retry' });
   });
 
   it('tells nobody of a failure who no longer waits for a confirmation', async () => {
