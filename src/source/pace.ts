@@ -1,4 +1,5 @@
 import { type Life, sleep } from '../core/life.ts';
+import { Turns } from '../core/turns.ts';
 
 interface Taken {
   readonly startedMs: number;
@@ -15,7 +16,7 @@ export class Pace {
   #windowMs = 0;
   readonly #now: () => number;
   #taken: Taken[] = [];
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
   #heldUntilMs = 0;
 
   /**
@@ -46,28 +47,20 @@ export class Pace {
    * Waits for a turn, first come first served; undefined where `life.stop` fires first. Call the result at the answer,
    * with when the request was on the wire.
    */
-  async turn(life: Life): Promise<((sentMs?: number) => void) | undefined> {
-    const before = this.#turn;
-    let next: () => void = () => {};
-    this.#turn = new Promise((resolve) => {
-      next = resolve;
-    });
-    try {
-      await before;
+  turn(life: Life): Promise<((sentMs?: number) => void) | undefined> {
+    return this.#turns.take(async () => {
       for (;;) {
         if (life.stop.aborted) return undefined;
         const waitMs = this.#waitMs();
         if (waitMs <= 0) break;
         await sleep(waitMs, life.stop);
       }
-    } finally {
-      next();
-    }
-    const taken: Taken = { startedMs: this.#now(), sentMs: undefined };
-    this.#taken.push(taken);
-    return (sentMs) => {
-      taken.sentMs ??= sentMs ?? this.#now();
-    };
+      const taken: Taken = { startedMs: this.#now(), sentMs: undefined };
+      this.#taken.push(taken);
+      return (sentMs) => {
+        taken.sentMs ??= sentMs ?? this.#now();
+      };
+    });
   }
 
   #waitMs(): number {

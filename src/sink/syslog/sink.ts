@@ -1,5 +1,6 @@
 import type { Batch, Encoded } from '../../core/event.ts';
 import type { Note } from '../../core/note.ts';
+import { Turns } from '../../core/turns.ts';
 import { accepted, type SetAside, type Verdict } from '../../core/verdict.ts';
 import type { Sent, Sink, SinkDeps } from '../sink.ts';
 import { targetOf } from './address.ts';
@@ -28,8 +29,8 @@ class SyslogSink implements Sink {
   readonly #compose: (encoded: Encoded) => Message | SetAside;
 
   readonly #composeNote: (note: Note) => Message;
-  /** Ends when nothing is being written: a delivery is used by one at a time. */
-  #turn: Promise<unknown> = Promise.resolve();
+  /** A delivery is used by one at a time. */
+  readonly #turns = new Turns();
 
   constructor(
     delivery: Delivery,
@@ -61,9 +62,7 @@ class SyslogSink implements Sink {
 
   #write(messages: readonly Message[], kill: AbortSignal): Promise<Verdict | Sent> {
     const { returns } = this.#delivery;
-    const writing = this.#turn.then(() => this.#delivery.send(messages, kill, returns));
-    this.#turn = writing.catch(() => {});
-    return writing;
+    return this.#turns.take(() => this.#delivery.send(messages, kill, returns));
   }
 
   async finish(kill: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import { unless } from '../../core/life.ts';
+import { Turns } from '../../core/turns.ts';
 import type { Retry, Verdict } from '../../core/verdict.ts';
 import type { Sent } from '../sink.ts';
 import { type Fault, retryFault } from './faults.ts';
@@ -35,7 +36,8 @@ export class StreamDelivery {
   #endedWell = false;
   #proof: NodeJS.Timeout | undefined;
   readonly #life = new AbortController();
-  #turn: Promise<void> = Promise.resolve();
+  /** Nothing may be written between the last look at what is acknowledged and our FIN. */
+  readonly #turns = new Turns();
   /** Why the last connection could not be made; '' where it could. */
   openFault = '';
 
@@ -53,7 +55,7 @@ export class StreamDelivery {
    * @throws the reason of `kill`
    */
   send(frames: Buffer, kill: AbortSignal, returns = this.returns): Promise<Verdict | Sent> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       kill.throwIfAborted();
       if (this.#life.signal.aborted) return this.#closed();
       const drop = () => this.#wire?.destroy();
@@ -77,7 +79,7 @@ export class StreamDelivery {
 
   /** Half-closes and waits until everything is confirmed or handed back. @throws the reason of `kill` */
   finish(kill: AbortSignal): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (this.#outstanding.count > 0) await this.#rotate(kill);
       await this.#outstanding.proven(kill);
     });
@@ -92,19 +94,6 @@ export class StreamDelivery {
     // A batch whose writing ended meanwhile.
     this.#prove(this.#closed());
     this.#outstanding.handBack(this.#closed());
-  }
-
-  /** One after the other: nothing may be written between the last look at what is acknowledged and our FIN. */
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const before = this.#turn;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#turn = promise;
-    await before;
-    try {
-      return await work();
-    } finally {
-      resolve();
-    }
   }
 
   #backSince(returns: number): Fault | undefined {
