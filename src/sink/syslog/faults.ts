@@ -13,6 +13,19 @@ export const retryFault = (reason: Retry['reason'], detail: string, code = ''): 
   code,
 });
 
+export const closedByUs = (where: string): Retry => ({
+  kind: 'retry',
+  reason: 'network',
+  detail: `${where}: we closed the connection`,
+});
+
+/** What a close has answered that may be that of a collector which is stopped. */
+export const unproven = (where: string, why: string): Retry => ({
+  kind: 'retry',
+  reason: 'network',
+  detail: `${where}: closed when asked to, and no connection that lasts followed (${why}): was it stopped?`,
+});
+
 /** A fault that may have a reason nobody told, with a question that leads to it. */
 export function hinted(fault: Fault, question: string): Fault {
   if (fault.verdict.kind === 'stop' || !/closed|ECONNRESET|EPIPE|disconnected/.test(fault.verdict.detail)) return fault;

@@ -5,6 +5,7 @@ export class HalfCloses {
   #failures = 0;
   #successes = 0;
   #fromStep = 0;
+  #lost = 0;
 
   /** @param firstPause steps from the first failure to the next try; each further pause is twice as long */
   constructor(firstPause: number) {
@@ -13,6 +14,16 @@ export class HalfCloses {
 
   get mayTry(): boolean {
     return this.#mayTry;
+  }
+
+  /** Whether to try one soon: connections are lost before time can confirm what they carry. */
+  get hasten(): boolean {
+    return this.#mayTry && this.#lost >= lossesToHasten;
+  }
+
+  /** A connection was lost with batches that were not confirmed. */
+  lost(): void {
+    this.#lost++;
   }
 
   /** The one tried at `step` ended: `answered` by the peer's close; `proven` where it took the next connection too. */
@@ -31,6 +42,7 @@ export class HalfCloses {
 
   /** Something was confirmed by time at `step`. */
   confirmedByTime(step: number): void {
+    this.#lost = 0;
     this.#mayTry ||= step >= this.#fromStep;
   }
 }
@@ -39,3 +51,5 @@ export class HalfCloses {
 const mostDoublings = 10;
 /** In a row, until failures are forgotten: a collector that refuses every third connection fails for ever, not in a row. */
 const enoughSuccesses = 10;
+/** A restart is one; a collector that closes whatever is silent for some seconds does so each time. */
+const lossesToHasten = 2;

@@ -1,5 +1,6 @@
 import { unless } from '../../core/life.ts';
 import { accepted, type Retry, type Stop } from '../../core/verdict.ts';
+import type { StreamRules } from './stream-rules.ts';
 import type { Unconfirmed } from './unconfirmed.ts';
 
 /** Why batches came back, and the how many-th time that was. */
@@ -18,10 +19,7 @@ export class Outstanding {
   #bytes = 0;
   #returned: Returned = { count: 0, verdict: undefined };
 
-  /** Bytes and batches that neither time nor a close has confirmed. */
-  get bytes(): number {
-    return this.#bytes;
-  }
+  /** Batches that neither time nor a close has confirmed. */
   get count(): number {
     return this.#unconfirmed.length;
   }
@@ -33,6 +31,11 @@ export class Outstanding {
   }
   get returned(): Returned {
     return this.#returned;
+  }
+
+  /** Whether so many bytes more may be written; always where nothing is. */
+  hasRoom(bytes: number, { maxUnconfirmedBytes, maxUnconfirmedBatches }: StreamRules): boolean {
+    return this.count === 0 || (this.#bytes + bytes <= maxUnconfirmedBytes && this.count < maxUnconfirmedBatches);
   }
 
   push(batch: Unconfirmed): void {

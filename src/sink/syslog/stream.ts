@@ -2,9 +2,10 @@ import { unless } from '../../core/life.ts';
 import { Turns } from '../../core/turns.ts';
 import type { Retry, Verdict } from '../../core/verdict.ts';
 import type { Sent } from '../sink.ts';
-import { type Fault, retryFault } from './faults.ts';
+import { closedByUs, type Fault, retryFault, unproven } from './faults.ts';
 import { HalfCloses } from './half-closes.ts';
 import { Outstanding } from './outstanding.ts';
+import { Stall } from './stall.ts';
 import type { StreamRules } from './stream-rules.ts';
 import { Unconfirmed } from './unconfirmed.ts';
 import { Wire } from './wire.ts';
@@ -30,12 +31,12 @@ export class StreamDelivery {
   #step = 0;
   #ticker: NodeJS.Timeout | undefined;
   #ticking = false;
-  #acknowledged = 0;
-  #stalledSteps = 0;
+  readonly #stall = new Stall();
   readonly #halfCloses = new HalfCloses(steps);
   #endedWell = false;
   #proof: NodeJS.Timeout | undefined;
   readonly #life = new AbortController();
+  #hastening: Promise<void> | undefined;
   /** Nothing may be written between the last look at what is acknowledged and our FIN. */
   readonly #turns = new Turns();
   /** Why the last connection could not be made; '' where it could. */
@@ -61,7 +62,7 @@ export class StreamDelivery {
       const drop = () => this.#wire?.destroy();
       kill.addEventListener('abort', drop);
       try {
-        if (!this.#hasRoom(frames.length)) await this.#makeRoom(frames.length, kill);
+        if (!this.#outstanding.hasRoom(frames.length, this.#rules)) await this.#makeRoom(frames.length, kill);
         const wire = this.#backSince(returns) ?? (await this.#open(kill));
         kill.throwIfAborted();
         const back = this.#backSince(returns);
@@ -94,6 +95,7 @@ export class StreamDelivery {
     // A batch whose writing ended meanwhile.
     this.#prove(this.#closed());
     this.#outstanding.handBack(this.#closed());
+    await this.#hastening;
   }
 
   #backSince(returns: number): Fault | undefined {
@@ -113,17 +115,17 @@ export class StreamDelivery {
       const opened = await this.#rules.open(kill, !this.#endedWell);
       this.openFault = opened instanceof Wire ? '' : opened.code;
       if (!(opened instanceof Wire)) {
-        doubt = this.#doubt(opened.verdict.detail);
+        doubt = unproven(this.#rules.where, opened.verdict.detail);
         return opened;
       }
       if (this.#life.signal.aborted) {
         opened.destroy();
         return { verdict: this.#closed(), code: '' };
       }
-      doubt = this.#before?.isSucceededBy(opened) === false ? this.#doubt('it went elsewhere') : undefined;
+      doubt =
+        this.#before?.isSucceededBy(opened) === false ? unproven(this.#rules.where, 'it went elsewhere') : undefined;
       this.#wire = opened;
-      this.#acknowledged = 0;
-      this.#stalledSteps = 0;
+      this.#stall.reset();
       opened.whenOver(() => this.#over(opened));
       return opened;
     } finally {
@@ -153,12 +155,7 @@ export class StreamDelivery {
   }
 
   #closed(): Retry {
-    return { kind: 'retry', reason: 'network', detail: `${this.#rules.where}: we closed the connection` };
-  }
-
-  #doubt(why: string): Retry {
-    const detail = `${this.#rules.where}: closed when asked to, and no connection that lasts followed (${why}): was it stopped?`;
-    return { kind: 'retry', reason: 'network', detail };
+    return closedByUs(this.#rules.where);
   }
 
   #over(wire: Wire): void {
@@ -166,7 +163,8 @@ export class StreamDelivery {
     this.#before = wire;
     this.#wire = undefined;
     this.#stopTicking();
-    this.#prove(this.#doubt(wire.fault?.verdict.detail ?? 'closed'));
+    this.#prove(unproven(this.#rules.where, wire.fault?.verdict.detail ?? 'closed'));
+    if (wire.fault !== undefined && this.#outstanding.count > 0) this.#halfCloses.lost();
     if (wire.fault === undefined) this.#outstanding.answer();
     else this.#outstanding.handBack(wire.fault.verdict);
   }
@@ -180,10 +178,22 @@ export class StreamDelivery {
     return batch.verdict;
   }
 
+  /** A collector that closes sooner than time can confirm is asked to. */
+  async #hasten(): Promise<void> {
+    const { signal } = this.#life;
+    try {
+      await this.finish(signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    this.#hastening = undefined;
+  }
+
   async #tick(): Promise<void> {
     const wire = this.#wire;
     if (wire === undefined || this.#ticking) return;
     this.#step++;
+    if (this.#halfCloses.hasten) this.#hastening ??= this.#hasten();
     if (this.#step - (this.#outstanding.oldest?.atStep ?? this.#step) <= steps) return;
     this.#ticking = true;
     const acknowledged = (await wire.acknowledgedBytes()) ?? Number.POSITIVE_INFINITY;
@@ -205,11 +215,8 @@ export class StreamDelivery {
       if (wire.isHalfClosed) wire.destroy();
       return;
     }
-    const stalled = acknowledged < oldest.end && acknowledged <= this.#acknowledged;
-    this.#acknowledged = acknowledged;
-    this.#stalledSteps = stalled ? this.#stalledSteps + 1 : 0;
     const { stepMs, timeoutMs, where } = this.#rules;
-    if (this.#stalledSteps * stepMs > timeoutMs)
+    if (this.#stall.steps(acknowledged, oldest.end) * stepMs > timeoutMs)
       wire.destroy(retryFault('timeout', `${where}: acknowledged nothing for ${timeoutMs} ms`));
   }
 
@@ -218,16 +225,10 @@ export class StreamDelivery {
     this.#ticker = undefined;
   }
 
-  #hasRoom(bytes: number): boolean {
-    const { maxUnconfirmedBytes, maxUnconfirmedBatches } = this.#rules;
-    const { bytes: unconfirmed, count } = this.#outstanding;
-    return count === 0 || (unconfirmed + bytes <= maxUnconfirmedBytes && count < maxUnconfirmedBatches);
-  }
-
   /** Waits until `bytes` more fit. */
   async #makeRoom(bytes: number, kill: AbortSignal): Promise<void> {
     if (this.#halfCloses.mayTry) await this.#rotate(kill);
-    else await this.#outstanding.settled(() => this.#hasRoom(bytes), kill);
+    else await this.#outstanding.settled(() => this.#outstanding.hasRoom(bytes, this.#rules), kill);
   }
 
   /** Gets everything confirmed, but for the proof: at once by a half-close, or with time. */

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { type Fault, faultOf, hinted, retryFault } from './faults.ts';
+import { closedByUs, type Fault, faultOf, hinted, retryFault } from './faults.ts';
 import type { TcpLookup, TcpTable } from './tcp-table.ts';
 
 export interface WireRules {
@@ -152,7 +152,7 @@ export class Wire {
   }
 
   /** Ends the wire with `fault`; what the kernel holds is still sent. */
-  destroy(fault = retryFault('network', `${this.#rules.where}: we closed the connection`)): void {
+  destroy(fault: Fault = { verdict: closedByUs(this.#rules.where), code: '' }): void {
     this.#end(fault);
   }
 

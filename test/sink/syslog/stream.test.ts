@@ -204,6 +204,21 @@ describe('delivery over a stream', () => {
     await delivery.dispose();
   });
 
+  it('asks a collector to close that otherwise does so before time can confirm anything', async () => {
+    await using server = await tcpServer((socket) => socket.setTimeout(100, () => socket.end()));
+    const delivery = deliveryTo(server.port, { stepMs: 20 });
+    const sends: string[] = [];
+    for (const text of ['one ', 'two ', 'three ', 'four '])
+      for (let kind = 'retry'; kind !== 'accepted'; ) {
+        sends.push(text);
+        ({ kind } = await sentBy(await delivery.send(Buffer.from(text), never)));
+      }
+    expect(server.received.map((_, index) => server.text(index)).join('')).toBe(sends.join(''));
+    // As often as it takes to notice, and then once.
+    expect(sends.join('')).toBe('one one one two three four ');
+    await delivery.dispose();
+  });
+
   it('leaves no connection behind that was still being made when it was disposed of', async () => {
     await using server = await tcpServer();
     const asked = Promise.withResolvers<void>();
