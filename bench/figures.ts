@@ -31,7 +31,8 @@ export function figuresOf(runs: readonly Run[], events: number): Figures {
 
 export const perSecond = (events: number, ms: number): number => Math.round((events / ms) * 1000);
 
-export const mebibytes = (bytes: number): number => Math.round(bytes / 1024 ** 2);
+/** To a tenth. */
+export const mebibytes = (bytes: number): number => Math.round((bytes / 1024 ** 2) * 10) / 10;
 
 export const share = (of: number, whole: number): number => Math.round((of / whole) * 1000) / 1000;
 

@@ -7,10 +7,8 @@ const events = number('BENCH_EVENTS', 1_000_000, 100_000);
 /** What the environment asks for; BENCH_QUICK=1 shortens everything. */
 export const settings = {
   quick,
-  /** Events of the headline import, of the longest backlog, and with all sinks down. */
+  /** Events of the headline import, of that at the API's limit, beside other programs, of the longest backlog, and with all sinks down. */
   events,
-  /** Events of one run beside other programs: many, for these have next to no start to be made up for. */
-  beside: Math.min(events, 500_000),
   /** Events of one run where several of a kind are compared. */
   fewer: Math.min(events, quick ? 40_000 : 200_000),
   /** Runs of each kind, taken in turns; the best counts. */
@@ -20,8 +18,6 @@ export const settings = {
   freshSeconds: number('BENCH_FRESH_SECONDS', 60, 10),
   /** How long the program stands before sinks that are all down. */
   downSeconds: number('BENCH_DOWN_SECONDS', 30, 5),
-  /** Pages of the import at the API's limit, at most. */
-  limitPages: quick ? 40 : 100,
   /** Build the single executable if it is not there. */
   binary: process.env['BENCH_BINARY'] === '1',
 } as const;

@@ -44,7 +44,13 @@ const ways: readonly Way[] = [
     headline: true,
     judge: (program, floor) => [
       ...ofFloor('import to HEC, gzip', 0.8)(program, floor),
-      judge({ what: 'import to HEC, gzip: peak memory', value: program.peakMiB, bound: ['<', 120], unit: ' MiB' }),
+      judge({
+        what: 'import to HEC, gzip: peak memory',
+        value: program.peakMiB,
+        bound: ['<', 120],
+        unit: ' MiB',
+        digits: 1,
+      }),
     ],
   },
   {

@@ -28,7 +28,7 @@ interface Contest {
 }
 
 async function besidePeers(bench: Bench, { what, far, sink, floor, peers }: Contest): Promise<Outcome> {
-  const { beside: events, rounds } = bench.settings;
+  const { events, rounds } = bench.settings;
   const here = peers.filter(([{ missing }]) => missing === undefined);
   const source = await bench.source(events);
   using collector = await serve(far);

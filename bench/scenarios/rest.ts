@@ -56,7 +56,7 @@ export const idle: Scenario = {
       rows: [[`idle: every 15 s, three sinks, over ${seconds} s`, `${cpu} % of a core, ${residentMiB} MiB`]],
       judgements: [
         judge({ what: 'idle: share of a core', value: shareOfCore * 100, bound: ['<', 0.2], unit: ' %', digits: 2 }),
-        judge({ what: 'idle: memory', value: residentMiB, bound: ['<', 90], unit: ' MiB' }),
+        judge({ what: 'idle: memory', value: residentMiB, bound: ['<', 90], unit: ' MiB', digits: 1 }),
       ],
       figures: { idle: { seconds, polls, shareOfCore, residentMiB } },
     };
@@ -84,7 +84,9 @@ export const down: Scenario = {
     return {
       group: 'small',
       rows: [[`peak memory, all of three sinks down for ${seconds} s`, `${peakMiB} MiB`]],
-      judgements: [judge({ what: 'all sinks down: peak memory', value: peakMiB, bound: ['<', 120], unit: ' MiB' })],
+      judgements: [
+        judge({ what: 'all sinks down: peak memory', value: peakMiB, bound: ['<', 120], unit: ' MiB', digits: 1 }),
+      ],
       figures: { down: { seconds, requests, peakMiB } },
     };
   },
