@@ -84,7 +84,7 @@ async function lateEvents(tally: Tally): Promise<void> {
   }
 }
 
-/** Within it no time confirms anything, milliseconds: ten seconds do (docs/syslog.md), whatever becomes of the collector. */
+/** Ten seconds confirm a batch, whatever becomes of the collector (docs/syslog.md): a close after this long, milliseconds, tells nothing. */
 const soonMs = 9_000;
 const mostTries = 5;
 
