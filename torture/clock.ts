@@ -55,7 +55,8 @@ async function row(name: string, library: string): Promise<Row> {
   await using opened = new AsyncDisposableStack();
   const collectors: Record<string, Collector> = {};
   for (const [name, kind] of Object.entries(sinks)) {
-    const collector = await kinds[kind]?.open({ directory: place.directory });
+    // Longer than a busy machine may keep the daemon from asking, and shorter than the jumps.
+    const collector = await kinds[kind]?.open({ directory: place.directory, ackTimeout: '59s' });
     if (collector === undefined) throw new Error(`no collector is called ${kind}`);
     collectors[name] = opened.use(collector);
   }

@@ -26,6 +26,8 @@ export interface CollectorOptions {
   /** Asked once a request (of data, or for acknowledgements) or frame; HEC and RELP only. */
   readonly fault?: (asked?: { readonly kind: string }) => Fault | undefined;
   readonly token?: string;
+  /** Of HEC with acknowledgement; short, so that what a death left unconfirmed is soon sent again. */
+  readonly ackTimeout?: string;
 }
 
 /** Every kind of sink there is, by a name for the table. */
@@ -48,11 +50,14 @@ export const isPoison = (text: string): boolean => idOf(text) % 41n === 0n;
 
 export const hecToken = 'canary-hec-token-5d1f0a6c7e';
 
-async function hec({ fault, token = hecToken }: CollectorOptions, rules: object): Promise<Collector> {
+async function hec(
+  { fault, token = hecToken, ackTimeout = '5s' }: CollectorOptions,
+  rules: object,
+): Promise<Collector> {
   const server = await startHecServer({ token, ...rules, ...(fault !== undefined && { fault }) });
   const ack = 'tokenState' in rules;
   return {
-    entry: `type: splunk-hec, url: "${server.url}", token: "${token}", acknowledgement: ${ack}${ack ? ', ackTimeout: 5s' : ''}`,
+    entry: `type: splunk-hec, url: "${server.url}", token: "${token}", acknowledgement: ${ack}${ack ? `, ackTimeout: ${ackTimeout}` : ''}`,
     held: async () => server.events.map(({ raw }) => ({ text: String(raw) })),
     ...(ack && {
       confirmed() {

@@ -196,6 +196,9 @@ export class Acknowledgements {
         learnt = true;
         this.doubt.cleared(open.ranges);
         this.#end(channel, open, accepted);
+      } else if (open.due && refusal !== undefined && open.takeLastChance()) {
+        // A connection that broke says nothing of the batch, and what is sent again comes twice.
+        this.#asking.within(this.#options.pace.firstMs);
       } else if (open.due) this.#expire(channel, open);
     }
     return learnt;

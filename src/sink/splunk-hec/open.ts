@@ -18,9 +18,9 @@ export interface OpenOptions {
 }
 
 /**
- * A batch whose acknowledgement has not come. Modes: waiting → due (the next answer about it is the last) → settled;
- * or abandoned: nobody waits any more, it is not asked about either (a `true` is told only once), and it stays for the
- * journal.
+ * A batch whose acknowledgement has not come. Modes: waiting → due (the next answer about it is the last, and a question
+ * without one is asked once more) → settled; or abandoned: nobody waits any more, it is not asked about either (a `true`
+ * is told only once), and it stays for the journal.
  */
 export class Open {
   readonly ackId: number;
@@ -33,6 +33,7 @@ export class Open {
   readonly #kill: AbortSignal | undefined;
   #due: boolean;
   #abandoned = false;
+  #lastChance = true;
 
   constructor({ ackId, ranges, sentAtMs, leftMs, onDue, kill }: OpenOptions) {
     this.ackId = ackId;
@@ -65,6 +66,13 @@ export class Open {
 
   get abandoned(): boolean {
     return this.#abandoned;
+  }
+
+  /** It is due and a question about it got no answer; true where that may not happen again. */
+  takeLastChance(): boolean {
+    const had = this.#lastChance;
+    this.#lastChance = false;
+    return had;
   }
 
   settle(verdict: Verdict): void {

@@ -328,6 +328,26 @@ describe('a batch that stays unacknowledged', () => {
     expect(second?.channel).not.toBe(first?.channel);
   });
 
+  it('is asked about once more where the last question got no answer', async () => {
+    let faults: Fault[] = [];
+    await using at = await acknowledging(
+      {
+        server: { ackAfter: 0, ...onAcks(() => faults.shift()) },
+        pace: { firstMs: 100, longestMs: 60_000, hurryMs: 100 },
+      },
+      60,
+    );
+    faults = ['reset-before'];
+    expect(await delivered(at.sink, batchOf(1))).toEqual({ kind: 'accepted' });
+    faults = ['reset-before', 'reset-before'];
+    expect(await delivered(at.sink, batchOf(2))).toMatchObject({
+      kind: 'retry',
+      reason: 'timeout',
+      detail: expect.stringContaining('can’t be asked for'),
+    });
+    expect(idsOf(at.hec)).toEqual([1, 2]);
+  });
+
   it('a second time shows a broken path: nothing new is sent, that one is repeated after ever longer waits', async () => {
     let broken = true;
     await using at = await acknowledging(
