@@ -12,12 +12,21 @@ const echoMs = 50;
 /** What is said outside the log are errors. */
 const mark = stderrIsJournal(process.env) ? journalPrefix('error') : '';
 
+/** Standard error is the log, and that `node:ffi` is experimental is nothing its reader can act on. */
+function withoutExperimentalWarnings(): void {
+  const shown = process.listeners('warning');
+  process.removeAllListeners('warning').on('warning', (warning) => {
+    if (warning.name !== 'ExperimentalWarning') for (const show of shown) show(warning);
+  });
+}
+
 async function main(): Promise<number> {
   const major = Number(process.versions.node.split('.')[0]);
   if (major < oldestNode) {
     complain(`needs Node ${oldestNode} or newer, this is ${process.versions.node}`);
     return 70;
   }
+  withoutExperimentalWarnings();
   process.umask(0o077);
   keepHeapSmall();
   const stop = new AbortController();

@@ -7,6 +7,7 @@ import type { Status } from '../../src/telemetry/status.ts';
 import { toldIn } from '../support/feed-search.ts';
 import { startProgram } from '../support/program.ts';
 import { scratch } from '../support/scratch.ts';
+import { tcpServer } from '../support/tcp-server.ts';
 
 const { directory } = scratch();
 const key = 'SIEM-LOG-ONLY-demo';
@@ -57,6 +58,22 @@ describe('the running daemon', () => {
     daemon.child.kill('SIGTERM');
     expect(await daemon.ended).toBe(0);
     expect((await statusOf(file, '--ready')).code).toBe(69);
+  });
+
+  it('writes its log and nothing else to standard error, also where it asks the kernel about its connections', async () => {
+    await using simulator = await startSimulator({ events: 30, key });
+    await using collector = await tcpServer();
+    const { file } = configure(simulator.url, '{}');
+    const text = readFileSync(file, 'utf8').replace(
+      '{ type: stdout }',
+      `{ type: syslog, address: "tcp://127.0.0.1:${collector.port}" }`,
+    );
+    writeFileSync(file, text, { mode: 0o600 });
+    const daemon = startProgram(['once', '-c', file]);
+    expect(await daemon.ended).toBe(0);
+    const written = daemon.stderr().trimEnd().split('\n');
+    expect(events(daemon.stderr())).toHaveLength(written.length);
+    expect(written.length).toBeGreaterThan(1);
   });
 
   it('stays up and alive, but not ready, while the key is refused', async () => {

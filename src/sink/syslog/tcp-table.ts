@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { isIPv6, type Socket } from 'node:net';
 import { endianness } from 'node:os';
+import { type TcpQueue, tcpQueueLook } from '../../net/tcp-queue.ts';
 
 /** What the kernel knows of a TCP connection; `gone` where it lists none such. */
 export interface TcpState {
@@ -12,43 +13,70 @@ export interface TcpState {
 /** Looks one connection up; undefined where the kernel has no such table, or too long a one. Never rejects. */
 export type TcpLookup = () => Promise<TcpState | undefined>;
 
-/** TCP_ESTABLISHED of the Linux kernel (include/net/tcp_states.h); the others we meet are on the way to their end. */
-const established = '01';
+/** TCP_ESTABLISHED and TCP_CLOSE (include/net/tcp_states.h of Linux); others we meet are on the way from one to the other. */
+const established = 1;
+const closed = 7;
 /** A table of some 25,000 connections: more would cost more than it tells. */
 const longestTable = 4 * 1024 ** 2;
 const longestRead = 64 * 1024;
 
+const gone: TcpState = { state: 'gone', unacknowledgedBytes: 0 };
+
 /**
- * Node tells nothing of what the other side's TCP acknowledged; Linux does, in /proc/net/tcp and tcp6 (proc(5)). A look takes
- * the kernel milliseconds, however few connections there are: it goes through its whole hash table.
+ * What the kernel tells of connections: asked about the socket where that can be done, else read from /proc/net/tcp and
+ * tcp6 (proc(5)). Such a reading takes milliseconds, however few connections there are: the kernel goes through its whole
+ * hash table.
  */
 export class TcpTable {
   /** The files that have listed a connection of ours: only then does one's absence mean something. */
   readonly #listing = new Set<string>();
+  readonly #asked: ReturnType<typeof tcpQueueLook>;
 
-  /** For a connected socket. Where no other was listed before, this one is looked for at once. */
+  constructor(asked = tcpQueueLook()) {
+    this.#asked = asked;
+  }
+
+  /** For a connected socket. Where only the table is left and no other was listed before, this one is looked for at once. */
   lookup(socket: Socket): TcpLookup {
+    const inTable = this.#inTable(socket);
+    const ready = this.#asked.then(async (ask) => {
+      if (ask?.(socket) === undefined) await inTable.first();
+      return ask;
+    });
+    return async () => {
+      const ask = await ready;
+      const queue = ask?.(socket);
+      if (queue !== undefined) return stateOf(queue);
+      return ask !== undefined && socket.destroyed ? gone : inTable.look();
+    };
+  }
+
+  #inTable(socket: Socket): { first(): Promise<unknown>; look: TcpLookup } {
     const { localAddress, localPort, remoteAddress, remotePort } = socket;
+    const nothing = async () => undefined;
     if (process.platform !== 'linux' || !localAddress || !localPort || !remoteAddress || !remotePort)
-      return async () => undefined;
+      return { first: nothing, look: nothing };
     const file = isIPv6(remoteAddress) ? '/proc/self/net/tcp6' : '/proc/self/net/tcp';
     const wanted = ` ${endpoint(localAddress, localPort)} ${endpoint(remoteAddress, remotePort)} `;
     const look = async (): Promise<TcpState | undefined> => {
       const table = await readUntil(file, wanted).catch(() => undefined);
       if (table === undefined) return undefined;
       const at = table.indexOf(wanted);
-      if (at < 0) return this.#listing.has(file) ? { state: 'gone', unacknowledgedBytes: 0 } : undefined;
+      if (at < 0) return this.#listing.has(file) ? gone : undefined;
       this.#listing.add(file);
       const [state = '', queues = ''] = table.slice(at + wanted.length, at + wanted.length + 20).split(' ');
-      const unacknowledgedBytes = Number.parseInt(queues.slice(0, 8), 16);
-      return { state: state === established ? 'established' : 'closing', unacknowledgedBytes };
+      return stateOf({
+        state: Number.parseInt(state, 16),
+        unacknowledgedBytes: Number.parseInt(queues.slice(0, 8), 16),
+      });
     };
-    const first = this.#listing.has(file) ? undefined : look();
-    return async () => {
-      await first;
-      return look();
-    };
+    return { first: async () => (this.#listing.has(file) ? undefined : look()), look };
   }
+}
+
+function stateOf({ state, unacknowledgedBytes }: TcpQueue): TcpState {
+  if (state === closed) return gone;
+  return { state: state === established ? 'established' : 'closing', unacknowledgedBytes };
 }
 
 /**

@@ -1,0 +1,52 @@
+import type { Socket } from 'node:net';
+
+/** What the kernel knows of a connected TCP socket. */
+export interface TcpQueue {
+  /** `tcpi_state` of tcp(7): 1 is established, 7 closed. */
+  readonly state: number;
+  /** Bytes that the other side's TCP has not acknowledged, those not yet sent among them; our FIN counts as one. */
+  readonly unacknowledgedBytes: number;
+}
+
+/** Asks the kernel, which takes microseconds; undefined where the socket has no descriptor (any more). */
+export type TcpQueueLook = (socket: Socket) => TcpQueue | undefined;
+
+const IPPROTO_TCP = 6;
+const TCP_INFO = 11;
+/** tcp(7), ioctls; the same number as TIOCOUTQ. */
+const SIOCOUTQ = 0x5411n;
+
+/**
+ * Node tells nothing of what the other side's TCP acknowledged; Linux does (tcp(7)). Undefined where it can't be asked:
+ * as with Unix datagrams it takes `node:ffi`, and numbers are those of Linux. Never rejects.
+ */
+export async function tcpQueueLook(): Promise<TcpQueueLook | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const { dlopen } = await import('node:ffi');
+    const { functions: libc } = dlopen(null, {
+      getsockopt: { arguments: ['int32', 'int32', 'int32', 'buffer', 'buffer'], return: 'int32' },
+      ioctl: { arguments: ['int32', 'uint64', 'buffer'], return: 'int32' },
+    });
+    // The kernel fills no more of it than its size says.
+    const info = Buffer.alloc(8);
+    const size = new Uint32Array(1);
+    const queue = new Int32Array(1);
+    return (socket) => {
+      const fd = descriptorOf(socket);
+      if (fd === undefined) return undefined;
+      size[0] = info.length;
+      if (libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, size) !== 0) return undefined;
+      if (libc.ioctl(fd, SIOCOUTQ, queue) !== 0) return undefined;
+      return { state: info[0] ?? 0, unacknowledgedBytes: queue[0] ?? 0 };
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Not documented, and so only taken where it is a number; once closed there is none, and no other socket's. */
+function descriptorOf(socket: Socket): number | undefined {
+  const { _handle: handle } = socket as { _handle?: { fd?: unknown } | null };
+  return typeof handle?.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined;
+}
