@@ -39,7 +39,7 @@ export async function runDaemon(
   next: () => Config | undefined,
 ): Promise<number> {
   const { life, hangup } = around;
-  using _memory = giveMemoryBack();
+  await using _memory = giveMemoryBack();
   await prepareState(first.state.directory);
   await using _ = await lockState(first.state.directory, outside.now);
   await using telemetry = openTelemetry(outside, first);

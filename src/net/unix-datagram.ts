@@ -18,7 +18,7 @@ const pathBytes = 108;
 
 /**
  * Undefined where it can't be had: `node:ffi` is experimental, in Node 26 and later, and wants --allow-ffi under
- * --permission; numbers and layout are those of Linux. Only this room knows `node:ffi`.
+ * --permission; numbers and layout are those of Linux.
  */
 export async function unixDatagramSocket(): Promise<UnixDatagramSocket | undefined> {
   if (process.platform !== 'linux') return undefined;
