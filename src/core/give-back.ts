@@ -12,46 +12,51 @@ const rounds = 3;
 interface Around {
   /** CPU this process has used, milliseconds. */
   readonly cpuMs: () => number;
-  readonly giveBack: () => Promise<void>;
+  readonly collect: () => void;
+  readonly trim: () => Promise<void>;
 }
 
 /**
- * Gives memory back once it has become quiet after the start, and after each time of much work; until disposed of. Collections
- * come with allocations, so a daemon that hardly makes any would keep for ever what its start and the first import left
- * behind: some 9 MiB, and some 20 more that the C library keeps. A look costs nothing that can be measured; giving back
- * takes some 100 ms.
+ * Gives memory back while it is quiet, until disposed of. Collections come with allocations, so a daemon that hardly makes
+ * any would keep for ever what its start and the first import left behind, some 9 MiB: it collects once after the start and
+ * after each time of much work, which takes some 100 ms. The C library keeps freed memory too, up to 20 MiB after an import:
+ * it is asked for that at every look, which takes less than a millisecond.
  */
-export function giveMemoryBack({ cpuMs, giveBack }: Around = own): AsyncDisposable {
+export function giveMemoryBack({ cpuMs, collect, trim }: Around = own()): AsyncDisposable {
   let isDue = true;
   let lastCpuMs = cpuMs();
-  let giving = Promise.resolve();
+  let trimmed = Promise.resolve();
   const timer = setInterval(() => {
     const share = (cpuMs() - lastCpuMs) / everyMs;
     lastCpuMs += share * everyMs;
     if (share >= busy) isDue = true;
-    else if (share < quiet && isDue) {
-      isDue = false;
-      giving = giveBack();
-    }
+    if (share >= quiet) return;
+    if (isDue) collect();
+    isDue = false;
+    trimmed = trim();
   }, everyMs).unref();
   return {
     [Symbol.asyncDispose]() {
       clearInterval(timer);
-      return giving;
+      return trimmed;
     },
   };
 }
 
-const own: Around = {
-  cpuMs() {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1000;
-  },
-  giveBack() {
-    collectAll();
-    return trim();
-  },
-};
+function own(): Around {
+  let trim: ReturnType<typeof mallocTrim> | undefined;
+  return {
+    cpuMs() {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1000;
+    },
+    collect: collectAll,
+    async trim() {
+      trim ??= mallocTrim();
+      (await trim)?.();
+    },
+  };
+}
 
 /** Everything that is not in use, compiled code too: what V8 does before it would give up. Nothing where V8 has no such way. */
 export function collectAll(): void {
@@ -63,16 +68,18 @@ export function collectAll(): void {
 }
 
 /**
- * Gives the system back what the C library holds of freed memory (malloc_trim(3)); nothing without glibc or `node:ffi`.
- * Never rejects.
+ * Gives the system what the C library holds of freed memory (malloc_trim(3)). Undefined without glibc or `node:ffi`. Never
+ * rejects.
  */
-export async function trim(): Promise<void> {
-  if (process.platform !== 'linux') return;
+export async function mallocTrim(): Promise<(() => void) | undefined> {
+  if (process.platform !== 'linux') return undefined;
   try {
     const { dlopen } = await import('node:ffi');
-    using glibc = dlopen(null, { malloc_trim: { arguments: ['uint64'], return: 'int32' } });
-    glibc.functions.malloc_trim(0n);
+    const { functions: glibc } = dlopen(null, { malloc_trim: { arguments: ['uint64'], return: 'int32' } });
+    return () => {
+      glibc.malloc_trim(0n);
+    };
   } catch {
-    // It is kept, then.
+    return undefined;
   }
 }

@@ -10,12 +10,15 @@ afterEach(() => {
 });
 
 it('gives memory back in the first quiet moments, and again only after much work', async () => {
-  let [cpuMs, collected] = [400, 0];
+  let [cpuMs, collected, trimmed] = [400, 0, 0];
   const giving = giveMemoryBack({
     cpuMs: () => cpuMs,
-    async giveBack() {
+    collect: () => {
       collected++;
       cpuMs += 50;
+    },
+    trim: async () => {
+      trimmed++;
     },
   });
   const pass = (ms: number) => {
@@ -32,6 +35,8 @@ it('gives memory back in the first quiet moments, and again only after much work
   expect(pass(1_000)).toBe(1);
   expect(pass(0)).toBe(2);
   pass(2_000);
+  // In each quiet look, however little there was to collect.
+  expect(trimmed).toBe(4);
   await giving[Symbol.asyncDispose]();
   expect(pass(0)).toBe(2);
 });
@@ -49,7 +54,7 @@ it('collects what nobody holds, and leaves nobody else the means to', async () =
 const module = new URL('../../src/core/give-back.ts', import.meta.url).href;
 /** Frees all of 64 MiB but the last piece, which keeps the C library from giving the rest back by itself. */
 const program = (begin: string) => `
-  import { trim } from '${module}';
+  import { mallocTrim } from '${module}';
   const resident = () => process.memoryUsage.rss() / 1024 ** 2;
   let pieces = Array.from({ length: 2048 }, () => Buffer.alloc(32 * 1024, 1));
   const full = resident();
@@ -71,7 +76,7 @@ const isGlibc = 'glibcVersionRuntime' in (process.report.getReport() as { header
 
 describe.skipIf(!isGlibc)('memory that was freed (skipped without glibc)', () => {
   it('is given back to the system', () => {
-    expect(run('await trim();')).toEqual({ kept: true, back: true });
+    expect(run('(await mallocTrim())();')).toEqual({ kept: true, back: true });
   });
 
   it('would not be otherwise', () => {
