@@ -45,8 +45,25 @@ export async function tcpQueueLook(): Promise<TcpQueueLook | undefined> {
   }
 }
 
-/** Not documented, and so only taken where it is a number; once closed there is none, and no other socket's. */
+/**
+ * Bytes that the kernel has taken so far (under TLS: encrypted); what still waits in Node or libuv, which `bytesWritten`
+ * counts too, is not among them. 0 once it is closed; undefined where Node does not tell.
+ */
+export function bytesTaken(socket: Socket): number | undefined {
+  const handle = handleOf(socket);
+  if (handle === null) return 0;
+  const { bytesWritten, writeQueueSize } = handle;
+  if (typeof bytesWritten !== 'number' || typeof writeQueueSize !== 'number') return undefined;
+  return bytesWritten - writeQueueSize;
+}
+
+/** Once closed there is none, and no other socket's. */
 function descriptorOf(socket: Socket): number | undefined {
-  const { _handle: handle } = socket as { _handle?: { fd?: unknown } | null };
-  return typeof handle?.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined;
+  const fd = handleOf(socket)?.fd;
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+}
+
+/** Not documented: each part is only taken where it is a number. */
+function handleOf(socket: Socket): { fd?: unknown; bytesWritten?: unknown; writeQueueSize?: unknown } | null {
+  return (socket as { _handle?: object | null })._handle ?? null;
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { bytesTaken } from '../../net/tcp-queue.ts';
 import { closedByUs, type Fault, faultOf, hinted, retryFault } from './faults.ts';
 import type { TcpLookup, TcpTable } from './tcp-table.ts';
 
@@ -68,7 +69,7 @@ export class Wire {
   get isHalfClosed(): boolean {
     return this.#halfClosed;
   }
-  /** Bytes handed to the kernel so far, as they went (under TLS: encrypted). */
+  /** Bytes of all writes so far, as they go (under TLS: encrypted). */
   get bytesWritten(): number {
     return this.#raw.bytesWritten;
   }
@@ -88,11 +89,11 @@ export class Wire {
 
   /** How many of the written bytes the other side's TCP has; undefined where the kernel does not tell. Never rejects. */
   async acknowledgedBytes(): Promise<number | undefined> {
-    const written = this.bytesWritten;
+    const taken = bytesTaken(this.#raw);
     const found = await this.#lookup();
-    if (found === undefined) return undefined;
+    if (found === undefined || taken === undefined) return undefined;
     if (found.state === 'gone') return 0;
-    return written - found.unacknowledgedBytes;
+    return taken - found.unacknowledgedBytes;
   }
 
   /** Hands `bytes` to the kernel, all of them; a fault where they are not taken within the timeout. Never rejects. */
@@ -170,9 +171,11 @@ export class Wire {
       const found = await this.#lookup();
       if (found === undefined) return;
       if (found.state === 'closing' || found.state === 'gone') this.#end(this.#closedByPeer());
-      if (found.unacknowledgedBytes === 0) return;
-      if (found.unacknowledgedBytes < least) movedAtMs = performance.now();
-      least = Math.min(least, found.unacknowledgedBytes);
+      // The kernel may have nothing to send while Node still has.
+      const owed = found.unacknowledgedBytes + this.#socket.writableLength;
+      if (owed === 0) return;
+      if (owed < least) movedAtMs = performance.now();
+      least = Math.min(least, owed);
       if (performance.now() - movedAtMs > timeoutMs)
         this.#end(retryFault('timeout', `${where}: acknowledged nothing for ${timeoutMs} ms`));
     }

@@ -358,6 +358,16 @@ describe('delivery over a stream', () => {
     expect(await rest).toMatchObject({ kind: 'retry', reason: 'timeout' });
   });
 
+  it('takes nothing for acknowledged that waits to be written', async () => {
+    await using server = await tcpServer(() => {}, { pauseOnConnect: true });
+    const delivery = deliveryTo(server.port, { timeoutMs: 400, maxUnconfirmedBytes: 64 * 1024 ** 2 });
+    const taken = sentBy(await delivery.send(Buffer.alloc(3 * 1024 ** 2), never));
+    // More than the first still owes: with it the count of bytes is beyond the first's end.
+    const waiting = delivery.send(Buffer.alloc(32 * 1024 ** 2), never);
+    expect(await taken).toMatchObject({ kind: 'retry', reason: 'timeout' });
+    expect(await waiting).toMatchObject({ kind: 'retry', reason: 'timeout' });
+  });
+
   it('throws the reason of kill from a send that waits, and rejects what is unconfirmed with it', async () => {
     await using server = await tcpServer(() => {}, { pauseOnConnect: true });
     const delivery = deliveryTo(server.port, { stepMs: 60_000, maxUnconfirmedBytes: 64 * 1024 ** 2 });

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { tcpQueueLook } from '../../../src/net/tcp-queue.ts';
+import { bytesTaken, tcpQueueLook } from '../../../src/net/tcp-queue.ts';
 import { type TcpLookup, TcpTable } from '../../../src/sink/syslog/tcp-table.ts';
 import { certificates, hasOpenssl, pem } from '../../support/certificates.ts';
 
@@ -113,26 +113,34 @@ describe.skipIf(process.platform !== 'linux')('the kernel (skipped elsewhere tha
     rmSync(directory, { recursive: true });
   });
 
-  it.skipIf(!hasOpenssl)('is asked about the socket below TLS (skipped without openssl)', async () => {
-    using authority = certificates();
-    const { cert, key } = authority.certificate('localhost');
-    const server = createTlsServer({ cert: pem(cert), key: pem(key) }, (socket) =>
-      socket.on('error', () => {}).pause(),
-    );
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const raw = connect((server.address() as AddressInfo).port, '127.0.0.1');
-    await once(raw, 'connect');
-    const secure = tlsConnect({ socket: raw, ca: pem(authority.ca), servername: 'localhost' });
-    await once(secure, 'secureConnect');
-    const look = (await tcpQueueLook())?.bind(undefined, raw);
-    expect(look?.()).toMatchObject({ state: 1 });
-    secure.write(Buffer.alloc(64 * 1024 ** 2));
-    while ((look?.()?.unacknowledgedBytes ?? 0) < 1000) await sleep(5);
-    secure.destroy();
-    raw.destroy();
-    await once(raw, 'close');
-    expect(look?.()).toBeUndefined();
-    server.close();
-  });
+  it.skipIf(!hasOpenssl)(
+    'is asked about the socket below TLS, and Node what it took (skipped without openssl)',
+    async () => {
+      using authority = certificates();
+      const { cert, key } = authority.certificate('localhost');
+      const server = createTlsServer({ cert: pem(cert), key: pem(key) }, (socket) =>
+        socket.on('error', () => {}).pause(),
+      );
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const raw = connect((server.address() as AddressInfo).port, '127.0.0.1');
+      await once(raw, 'connect');
+      const secure = tlsConnect({ socket: raw, ca: pem(authority.ca), servername: 'localhost' });
+      await once(secure, 'secureConnect');
+      const look = (await tcpQueueLook())?.bind(undefined, raw);
+      expect(look?.()).toMatchObject({ state: 1 });
+      secure.write(Buffer.alloc(64 * 1024 ** 2));
+      while ((look?.()?.unacknowledgedBytes ?? 0) < 1000) await sleep(5);
+      // Most of it waits to be encrypted, some to be taken.
+      expect(bytesTaken(raw)).toBeGreaterThan(1000);
+      expect(bytesTaken(raw)).toBeLessThan(64 * 1024 ** 2);
+      expect(bytesTaken(raw)).toBeLessThanOrEqual(raw.bytesWritten);
+      secure.destroy();
+      raw.destroy();
+      await once(raw, 'close');
+      expect(look?.()).toBeUndefined();
+      expect(bytesTaken(raw)).toBe(0);
+      server.close();
+    },
+  );
 });
