@@ -20,7 +20,7 @@ interface Around {
  * Gives memory back while it is quiet, until disposed of. Collections come with allocations, so a daemon that hardly makes
  * any would keep for ever what its start and the first import left behind, some 9 MiB: it collects once after the start and
  * after each time of much work, which takes some 100 ms. The C library keeps freed memory too, up to 20 MiB after an import:
- * it is asked for that at every look, which takes less than a millisecond.
+ * it is asked for that at every look, which takes a millisecond or less, after much work some more.
  */
 export function giveMemoryBack({ cpuMs, collect, trim }: Around = own()): AsyncDisposable {
   let isDue = true;

@@ -16,12 +16,15 @@ const TCP_INFO = 11;
 /** tcp(7), ioctls; the same number as TIOCOUTQ. */
 const SIOCOUTQ = 0x5411n;
 
+/** Where `unsigned long`, of ioctl, has 64 bits and the number above holds. */
+const wide = new Set<string>(['x64', 'arm64', 'riscv64', 'loong64', 's390x']);
+
 /**
  * Node tells nothing of what the other side's TCP acknowledged; Linux does (tcp(7)). Undefined where it can't be asked:
  * as with Unix datagrams it takes `node:ffi`, and numbers are those of Linux. Never rejects.
  */
 export async function tcpQueueLook(): Promise<TcpQueueLook | undefined> {
-  if (process.platform !== 'linux') return undefined;
+  if (process.platform !== 'linux' || !wide.has(process.arch)) return undefined;
   try {
     const { dlopen } = await import('node:ffi');
     const { functions: libc } = dlopen(null, {
@@ -36,8 +39,9 @@ export async function tcpQueueLook(): Promise<TcpQueueLook | undefined> {
       const fd = descriptorOf(socket);
       if (fd === undefined) return undefined;
       size[0] = info.length;
-      if (libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, size) !== 0) return undefined;
+      // In this order: what is acknowledged and closed in between must not look acknowledged and open.
       if (libc.ioctl(fd, SIOCOUTQ, queue) !== 0) return undefined;
+      if (libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, size) !== 0) return undefined;
       return { state: info[0] ?? 0, unacknowledgedBytes: queue[0] ?? 0 };
     };
   } catch {

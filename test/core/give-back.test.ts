@@ -70,7 +70,7 @@ const program = (begin: string) => `
 `;
 const run = (begin: string) => {
   const words = ['--expose-gc', '--disable-warning=ExperimentalWarning', '--input-type=module', '-e', program(begin)];
-  return JSON.parse(execFileSync(process.execPath, words, { encoding: 'utf8' }));
+  return JSON.parse(execFileSync(process.execPath, words, { encoding: 'utf8', env: {} }));
 };
 const isGlibc = 'glibcVersionRuntime' in (process.report.getReport() as { header: object }).header;
 

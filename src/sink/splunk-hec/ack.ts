@@ -196,7 +196,7 @@ export class Acknowledgements {
         learnt = true;
         this.doubt.cleared(open.ranges);
         this.#end(channel, open, accepted);
-      } else if (open.due && refusal !== undefined && open.takeLastChance()) {
+      } else if (open.due && outcome.answer === undefined && open.takeLastChance()) {
         // A connection that broke says nothing of the batch, and what is sent again comes twice.
         this.#asking.within(this.#options.pace.firstMs);
       } else if (open.due) this.#expire(channel, open);

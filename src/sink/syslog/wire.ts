@@ -167,7 +167,10 @@ export class Wire {
     let least = Number.POSITIVE_INFINITY;
     let movedAtMs = performance.now();
     for (let waitMs = firstLookupWaitMs; !this.isOver; waitMs = Math.min(waitMs * 2, longestLookupWaitMs)) {
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      // Timers run before the sockets are polled: a close that has already arrived is to be seen first. The kernel's state
+      // does not show one that is only TLS's.
+      await new Promise((resolve) => setTimeout(() => setImmediate(resolve), waitMs));
+      if (this.isOver) return;
       const found = await this.#lookup();
       if (found === undefined) return;
       if (found.state === 'closing' || found.state === 'gone') this.#end(this.#closedByPeer());

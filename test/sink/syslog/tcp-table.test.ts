@@ -26,6 +26,7 @@ async function connected(count: number) {
   }
   return {
     near,
+    far,
     [Symbol.dispose]() {
       for (const socket of [...near, ...far]) socket.destroy();
       server.close();
@@ -90,6 +91,25 @@ describe.skipIf(process.platform !== 'linux')('the kernel (skipped elsewhere tha
     await once(second, 'close');
     while ((await look())?.state === 'established') await sleep(5);
     expect((await look())?.state).toMatch(/closing|gone/);
+  });
+
+  it('answers for a socket, so that no table is read', async () => {
+    using all = await connected(1);
+    const [socket] = all.near as [Socket];
+    const look = await tcpQueueLook();
+    expect(look?.(socket)).toEqual({ state: 1, unacknowledgedBytes: 0 });
+  });
+
+  it('calls a connection gone that was reset, before Node has noticed', async () => {
+    using all = await connected(1);
+    const [[near], [far]] = [all.near, all.far] as [[Socket], [Socket]];
+    near.write(Buffer.alloc(16 * 1024 ** 2));
+    const look = new TcpTable().lookup(near);
+    expect(await look()).toMatchObject({ state: 'established' });
+    // The reset is sent at once, and Node reads the next time round.
+    far.resetAndDestroy();
+    const found = await look();
+    expect([found, near.destroyed]).toEqual([{ state: 'gone', unacknowledgedBytes: 0 }, false]);
   });
 
   it('calls a connection gone by its table only once that has listed another: where it lists none it tells nothing', async () => {

@@ -3,10 +3,13 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Verdict } from '../../../src/core/verdict.ts';
 import type { Sink } from '../../../src/sink/sink.ts';
+import { openWire } from '../../../src/sink/syslog/open-wire.ts';
 import { openSyslog } from '../../../src/sink/syslog/sink.ts';
+import { Wire } from '../../../src/sink/syslog/wire.ts';
 import { Authority, certificatesMissing, type Leaf } from '../../support/authority.ts';
 import { drive, encoded, eventOf, options, sinkDeps } from '../../support/syslog.ts';
 import { tcpServer } from '../../support/tcp-server.ts';
@@ -202,5 +205,25 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     await using sink = openSyslog(to(server.port), deps);
     expect(await sink.probe(never)).toEqual({ kind: 'accepted' });
     expect(deps.happenings.filter(({ event }) => event === 'sink.warning')).toEqual([]);
+  });
+
+  it('takes a close_notify that came before its half-close for no answer to it', async () => {
+    const { certFile, keyFile } = good;
+    const workerData = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+    const worker = new Worker(new URL('../../support/close-notify.ts', import.meta.url), { workerData });
+    const [port] = (await once(worker, 'message')) as [number];
+    const current = () => ({ ca: readFileSync(authority.caFile), servername: 'localhost' });
+    const tls = { hasClientCertificate: false, clientCertificateExpiresMs: undefined, current };
+    const wire = await openWire({ to: { host: '127.0.0.1', port }, where: 'it', timeoutMs: 5_000, tls }, never);
+    if (!(wire instanceof Wire)) throw new Error(wire.verdict.detail);
+    await wire.acknowledgedBytes();
+    expect(await wire.write(Buffer.from('a record'))).toBeUndefined();
+    const closed = wire.halfClose(5_000);
+    // Busy until long after it came: then the half-close is due at once, before the socket is read.
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const startMs = performance.now(); performance.now() - startMs < 200; );
+    await closed;
+    expect(wire.fault).toMatchObject({ verdict: { kind: 'retry' } });
+    await worker.terminate();
   });
 });
