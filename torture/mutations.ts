@@ -149,4 +149,11 @@ export const mutations: readonly Mutation[] = [
     to: '    at = copyRecord(encoded, bytes, at);\n    if (records.length > 30) bytes[at - 3] = 0x20;',
     scenarios: ['step: stdout file'],
   },
+  {
+    name: 'what waits is taken for acknowledged',
+    file: 'sink/syslog/wire.ts',
+    from: 'const taken = bytesTaken(this.#raw);',
+    to: 'const taken = this.#raw.bytesWritten;',
+    scenarios: ['a real network: stuck'],
+  },
 ];

@@ -10,6 +10,7 @@ export const scenarios = {
   'loss': 'a real network: one packet in ten lost both ways',
   'slow': 'a real network: 1 Mbit a second, packets dropped beyond (tbf)',
   'netem': 'a real network: delay, jitter, loss, reordering, duplication (netem)',
+  'stuck': 'a real network: stuck for 13 s with more to write, new connections pass',
 } as const; // biome-ignore format: a table
 export type Scenario = keyof typeof scenarios;
 

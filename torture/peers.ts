@@ -1,14 +1,15 @@
 /** Runs among the peers of a forwarder in another network namespace; its rows go to standard output. See namespaces.ts. */
-import { execFileSync } from 'node:child_process';
 import { startSimulator } from '../src/simulate/server.ts';
 import { type Collector, kinds } from './collectors.ts';
-import { ip, type Namespaces, type Scenario, scenarios } from './namespaces.ts';
+import { type Namespaces, type Scenario, scenarios } from './namespaces.ts';
 import { Oracle } from './oracle.ts';
 import { key, Place, type Run } from './place.ts';
+import { stuck } from './stuck.ts';
 import { type Row, skipped, Tally } from './table.ts';
+import { Link } from './weather.ts';
 
 const [given = '', ...wanted] = process.argv.slice(2);
-const { forwarder, link } = JSON.parse(given) as Namespaces;
+const link = new Link(JSON.parse(given) as Namespaces);
 const events = 300;
 const pageSize = 10;
 /**
@@ -20,88 +21,28 @@ const timeout = '2500ms';
 const patientTimeout = '15s';
 const sinks = { hec: 'HEC', ack: 'HEC with ack', tcp: 'syslog tcp', tls: 'syslog tls', relp: 'syslog relp' } as const;
 
-const within = (...args: readonly string[]) => ip('netns', 'exec', forwarder, ...args);
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const dropping = (...rule: readonly string[]) => {
-  const change = (how: '-A' | '-D') => within('iptables', how, ...rule, '-j', 'DROP');
-  change('-A');
-  return () => change('-D');
-};
 
 /** Nothing gets through, once what was under way has arrived. */
 const severed: ReadonlySet<Scenario> = new Set<Scenario>(['link', 'drop']);
 const settledMs = 500;
 
-interface Weather {
-  /** For how long, milliseconds; the whole run where absent. */
-  readonly ms?: number;
-  /** Begins it; gives what ends it. */
-  begin(): () => void;
-}
-
-const weather: Readonly<Record<Scenario, Weather>> = {
-  link: {
-    ms: 3_000,
-    begin() {
-      ip('-n', forwarder, 'link', 'set', link, 'down');
-      return () => ip('-n', forwarder, 'link', 'set', link, 'up');
-    },
-  },
-  drop: {
-    ms: 4_000,
-    begin() {
-      const ends = [dropping('OUTPUT', '-o', link), dropping('INPUT', '-i', link)];
-      return () => ends.forEach((end) => void end());
-    },
-  },
-  back: { ms: 4_000, begin: () => dropping('INPUT', '-i', link) },
-  gone: {
-    ms: 4_000,
-    begin() {
-      const open = execFileSync('ip', ['netns', 'exec', forwarder, 'ss', '-tnH', 'state', 'established'], {
-        encoding: 'utf8',
-      });
-      // Recv-Q Send-Q Local:Port Peer:Port
-      const ports = open.split('\n').flatMap((line) => /^\S+\s+\S+\s+\S+:(\d+)\s/.exec(line.trim())?.[1] ?? []);
-      if (ports.length === 0) throw new Error('no connection to leave half-open');
-      const ends = ports.flatMap((port) => [
-        dropping('OUTPUT', '-o', link, '-p', 'tcp', '--sport', port),
-        dropping('INPUT', '-i', link, '-p', 'tcp', '--dport', port),
-      ]);
-      return () => ends.forEach((end) => void end());
-    },
-  },
-  loss: {
-    begin() {
-      const chance = ['-m', 'statistic', '--mode', 'random', '--probability', '0.1'];
-      const ends = [dropping('OUTPUT', '-o', link, ...chance), dropping('INPUT', '-i', link, ...chance)];
-      return () => ends.forEach((end) => void end());
-    },
-  },
-  slow: { begin: () => queueing('tbf', 'rate', '1mbit', 'burst', '4kb', 'latency', '60ms') },
-  netem: { begin: () => queueing('netem', 'delay', '30ms', '15ms', 'loss', '5%', 'reorder', '25%', 'duplicate', '5%') },
-};
-
-function queueing(...discipline: readonly string[]): () => void {
-  within('tc', 'qdisc', 'add', 'dev', link, 'root', ...discipline);
-  return () => within('tc', 'qdisc', 'del', 'dev', link, 'root');
-}
-
 /** Why the kernel can't do it; undefined where it can. */
-function missing(which: Scenario): string | undefined {
+function missing(which: Exclude<Scenario, 'stuck' | 'gone'>): string | undefined {
   try {
-    weather[which].begin()();
+    link.weather(which).begin()();
     return undefined;
   } catch (error) {
     const said = (error as { stderr?: Buffer }).stderr?.toString().trim().split('\n')[0] ?? '';
-    return which === 'gone' ? undefined : said || (error as Error).message.slice(0, 80);
+    return said || (error as Error).message.slice(0, 80);
   }
 }
 
 async function play(which: Scenario): Promise<Row> {
-  const why = missing(which);
+  if (which === 'stuck') return stuck(link);
+  const why = which === 'gone' ? undefined : missing(which);
   if (why !== undefined) return skipped(scenarios[which], why);
-  const { ms, begin } = weather[which];
+  const { ms, begin } = link.weather(which);
   const tally = new Tally(
     scenarios[which],
     ms === undefined ? '0' : 'in flight at the outage: HEC and RELP 10, the others all',
