@@ -33,7 +33,7 @@ if (one !== undefined) process.exit(one);
 
 /** For every change: each kind of attack and of sink that differs, with few points. */
 const short = [
-  'refused:', 'late events', 'random histories', 'network: reset', 'network: answers', 'network: half-open', 'a real network: what comes back',
+  'refused:', 'late events', 'random histories', 'network: reset', 'network: answers', 'network: half-open', 'a real network: what comes back', 'a real network: stuck',
   'state: every byte', 'state: newest', 'state: both', 'below node', 'back by ten seconds',
   'step: stdout', 'step: hec', 'step: syslog relp',
 ]; // biome-ignore format: a list
