@@ -113,7 +113,11 @@ async function stopsSoon(tally: Tally): Promise<boolean> {
   const closed = once(stopped.server, 'close');
   const startedMs = performance.now();
   const running = place.start(['once', '--patience', '10s']);
-  await closed;
+  const early = await Promise.race([closed.then(() => undefined), running.ended]);
+  if (early !== undefined) {
+    tally.violation(`ends with ${early.code} before the collector was asked to close: ${early.stderr.slice(-200)}`);
+    return true;
+  }
   const isSoon = performance.now() - startedMs < soonMs;
   // Whoever is started in its place takes longer than the next connection does.
   const gone = () => running.stderr().includes('"event":"route.retry"') || running.child.exitCode !== null;
