@@ -127,6 +127,7 @@ export async function startHecServer(options: HecServerOptions = {}): Promise<He
     }
     if (fault === 'reset-after') return request.socket.destroy();
     if (fault === 'hang-after') return;
+    if (fault === 'slow-answer') await sleep(300);
     const ack = entry.ackId === undefined || fault === 'no-ack-id' ? {} : { ackId: entry.ackId };
     if (fault === 'queue-warning') return code(200, 24, 'Queue approaching capacity', ack);
     if (fault === 'ack-warning') return code(200, 25, 'ACK channel approaching capacity', ack);

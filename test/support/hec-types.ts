@@ -13,6 +13,7 @@ export type Fault =
   | 'hang-after' // kept, never answered
   | 'queue-warning' // kept, 200 code 24
   | 'ack-warning' // kept, 200 code 25
+  | 'slow-answer' // kept, answered after 300 ms
   | 'no-ack-id' // kept, 200 without ackId
   | 'swallow-ack' // kept, its acknowledgement never comes
   | 'late-ack' // kept, acknowledged at the fourth question

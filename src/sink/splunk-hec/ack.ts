@@ -2,39 +2,20 @@ import type { Batch } from '../../core/event.ts';
 import { unless } from '../../core/life.ts';
 import { accepted, type Verdict } from '../../core/verdict.ts';
 import type { Recovered, Sent } from '../sink.ts';
-import { Asking, type Pace } from './asking.ts';
-import { Channel } from './channel.ts';
+import type { AckOptions } from './ack-options.ts';
+import { Asking } from './asking.ts';
+import { Channel, countedPerhaps } from './channel.ts';
 import { Cookies } from './cookies.ts';
-import { Doubt, inWords, type Ranges, rangesOf } from './doubt.ts';
-import { expand, newSalt, type Owner, readJournal, writeJournal } from './journal.ts';
+import { anew, Doubt, inWords, type Ranges, rangesOf, unsure } from './doubt.ts';
+import { expand, newSalt, readJournal, writeJournal } from './journal.ts';
 import { Open } from './open.ts';
 import { refusalOf } from './proof.ts';
-import { paths, type Requests } from './requests.ts';
+import { type Outcome, paths, type RequestAbout } from './requests.ts';
 
 /** ackIds in one question; Splunk's advice. */
 const mostIds = 1000;
 /** Channels asked about at the same time. */
 const atOnce = 4;
-
-const anew =
-  'the indexer counts its ackIds anew (it started again, or another one answers), so what was open on the channel is lost track of';
-
-export interface AckOptions {
-  readonly requests: Requests;
-  readonly owner: () => Owner;
-  readonly ackTimeoutMs: number;
-  readonly pace: Pace;
-  /** Milliseconds since the epoch; and on a clock that nobody sets. */
-  readonly now: () => number;
-  readonly elapsed: () => number;
-  readonly warn: (detail: string) => void;
-  /**
-   * The endpoint refuses; nothing new may go before it was asked again. Gives what open batches get where the token has
-   * no acknowledgement at all (code 14).
-   */
-  readonly refused: (refusal: Verdict) => Verdict;
-  readonly journal: unknown;
-}
 
 /**
  * Batches sent and not acknowledged: on which channel, since when, and who waits for them. `false` means nothing: only
@@ -78,15 +59,30 @@ export class Acknowledgements {
     return this.#current;
   }
 
+  /** Sends a batch on `channel`. Where it was taken `took` has to follow in the same turn. @throws the reason of `signal` */
+  async post(channel: Channel, bytes: Buffer, about: RequestAbout, signal: AbortSignal): Promise<Outcome> {
+    channel.posting++;
+    try {
+      const outcome = await this.#options.requests.post(paths.data, channel, bytes, about, signal);
+      channel.note(outcome, this.#options.elapsed());
+      if (countedPerhaps(outcome)) this.#doubtFirst(channel);
+      else if (outcome.verdict.kind !== 'accepted') this.#believeFirst(channel);
+      return outcome;
+    } finally {
+      channel.posting--;
+    }
+  }
+
   /** A batch was taken under `ackId`: waits for its acknowledgement, or says why there can be none. */
   took(channel: Channel, ackId: number, batch: Batch, kill: AbortSignal): Sent | Verdict {
     const ranges = rangesOf(batch);
-    const before = waitingOn(channel);
+    const before = channel.waiting;
     // With nothing else open the id can only mean this batch, whoever gave it.
     if (!channel.advances(ackId) && before.length > 0) {
       for (const open of before) this.#end(channel, open, this.doubt.struck(open.ranges, anew));
       return this.doubt.struck(ranges, anew);
     }
+    this.#believeFirst(channel);
     const confirmed = this.#wait(channel, ackId, ranges, this.#options.now(), kill);
     this.doubt.waits(ranges);
     this.#asking.begin();
@@ -153,12 +149,29 @@ export class Acknowledgements {
     open.settle(verdict);
   }
 
+  /**
+   * A batch that was perhaps taken has no known ackId. Where the indexer counted anew it got 0, so that the acknowledgement
+   * of an older batch 0 may be its own; greater ids are not given twice before a later batch shows the new count.
+   */
+  #doubtFirst(channel: Channel): void {
+    const { first } = channel;
+    if (first !== undefined) this.#end(channel, first, { kind: 'retry', reason: 'network', detail: unsure });
+  }
+
+  /** The count goes on as it was, so the acknowledgement that came meanwhile meant the batch. */
+  #believeFirst(channel: Channel): void {
+    const { first } = channel;
+    if (first?.told !== true) return;
+    this.doubt.cleared(first.ranges);
+    this.#end(channel, first, accepted);
+  }
+
   #own(): Open[] {
-    return this.#waiting().flatMap((channel) => waitingOn(channel).filter(({ isOwn }) => isOwn));
+    return this.#waiting().flatMap((channel) => channel.waiting.filter(({ isOwn }) => isOwn));
   }
 
   #waiting(): Channel[] {
-    return Array.from(this.#channels).filter((channel) => waitingOn(channel).length > 0);
+    return Array.from(this.#channels).filter((channel) => channel.waiting.length > 0);
   }
 
   async #askAll(signal: AbortSignal): Promise<boolean> {
@@ -174,7 +187,8 @@ export class Acknowledgements {
 
   /** Asks about what is open on one channel; true where something was acknowledged. */
   async #ask(channel: Channel, signal: AbortSignal): Promise<boolean> {
-    const asked = waitingOn(channel).slice(0, mostIds);
+    const asked = channel.waiting.filter(({ told }) => !told).slice(0, mostIds);
+    if (asked.length === 0) return false;
     const question = Buffer.from(JSON.stringify({ acks: asked.map(({ ackId }) => ackId) }));
     const outcome = await this.#options.requests.post(
       paths.acks,
@@ -194,6 +208,8 @@ export class Acknowledgements {
       const key = String(open.ackId);
       if (refusal === undefined && Object.hasOwn(outcome.reply.acks ?? {}, key) && outcome.reply.acks?.[key] === true) {
         learnt = true;
+        open.told = true;
+        if (open.ackId === 0 && channel.posting > 0) continue;
         this.doubt.cleared(open.ranges);
         this.#end(channel, open, accepted);
       } else if (open.due && outcome.answer === undefined && open.takeLastChance()) {
@@ -222,13 +238,9 @@ export class Acknowledgements {
     const verdict = this.#options.refused(refusal);
     if (code !== 14) return;
     for (const channel of this.#waiting())
-      for (const open of waitingOn(channel)) {
+      for (const open of channel.waiting) {
         this.doubt.cleared(open.ranges); // no acknowledgement at all says nothing about the path of one
         this.#end(channel, open, verdict);
       }
   }
-}
-
-function waitingOn(channel: Channel): Open[] {
-  return Array.from(channel.open.values()).filter((open) => !open.abandoned);
 }

@@ -14,6 +14,8 @@ export class Channel implements Party {
   readonly id: string;
   readonly cookies: Cookies;
   readonly open = new Map<number, Open>();
+  /** Batches on their way. */
+  posting = 0;
   #retired = false;
   #answered = false;
   #last = -1;
@@ -42,6 +44,16 @@ export class Channel implements Party {
     return !this.#retired && (this.open.size > 0 || nowMs - this.#usedAtMs < idleMs);
   }
 
+  /** Whose acknowledgements somebody waits for. */
+  get waiting(): Open[] {
+    return Array.from(this.open.values()).filter((open) => !open.abandoned);
+  }
+
+  /** The one with the number that a new count begins with, if it is waited for. */
+  get first(): Open | undefined {
+    return this.waiting.find(({ ackId }) => ackId === 0);
+  }
+
   retire(): void {
     this.#retired = true;
   }
@@ -60,4 +72,10 @@ export class Channel implements Party {
     if (!beyond) this.#retired = true;
     return beyond;
   }
+}
+
+/** Whether a batch may have got an ackId that nobody told: its answer was lost, or held none. HEC itself says code 9 before. */
+export function countedPerhaps({ answer, reply, verdict }: Outcome): boolean {
+  if (verdict.kind === 'accepted') return reply.ackId === undefined;
+  return answer === undefined || (answer.status >= 500 && reply.code !== 9);
 }

@@ -9,6 +9,12 @@ const hourMs = 3_600_000;
 const askAgainMs = 15_000;
 const mostStrikes = 256;
 
+/** Why a batch is sent again that may have been delivered. */
+export const anew =
+  'the indexer counts its ackIds anew (it started again, or another one answers), so what was open on the channel is lost track of';
+export const unsure =
+  'the answer to a later batch on its channel was lost: should the indexer have begun to count its ackIds anew, both have the number 0, and its acknowledgement could mean the other; sent again, so it may come twice';
+
 interface Suspect {
   first: Cursor;
   readonly strikes: number;

@@ -27,6 +27,8 @@ export class Open {
   readonly ranges: Ranges;
   readonly sentAtMs: number;
   readonly confirmed: Promise<Verdict>;
+  /** Its acknowledgement was told, which happens once; believed only when nothing is on its way that could have got its number. */
+  told = false;
   #resolve: (verdict: Verdict) => void = () => {};
   #reject: (reason: unknown) => void = () => {};
   readonly #timer: NodeJS.Timeout | undefined;

@@ -17,6 +17,11 @@ export interface Outcome extends Judged {
   readonly cookiesChanged: boolean;
 }
 
+export interface RequestAbout {
+  readonly events: number;
+  readonly gzip: boolean;
+}
+
 export interface RequestOptions {
   /** Origin of the collector. */
   readonly url: string;
@@ -37,13 +42,7 @@ export class Requests {
   }
 
   /** @throws the reason of `signal` */
-  async post(
-    path: string,
-    party: Party,
-    body: Buffer,
-    about: { events: number; gzip: boolean },
-    signal: AbortSignal,
-  ): Promise<Outcome> {
+  async post(path: string, party: Party, body: Buffer, about: RequestAbout, signal: AbortSignal): Promise<Outcome> {
     const first = await this.#once(path, party, body, about, signal);
     if (
       first.verdict.kind === 'stop' &&
@@ -58,13 +57,7 @@ export class Requests {
     return first;
   }
 
-  async #once(
-    path: string,
-    party: Party,
-    body: Buffer,
-    about: { events: number; gzip: boolean },
-    signal: AbortSignal,
-  ): Promise<Outcome> {
+  async #once(path: string, party: Party, body: Buffer, about: RequestAbout, signal: AbortSignal): Promise<Outcome> {
     const { http, url, token, index, now } = this.#options;
     const cookie = party.cookies.header;
     const secret = token.current;

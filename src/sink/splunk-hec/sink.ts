@@ -126,8 +126,7 @@ class SplunkHec implements Sink {
       return outcome.reply.code === 10 ? this.#again(outcome.verdict) : outcome.verdict;
     }
     const { channel } = this.#acks;
-    const outcome = await this.#requests.post(paths.data, channel, bytes, about, kill);
-    channel.note(outcome, performance.now());
+    const outcome = await this.#acks.post(channel, bytes, about, kill);
     this.#heed(outcome);
     if (outcome.verdict.kind !== 'accepted')
       return outcome.reply.code === 14 ? this.#again(outcome.verdict) : outcome.verdict;

@@ -222,18 +222,20 @@ describe('a channel is left', () => {
   it.each(['reset-before', 'reset-after', 'busy', 'error', 'hang-before'] as const)(
     'after %s: new batches go to a fresh one, the open ones are still asked about',
     async (fault) => {
-      let held = true;
+      let [held, delivering] = [true, false];
       await using at = await acknowledging({
         server: {
           fault: ({ n, kind }) =>
-            kind === 'data' && n === 1
+            kind === 'data' && n === 2
               ? fault
-              : kind === 'ack' && n > 0 && held
+              : kind === 'ack' && held && delivering
                 ? { status: 200, body: { acks: {} } }
                 : undefined,
         },
         options: { timeout: '150ms' },
       });
+      await delivered(at.sink, batchOf(0));
+      delivering = true;
       const before = await sent(at.sink, batchOf(1));
       expect(await at.sink.send(batchOf(2), alive)).toMatchObject({ kind: 'retry' });
       const after = await sent(at.sink, batchOf(2));
@@ -242,7 +244,7 @@ describe('a channel is left', () => {
         { kind: 'accepted' },
         { kind: 'accepted' },
       ]);
-      const [first, second, third] = channelsOf(at);
+      const [, first, second, third] = channelsOf(at);
       expect(second).toBe(first);
       expect(third).not.toBe(first);
     },
@@ -290,6 +292,46 @@ describe('a channel is left', () => {
     const [one, two, three] = channelsOf(at);
     expect([one === two, two === three]).toEqual([true, false]);
     expect(idsOf(at.hec)).toEqual([1, 2, 3]);
+  });
+
+  it.each(['reset-after', 'hang-after', 'no-ack-id'] as const)(
+    'after %s: its first batch is sent again, as a new count may have given its number to the one whose answer is lost',
+    async (fault) => {
+      await using at = await acknowledging({
+        server: onData((n) => (n === 0 ? 'swallow-ack' : n === 1 ? fault : undefined)),
+        options: { timeout: '150ms' },
+      });
+      const first = await sent(at.sink, batchOf(1));
+      at.hec.restart();
+      expect(await at.sink.send(batchOf(2), alive)).not.toMatchObject({ kind: 'sent' });
+      expect(await first.confirmed).toMatchObject({
+        kind: 'retry',
+        detail: expect.stringMatching(/answer to a later batch.*sent again/),
+      });
+    },
+  );
+
+  it.each([
+    ['the next was counted anew', true, 'retry'],
+    ['the count goes on', false, 'accepted'],
+  ] as const)('and its first acknowledgement is believed only then: %s', async (_, restarts, kind) => {
+    await using at = await acknowledging({
+      server: onData((n) => (n === 1 ? 'slow-answer' : n === 0 && restarts ? 'swallow-ack' : undefined)),
+      pace: { firstMs: 50, longestMs: 60_000, hurryMs: 50 },
+    });
+    const first = await sent(at.sink, batchOf(1));
+    let verdict: string | undefined;
+    void first.confirmed.then(({ kind }) => {
+      verdict = kind;
+    });
+    if (restarts) at.hec.restart();
+    const second = at.sink.send(batchOf(2), alive);
+    await at.hec.until(() => at.hec.requests.some(({ confirmed }) => confirmed === true));
+    await settleDown();
+    expect(verdict).toBeUndefined();
+    await second;
+    expect((await first.confirmed).kind).toBe(kind);
+    expect(at.hec.requests.filter(({ acks }) => acks.length > 0)).not.toHaveLength(0);
   });
 
   it('with the token that it was used with', async () => {
