@@ -33,8 +33,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'no fsync of the dead letter',
     file: 'checkpoint/dead-letter-files.ts',
-    from: '        await file.sync();',
-    to: '',
+    from: 'await file.writeFile(line);\n        await file.sync();',
+    to: 'await file.writeFile(line);',
     scenarios: ['step: HEC, some refused'],
   },
   {

@@ -1,6 +1,8 @@
+import { hash } from 'node:crypto';
 import { type FileHandle, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { AuditEvent, Cursor } from '../core/event.ts';
+import { Turns } from '../core/turns.ts';
 import { linesOf, readLine } from './dead-letter-lines.ts';
 import { openForAppend, syncDirectory } from './durable.ts';
 
@@ -23,23 +25,30 @@ export interface DeadLetterOptions {
 export class DeadLetterFile {
   readonly #options: DeadLetterOptions;
   readonly #path: string;
-  #known = new Set<Cursor>();
+  /** Ids with the digest of their event: another tenant's may have the same id. */
+  #known = new Set<string>();
+  readonly #turns = new Turns();
 
   constructor(options: DeadLetterOptions) {
     this.#options = options;
     this.#path = join(options.directory, `${options.name}.ndjson`);
   }
 
-  /** Looks up which ids above `after` are here already, from before a crash. */
+  /** Looks up which events above `after` are here already, from before a crash, and makes them durable. */
   async open(after: Cursor): Promise<void> {
     await mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
-    const known = new Set<Cursor>();
+    const known = new Set<string>();
     const file = await openForAppend(this.#path);
     try {
       await this.#mendTornLine(file);
       for await (const { bytes } of linesOf(file)) {
-        const id = readLine(bytes)?.id;
-        if (id !== undefined && id > after) known.add(id);
+        const line = readLine(bytes);
+        if (line !== undefined && line.id > after) known.add(keyOf(line.id, line.text));
+      }
+      if (known.size > 0) {
+        // Who wrote them may have died before it could sync.
+        await file.sync();
+        await syncDirectory(this.#options.directory);
       }
     } finally {
       await file.close();
@@ -54,14 +63,20 @@ export class DeadLetterFile {
   }
 
   /**
-   * Durable when it resolves; an id that `open` found is not written again.
+   * Durable when it resolves; an event that `open` found is not written again.
    * @throws the file system's error, with nothing half written
    */
-  async append({ sink, reason, event }: Refusal): Promise<void> {
-    if (this.#known.has(event.id)) return;
+  append(refusal: Refusal): Promise<void> {
+    return this.#turns.take(() => this.#append(refusal));
+  }
+
+  async #append({ sink, reason, event }: Refusal): Promise<void> {
+    const text = oneLine(event.text);
+    const key = keyOf(event.id, text);
+    if (this.#known.has(key)) return;
     const at = new Date(this.#options.now()).toISOString();
     const head = JSON.stringify({ at, sink, reason }).slice(0, -1);
-    const line = Buffer.concat([Buffer.from(`${head},"event":`), oneLine(event.text), Buffer.from('}\n')]);
+    const line = Buffer.concat([Buffer.from(`${head},"event":`), text, Buffer.from('}\n')]);
     const file = await openForAppend(this.#path);
     try {
       await this.#mendTornLine(file);
@@ -77,7 +92,7 @@ export class DeadLetterFile {
     } finally {
       await file.close();
     }
-    this.#known.add(event.id);
+    this.#known.add(key);
   }
 
   /** A last line without its end was cut off by a crash: it moves to `<sink>.torn`, its event comes again. */
@@ -101,6 +116,8 @@ export class DeadLetterFile {
     await file.sync();
   }
 }
+
+const keyOf = (id: Cursor, text: Buffer) => `${id} ${hash('sha256', text, 'base64')}`;
 
 async function startOfLastLine(file: FileHandle, size: number): Promise<number> {
   const chunk = Buffer.alloc(64 * 1024);

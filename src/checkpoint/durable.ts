@@ -4,6 +4,7 @@ import {
   fchmodSync,
   fsync,
   linkSync,
+  lstatSync,
   openSync,
   renameSync,
   unlinkSync,
@@ -56,14 +57,17 @@ function openNew(path: string): number {
   }
 }
 
-/** The current file gets a second name; where the file system has no hard links, it is renamed. */
+/**
+ * The current file gets a second name; where the file system has no hard links, it is renamed. Where a death came between
+ * that and the next step there is none, and what is kept is all there is.
+ */
 function keep(path: string, keepAs: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
   unlinkIfThere(keepAs);
   try {
     linkSync(path, keepAs);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return;
     if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EMLINK' && code !== 'ENOSYS') throw error;
     renameSync(path, keepAs);
   }

@@ -53,6 +53,16 @@ describe('checkpoint files', () => {
     });
   });
 
+  it('never give up the generation before where the newest is missing', async () => {
+    const store = await open();
+    for (const after of [1n, 2n]) await store.save(checkpoint(after));
+    // As a death leaves it where there are no hard links, or somebody's hand.
+    await rm(path('splunk.json'));
+    await store.save(checkpoint(3n));
+    expect(JSON.parse(await readFile(path('splunk.previous.json'), 'utf8')).after).toBe('1');
+    expect(JSON.parse(await readFile(path('splunk.json'), 'utf8')).after).toBe('3');
+  });
+
   it('keep the generation before beside the newest, and nothing else', async () => {
     const store = await open();
     for (const after of [1n, 2n, 3n]) await store.save(checkpoint(after));

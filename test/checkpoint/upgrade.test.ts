@@ -89,8 +89,9 @@ describe.each(Array.from({ length: version }, (_, index) => index + 1))('the sta
     const before = await readFile(path, 'utf8');
     const letters = new DeadLetterFile({ directory: join(state, 'dead-letter'), name: 'splunk', now: () => 0 });
     await letters.open(9007199254740990n);
-    const event = (id: bigint) => auditEvent(`{"id":${id}}`, id);
-    await letters.append({ sink: 'splunk', reason: 'malformed: x', event: event(9007199254740991n) });
+    const event = (id: bigint, text = `{"id":${id}}`) => auditEvent(text, id);
+    const there = before.slice(before.lastIndexOf('{"id":9007199254740991'), before.lastIndexOf('}'));
+    await letters.append({ sink: 'splunk', reason: 'malformed: x', event: event(9007199254740991n, there) });
     expect(await readFile(path, 'utf8')).toBe(before);
     await letters.append({ sink: 'splunk', reason: 'malformed: x', event: event(9007199254740992n) });
     expect(await readFile(path, 'utf8')).toMatch(/"event":\{"id":9007199254740992\}\}\n$/);
