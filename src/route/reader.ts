@@ -14,6 +14,8 @@ export interface ReaderOptions {
   readonly deliver: (events: Page['events'], life: Life) => Promise<void>;
 }
 
+/** A server that gives fewer events than that in a full page is not thought of. */
+const shortestCap = 10;
 /** Pages of the window to read again in one poll, at most: the rest waits for the next. */
 const sweepPages = 100;
 
@@ -22,6 +24,8 @@ export class Reader {
   readonly #options: ReaderOptions;
   /** Events in a full page, as the server gives them: some cap the count. */
   #pageCap: number;
+  /** Events in the longest page so far: one as long may be full, whatever was asked for. */
+  #longestPage = shortestCap;
   /** Something behind the cursor must be read again. */
   #rereadDue = false;
   #lastPageMs = performance.now();
@@ -104,11 +108,11 @@ export class Reader {
   }
 
   /**
-   * Whether the log as it was at `tickMs` ends in this page: it brought nothing new, or, while not full, only what was
-   * created since, by the server's clock.
+   * Whether the log as it was at `tickMs` ends in this page: it brought nothing new (known events that may fill it say
+   * nothing of what is behind them), or, while not full, only what was created since, by the server's clock.
    */
   #isEnd(page: Page, fresh: Page['events'], tickMs: number): boolean {
-    if (fresh.length === 0) return true;
+    if (fresh.length === 0) return page.after >= this.#options.progress.head || page.events.length < this.#longestPage;
     const { serverMs, monotonicMs } = page.answered;
     if (serverMs === undefined || page.events.length >= this.#pageCap) return false;
     const tickServerMs = serverMs - (monotonicMs - tickMs);
@@ -118,8 +122,9 @@ export class Reader {
   /** A server that gives less than it is asked for shows it by pages of one length. */
   #learnCap(page: Page, before: Page | undefined): void {
     const { length } = page.events;
+    this.#longestPage = Math.max(this.#longestPage, length);
     if (length > this.#pageCap) this.#pageCap = this.#options.pageSize;
-    else if (length >= 10 && length === before?.events.length) this.#pageCap = length;
+    else if (length >= shortestCap && length === before?.events.length) this.#pageCap = length;
   }
 
   /** Takes a page in; what of it is new counts as in flight from here on. */

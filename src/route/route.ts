@@ -66,7 +66,7 @@ export class Route implements AsyncDisposable {
     const last = await store.load(name);
     const found = await findStart(options, last, life);
     if (found === undefined) return undefined;
-    const progress = new Progress(settleMs, found.after, last?.delivered ?? []);
+    const progress = new Progress(settleMs, found.after, found.older ?? last?.delivered ?? []);
     await deadLetter.open(progress.after);
     const sink = options.openSink(last?.journal);
     const journal = sink.journal?.bind(sink);

@@ -1,5 +1,6 @@
 import type { Checkpoint, CheckpointStore } from '../checkpoint/store.ts';
 import { type Cursor, createdAtMs } from '../core/event.ts';
+import { type IdRange, IdRanges } from '../core/id-ranges.ts';
 import type { Life } from '../core/life.ts';
 import type { Page, Source } from '../source/source.ts';
 
@@ -14,6 +15,8 @@ export type StartAt =
 
 export interface Start {
   readonly after: Cursor;
+  /** Events behind it that are older than the start. */
+  readonly older?: readonly IdRange[];
   readonly from: StartAt['kind'] | 'checkpoint';
 }
 
@@ -47,8 +50,10 @@ export async function findStart(
   if (startMs === undefined) return undefined;
   if (last === undefined && startAt.kind === 'now')
     await store.save({ sink: name, source: origin, after: 0n, delivered: [], startMs, refusedInRow: 0 });
-  const after = await findTime(source, startMs, settleMs, life);
-  return after === undefined ? undefined : { after, from };
+  const found = await find(source, startMs, settleMs, life);
+  if (found === undefined) return undefined;
+  // What may still appear among the older ones, and is none of them, is not to be passed by.
+  return settleMs === 0 ? { after: found.end, from } : { after: found.from, older: found.older.toArray(), from };
 }
 
 /** The server's time now, milliseconds since the epoch: its Date, else `now`. Undefined where `life` ends first. */
@@ -68,8 +73,21 @@ export async function findTime(
   settleMs: number,
   life: Life,
 ): Promise<Cursor | undefined> {
-  const before = await bisect(source, timeMs - settleMs, life);
-  return before === undefined ? undefined : walk(source, before, timeMs, life);
+  return (await find(source, timeMs, settleMs, life))?.end;
+}
+
+interface Found {
+  /** All up to it is older than the time by more than `settle`. */
+  readonly from: Cursor;
+  /** What was read behind that and is older than the time. */
+  readonly older: IdRanges;
+  /** The last of those. */
+  readonly end: Cursor;
+}
+
+async function find(source: Source, timeMs: number, settleMs: number, life: Life): Promise<Found | undefined> {
+  const from = await bisect(source, timeMs - settleMs, life);
+  return from === undefined ? undefined : walk(source, from, timeMs, life);
 }
 
 const isSince = (event: Page['events'][number], timeMs: number) => (createdAtMs(event) ?? timeMs) >= timeMs;
@@ -89,16 +107,17 @@ async function bisect(source: Source, timeMs: number, life: Life): Promise<Curso
   return low;
 }
 
-/** Reads pages from `from` on to the first event created at `timeMs` or later; the cursor before it. */
-async function walk(source: Source, from: Cursor, timeMs: number, life: Life): Promise<Cursor | undefined> {
+/** Reads pages from `from` on to the first event created at `timeMs` or later. */
+async function walk(source: Source, from: Cursor, timeMs: number, life: Life): Promise<Found | undefined> {
   const startMs = performance.now();
-  for (let after = from; ; ) {
-    const page = await source.page(after, startMs, life);
+  const older = new IdRanges();
+  for (let end = from; ; ) {
+    const page = await source.page(end, startMs, life);
     if (page === undefined) return undefined;
     const first = page.events.findIndex((event) => isSince(event, timeMs));
-    const last = page.events.at(first === -1 ? -1 : first - 1);
-    if (first === 0) return after;
-    if (last !== undefined) after = last.id;
-    if (first !== -1 || page.events.length === 0) return after;
+    const before = first === -1 ? page.events : page.events.slice(0, first);
+    older.addAll(before.map(({ id }) => id));
+    end = before.at(-1)?.id ?? end;
+    if (first !== -1 || page.events.length === 0) return { from, older, end };
   }
 }
