@@ -54,8 +54,8 @@ export interface HttpOptions {
   readonly timeoutMs: number;
   /** Longest body to take, bytes as they come. */
   readonly maxBodyBytes: number;
-  /** A longer one fails the request, or is dropped: the answer then comes with an empty body. Default `fail`. */
-  readonly largeBody?: 'fail' | 'drop';
+  /** A longer one fails the request, or is cut: the answer then comes with the beginning. Default `fail`. */
+  readonly largeBody?: 'fail' | 'cut';
   readonly userAgent: string;
   readonly tls?: TlsMaterial | undefined;
   /** The configured proxy; wins over the environment's. */
@@ -135,10 +135,10 @@ export function httpClient(options: HttpOptions): HttpClient {
         const pieces: Buffer[] = [];
         let length = 0;
         for await (const piece of stream as AsyncIterable<Buffer>) {
+          pieces.push(piece.subarray(0, Math.max(0, options.maxBodyBytes - length)));
           length += piece.length;
           // To leave the loop is to let go of the connection.
           if (length > options.maxBodyBytes) break;
-          pieces.push(piece);
         }
         signal.throwIfAborted();
         if (length <= options.maxBodyBytes) {
@@ -146,7 +146,7 @@ export function httpClient(options: HttpOptions): HttpClient {
           if (whole !== undefined) return whole;
         }
         return (
-          (options.largeBody === 'drop' && answer(Buffer.alloc(0))) || {
+          (options.largeBody === 'cut' && answer(Buffer.concat(pieces))) || {
             kind: 'failure',
             reason: 'too_large',
             code: 'BODY_TOO_LARGE',

@@ -8,11 +8,27 @@ export interface TcpQueue {
   readonly unacknowledgedBytes: number;
 }
 
-/** Asks the kernel, which takes microseconds; undefined where the socket has no descriptor (any more). */
-export type TcpQueueLook = (socket: Socket) => TcpQueue | undefined;
+/** Asks the kernel, which takes microseconds. */
+export interface TcpKernel {
+  /** Undefined where the socket has no descriptor (any more). */
+  queue(socket: Socket): TcpQueue | undefined;
+  /** Keeps a connection for questions beyond the end of its socket; undefined where it has no descriptor. */
+  keep(socket: Socket): KeptConnection | undefined;
+}
 
+/** A connection of which we have closed our half. */
+export interface KeptConnection extends Disposable {
+  /** How the other side ended it: not yet, in good order, or by a reset, as one does that closes without having read all. */
+  end(): 'open' | 'closed' | 'reset';
+}
+
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
 const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
+/** TCP_ESTABLISHED, TCP_FIN_WAIT1 and 2: no FIN has come; TCP_CLOSE (include/net/tcp_states.h). */
+const unended = new Set([1, 4, 5]);
+const closed = 7;
 /** tcp(7), ioctls; the same number as TIOCOUTQ. */
 const SIOCOUTQ = 0x5411n;
 
@@ -23,26 +39,52 @@ const wide = new Set<string>(['x64', 'arm64', 'riscv64', 'loong64', 's390x']);
  * Node tells nothing of what the other side's TCP acknowledged; Linux does (tcp(7)). Undefined where it can't be asked:
  * as with Unix datagrams it takes `node:ffi`, and numbers are those of Linux. Never rejects.
  */
-export async function tcpQueueLook(): Promise<TcpQueueLook | undefined> {
+export async function tcpKernel(): Promise<TcpKernel | undefined> {
   if (process.platform !== 'linux' || !wide.has(process.arch)) return undefined;
   try {
     const { dlopen } = await import('node:ffi');
     const { functions: libc } = dlopen(null, {
       getsockopt: { arguments: ['int32', 'int32', 'int32', 'buffer', 'buffer'], return: 'int32' },
       ioctl: { arguments: ['int32', 'uint64', 'buffer'], return: 'int32' },
+      dup: { arguments: ['int32'], return: 'int32' },
+      close: { arguments: ['int32'], return: 'int32' },
     });
-    // The kernel fills no more of it than its size says.
+    // The kernel fills no more of them than their size says.
     const info = Buffer.alloc(8);
     const size = new Uint32Array(1);
-    const queue = new Int32Array(1);
-    return (socket) => {
-      const fd = descriptorOf(socket);
-      if (fd === undefined) return undefined;
+    const number = new Int32Array(1);
+    const stateOf = (fd: number): number | undefined => {
       size[0] = info.length;
-      // In this order: what is acknowledged and closed in between must not look acknowledged and open.
-      if (libc.ioctl(fd, SIOCOUTQ, queue) !== 0) return undefined;
-      if (libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, size) !== 0) return undefined;
-      return { state: info[0] ?? 0, unacknowledgedBytes: queue[0] ?? 0 };
+      return libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, size) === 0 ? info[0] : undefined;
+    };
+    return {
+      queue(socket) {
+        const fd = descriptorOf(socket);
+        // In this order: what is acknowledged and closed in between must not look acknowledged and open.
+        if (fd === undefined || libc.ioctl(fd, SIOCOUTQ, number) !== 0) return undefined;
+        const [unacknowledgedBytes = 0] = number;
+        const state = stateOf(fd);
+        return state === undefined ? undefined : { state, unacknowledgedBytes };
+      },
+      keep(socket) {
+        const own = descriptorOf(socket);
+        const fd = own === undefined ? -1 : libc.dup(own);
+        if (fd < 0) return undefined;
+        let isReset = false;
+        return {
+          end() {
+            const state = stateOf(fd);
+            if (state === undefined || unended.has(state)) return 'open';
+            size[0] = number.byteLength;
+            // Told once.
+            if (libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, number, size) === 0 && number[0] !== 0) isReset = true;
+            return isReset && state === closed ? 'reset' : 'closed';
+          },
+          [Symbol.dispose]() {
+            libc.close(fd);
+          },
+        };
+      },
     };
   } catch {
     return undefined;

@@ -20,7 +20,7 @@ export async function checkHealth(
   using http = httpClient({
     timeoutMs: options.timeout,
     maxBodyBytes: maxAnswerBytes,
-    largeBody: 'drop',
+    largeBody: 'cut',
     userAgent: `qasphere-siem-forwarder/${version}`,
     tls: material,
     proxy: options.proxy,

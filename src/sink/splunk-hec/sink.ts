@@ -58,7 +58,7 @@ class SplunkHec implements Sink {
     this.#http = httpClient({
       timeoutMs: options.timeout,
       maxBodyBytes: maxAnswerBytes,
-      largeBody: 'drop',
+      largeBody: 'cut',
       userAgent: `qasphere-siem-forwarder/${deps.version}`,
       tls: tlsMaterial(options.tls),
       proxy: options.proxy,

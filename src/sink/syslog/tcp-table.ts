@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { isIPv6, type Socket } from 'node:net';
 import { endianness } from 'node:os';
-import { type TcpQueue, tcpQueueLook } from '../../net/tcp-queue.ts';
+import { type KeptConnection, type TcpKernel, type TcpQueue, tcpKernel } from '../../net/tcp-queue.ts';
 
 /** What the kernel knows of a TCP connection; `gone` where it lists none such. */
 export interface TcpState {
@@ -30,24 +30,33 @@ const gone: TcpState = { state: 'gone', unacknowledgedBytes: 0 };
 export class TcpTable {
   /** The files that have listed a connection of ours: only then does one's absence mean something. */
   readonly #listing = new Set<string>();
-  readonly #asked: ReturnType<typeof tcpQueueLook>;
+  readonly #ready: Promise<TcpKernel | undefined>;
+  #kernel: TcpKernel | undefined;
 
-  constructor(asked = tcpQueueLook()) {
-    this.#asked = asked;
+  constructor(kernel = tcpKernel()) {
+    this.#ready = kernel.then((found) => {
+      this.#kernel = found;
+      return found;
+    });
+  }
+
+  /** Keeps a connection beyond its socket's end; undefined where that can't be done, or not before the first look. */
+  keep(socket: Socket): KeptConnection | undefined {
+    return this.#kernel?.keep(socket);
   }
 
   /** For a connected socket. Where only the table is left and no other was listed before, this one is looked for at once. */
   lookup(socket: Socket): TcpLookup {
     const inTable = this.#inTable(socket);
-    const ready = this.#asked.then(async (ask) => {
-      if (ask?.(socket) === undefined) await inTable.first();
-      return ask;
+    const ready = this.#ready.then(async (kernel) => {
+      if (kernel?.queue(socket) === undefined) await inTable.first();
+      return kernel;
     });
     return async () => {
-      const ask = await ready;
-      const queue = ask?.(socket);
+      const kernel = await ready;
+      const queue = kernel?.queue(socket);
       if (queue !== undefined) return stateOf(queue);
-      return ask !== undefined && socket.destroyed ? gone : inTable.look();
+      return kernel !== undefined && socket.destroyed ? gone : inTable.look();
     };
   }
 

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { bytesTaken } from '../../net/tcp-queue.ts';
+import { bytesTaken, type KeptConnection } from '../../net/tcp-queue.ts';
 import { closedByUs, type Fault, faultOf, hinted, retryFault } from './faults.ts';
 import type { TcpLookup, TcpTable } from './tcp-table.ts';
 
@@ -21,6 +21,8 @@ const earlyMs = 2_000;
 /** The kernel is asked after 2 ms, by which a near peer has acknowledged all, again after 4 ms, and so on up to this. */
 const firstLookupWaitMs = 2;
 const longestLookupWaitMs = 200;
+/** How long TCP's end may follow TLS's before it is not waited for any more, about half of what the waits add up to, milliseconds. */
+const longestEndWaitMs = 512;
 /** A SYN without an answer is repeated after a second (RFC 6298, 2.1): whoever answers then may not be who was asked first. */
 const repeatedMs = 1_000;
 
@@ -35,6 +37,7 @@ export class Wire {
   #fault: Fault | undefined;
   #halfClosed = false;
   #peerEnded = false;
+  #judging = false;
   readonly #over: Promise<void>;
   #onOver: (() => void)[] = [];
 
@@ -48,10 +51,14 @@ export class Wire {
     this.#over = new Promise((resolve) => this.#onOver.push(resolve));
     socket.on('end', () => {
       this.#peerEnded = true;
-      if (!this.#halfClosed) this.#end(this.#closedByPeer());
+      if (!this.#halfClosed) return this.#end(this.#closedByPeer());
+      // TLS's close says nothing of what follows it, and Node does not look.
+      const kept = socket === raw ? undefined : rules.table.keep(raw);
+      if (kept !== undefined) void this.#judgeEnd(kept);
     });
     socket.on('error', (error) => this.#end(this.#failed(error)));
     socket.on('close', () => {
+      if (this.#judging) return;
       this.#end(this.#halfClosed && this.#peerEnded ? undefined : this.#closedByPeer());
     });
     // Without a reader the peer's close goes unseen once it has sent a byte.
@@ -182,6 +189,18 @@ export class Wire {
       if (performance.now() - movedAtMs > timeoutMs)
         this.#end(retryFault('timeout', `${where}: acknowledged nothing for ${timeoutMs} ms`));
     }
+  }
+
+  /** Whether the answer to our half-close came from one that has read all: that one sends no reset. Never rejects. */
+  async #judgeEnd(kept: KeptConnection): Promise<void> {
+    using connection = kept;
+    this.#judging = true;
+    let end = connection.end();
+    for (let waitMs = 1; end === 'open' && waitMs < longestEndWaitMs && !this.isOver; waitMs *= 2) {
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      end = connection.end();
+    }
+    this.#end(end === 'reset' ? this.#closedByPeer() : undefined);
   }
 
   #closedByPeer(): Fault {

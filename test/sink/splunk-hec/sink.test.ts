@@ -129,6 +129,12 @@ describe('the splunk-hec sink without acknowledgement', () => {
     },
   );
 
+  it('takes no web page for a delivery, however long and whatever it calls itself', async () => {
+    const page = { status: 200, body: `<html>${'x'.repeat(200_000)}`, headers: { 'content-type': 'application/json' } };
+    await using at = await collector({ server: { fault: () => page } });
+    expect(await at.sink.send(batchOf(1), alive)).toMatchObject({ kind: 'stop', reason: 'address' });
+  });
+
   it('throws the reason of kill and nothing else', async () => {
     await using at = await collector({ server: first('hang-before') });
     const kill = new AbortController();

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { bytesTaken, tcpQueueLook } from '../../../src/net/tcp-queue.ts';
+import { bytesTaken, tcpKernel } from '../../../src/net/tcp-queue.ts';
 import { type TcpLookup, TcpTable } from '../../../src/sink/syslog/tcp-table.ts';
 import { certificates, hasOpenssl, pem } from '../../support/certificates.ts';
 
@@ -96,8 +96,8 @@ describe.skipIf(process.platform !== 'linux')('the kernel (skipped elsewhere tha
   it('answers for a socket, so that no table is read', async () => {
     using all = await connected(1);
     const [socket] = all.near as [Socket];
-    const look = await tcpQueueLook();
-    expect(look?.(socket)).toEqual({ state: 1, unacknowledgedBytes: 0 });
+    const kernel = await tcpKernel();
+    expect(kernel?.queue(socket)).toEqual({ state: 1, unacknowledgedBytes: 0 });
   });
 
   it('calls a connection gone that was reset, before Node has noticed', async () => {
@@ -147,10 +147,11 @@ describe.skipIf(process.platform !== 'linux')('the kernel (skipped elsewhere tha
       await once(raw, 'connect');
       const secure = tlsConnect({ socket: raw, ca: pem(authority.ca), servername: 'localhost' });
       await once(secure, 'secureConnect');
-      const look = (await tcpQueueLook())?.bind(undefined, raw);
-      expect(look?.()).toMatchObject({ state: 1 });
+      const kernel = await tcpKernel();
+      const look = () => kernel?.queue(raw);
+      expect(look()).toMatchObject({ state: 1 });
       secure.write(Buffer.alloc(64 * 1024 ** 2));
-      while ((look?.()?.unacknowledgedBytes ?? 0) < 1000) await sleep(5);
+      while ((look()?.unacknowledgedBytes ?? 0) < 1000) await sleep(5);
       // Most of it waits to be encrypted, some to be taken.
       expect(bytesTaken(raw)).toBeGreaterThan(1000);
       expect(bytesTaken(raw)).toBeLessThan(64 * 1024 ** 2);
@@ -158,7 +159,7 @@ describe.skipIf(process.platform !== 'linux')('the kernel (skipped elsewhere tha
       secure.destroy();
       raw.destroy();
       await once(raw, 'close');
-      expect(look?.()).toBeUndefined();
+      expect(look()).toBeUndefined();
       expect(bytesTaken(raw)).toBe(0);
       server.close();
     },

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -225,5 +225,32 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     await closed;
     expect(wire.fault).toMatchObject({ verdict: { kind: 'retry' } });
     await worker.terminate();
+  });
+
+  it.each([
+    ['a reset, as of one that had not read all', 'resetAndDestroy', { verdict: { kind: 'retry', reason: 'network' } }],
+    ['the end in good order', 'end', undefined],
+  ] as const)('looks whether an answered half-close is followed by %s', async (_, how, fault) => {
+    await using at = await collector(good);
+    const between = createTcpServer({ allowHalfOpen: true }, (near) => {
+      const far = connect({ port: at.port, host: '127.0.0.1', allowHalfOpen: true });
+      for (const socket of [near, far]) socket.on('error', () => {});
+      near.on('data', (chunk) => far.write(chunk)).on('end', () => far.end());
+      // TLS's close goes first, TCP's own a while later.
+      far.on('data', (chunk) => near.write(chunk)).on('end', () => setTimeout(() => near[how](), 30));
+    });
+    between.listen(0, '127.0.0.1');
+    await once(between, 'listening');
+    const { port } = between.address() as AddressInfo;
+    const current = () => ({ ca: readFileSync(authority.caFile), servername: 'localhost' });
+    const tls = { hasClientCertificate: false, clientCertificateExpiresMs: undefined, current };
+    const wire = await openWire({ to: { host: '127.0.0.1', port }, where: 'it', timeoutMs: 5_000, tls }, never);
+    if (!(wire instanceof Wire)) throw new Error(wire.verdict.detail);
+    expect(await wire.write(Buffer.from('a record'))).toBeUndefined();
+    await wire.halfClose(5_000);
+    expect(wire.isOver).toBe(true);
+    if (fault === undefined) expect(wire.fault).toBeUndefined();
+    else expect(wire.fault).toMatchObject(fault);
+    between.close();
   });
 });
