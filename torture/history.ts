@@ -21,6 +21,8 @@ export interface Outcome {
 /** Runs `once` in a place, until a point of death where there is one. */
 export type Runner = (place: Place, killAt?: string) => Promise<{ code: number | string; stderr: string }>;
 
+/** Faults of HEC that take nothing, which the forwarder can't know. */
+const unsure: ReadonlySet<unknown> = new Set(['error', 'reset-before', 'hang-before']);
 /** Faults after which what was taken may come again. */
 const doubling: ReadonlySet<Fault> = new Set<Fault>(['reset-after', 'swallow-ack', 'late-ack', 'lose-ack']);
 
@@ -56,6 +58,8 @@ export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = 
       // A question for acknowledgements that fails puts the answer off, beyond its time perhaps.
       if (hit !== undefined && (doubling.has(hit) || about?.kind === 'ack'))
         sink.allowed += Math.min(events, collector.inFlight(pageSize));
+      // Whether such a batch got a number is not known: then the first on its channel is not believed either.
+      else if (hit !== undefined && unsure.has(hit) && collector.confirmed !== undefined) sink.allowed += pageSize;
       return hit;
     };
     const kind = kinds[one.kind];
