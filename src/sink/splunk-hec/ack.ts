@@ -59,18 +59,16 @@ export class Acknowledgements {
     return this.#current;
   }
 
-  /** Sends a batch on `channel`. Where it was taken `took` has to follow in the same turn. @throws the reason of `signal` */
+  /**
+   * Sends a batch on `channel`, which counts as posting until `took` has looked at the ackId that came.
+   * @throws the reason of `signal`
+   */
   async post(channel: Channel, bytes: Buffer, about: RequestAbout, signal: AbortSignal): Promise<Outcome> {
-    channel.posting++;
-    try {
-      const outcome = await this.#options.requests.post(paths.data, channel, bytes, about, signal);
-      channel.note(outcome, this.#options.elapsed());
-      if (countedPerhaps(outcome)) this.#doubtFirst(channel);
-      else if (outcome.verdict.kind !== 'accepted') this.#believeFirst(channel);
-      return outcome;
-    } finally {
-      channel.posting--;
-    }
+    const outcome = await this.#options.requests.post(paths.data, channel, bytes, about, signal);
+    channel.note(outcome, this.#options.elapsed());
+    if (countedPerhaps(outcome)) this.#doubtFirst(channel);
+    else if (outcome.verdict.kind !== 'accepted') this.#believeFirst(channel);
+    return outcome;
   }
 
   /** A batch was taken under `ackId`: waits for its acknowledgement, or says why there can be none. */
@@ -209,7 +207,7 @@ export class Acknowledgements {
       if (refusal === undefined && Object.hasOwn(outcome.reply.acks ?? {}, key) && outcome.reply.acks?.[key] === true) {
         learnt = true;
         open.told = true;
-        if (open.ackId === 0 && channel.posting > 0) continue;
+        if (open.ackId === 0 && channel.isPosting) continue;
         this.doubt.cleared(open.ranges);
         this.#end(channel, open, accepted);
       } else if (open.due && outcome.answer === undefined && open.takeLastChance()) {

@@ -14,8 +14,7 @@ export class Channel implements Party {
   readonly id: string;
   readonly cookies: Cookies;
   readonly open = new Map<number, Open>();
-  /** Batches on their way. */
-  posting = 0;
+  #posting = 0;
   #retired = false;
   #answered = false;
   #last = -1;
@@ -42,6 +41,17 @@ export class Channel implements Party {
   /** Whether something new may go to it. */
   usable(nowMs: number): boolean {
     return !this.#retired && (this.open.size > 0 || nowMs - this.#usedAtMs < idleMs);
+  }
+
+  /** A batch is on its way, or its ackId not yet looked at. */
+  get isPosting(): boolean {
+    return this.#posting > 0;
+  }
+
+  /** Until disposed of. */
+  posting(): Disposable {
+    this.#posting++;
+    return { [Symbol.dispose]: () => void this.#posting-- };
   }
 
   /** Whose acknowledgements somebody waits for. */

@@ -126,6 +126,7 @@ class SplunkHec implements Sink {
       return outcome.reply.code === 10 ? this.#again(outcome.verdict) : outcome.verdict;
     }
     const { channel } = this.#acks;
+    using _ = channel.posting();
     const outcome = await this.#acks.post(channel, bytes, about, kill);
     this.#heed(outcome);
     if (outcome.verdict.kind !== 'accepted')
