@@ -147,8 +147,17 @@ function examine(hec: HecServer, again: ReadonlySet<string>) {
   const ids = hec.events.map(({ raw }) => Number(/"id":(\d+)/.exec(raw.toString('latin1'))?.[1]));
   const once = ids.filter((id) => !again.has(String(id)));
   const data = hec.requests.filter(({ kind, kept }) => kind === 'data' && kept !== undefined);
+  // Whether such a batch got a number is not known, so that the first one on its channel is not believed.
+  const unsure = new Set(
+    hec.requests
+      .filter(({ kind, status }) => kind === 'data' && (status === undefined || status === 500))
+      .map(({ channel }) => channel),
+  );
   const lost = data.filter(
-    ({ status, ackId, confirmed }) => status === undefined || (ackId !== undefined && confirmed !== true),
+    ({ status, ackId, confirmed, channel }) =>
+      status === undefined ||
+      (ackId !== undefined && confirmed !== true) ||
+      (ackId === 0 && channel !== undefined && unsure.has(channel)),
   );
   return {
     delivered: new Set(ids).size,
