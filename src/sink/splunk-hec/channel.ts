@@ -84,7 +84,7 @@ export class Channel implements Party {
   }
 }
 
-/** Whether a batch may have got an ackId that nobody told: its answer was lost, or held none. HEC itself says code 9 before. */
+/** Whether a batch may have got an ackId that nobody told: its answer was lost, or held none. Code 9 (busy) comes before any. */
 export function countedPerhaps({ answer, reply, verdict }: Outcome): boolean {
   if (verdict.kind === 'accepted') return reply.ackId === undefined;
   return answer === undefined || (answer.status >= 500 && reply.code !== 9);

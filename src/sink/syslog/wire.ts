@@ -21,8 +21,8 @@ const earlyMs = 2_000;
 /** The kernel is asked after 2 ms, by which a near peer has acknowledged all, again after 4 ms, and so on up to this. */
 const firstLookupWaitMs = 2;
 const longestLookupWaitMs = 200;
-/** How long TCP's end may follow TLS's before it is not waited for any more, about half of what the waits add up to, milliseconds. */
-const longestEndWaitMs = 512;
+/** How long TCP's end may follow TLS's before it is not waited for any more: what waits of 1, 2, 4 ms and so on come to. */
+const endWaitMs = 512;
 /** A SYN without an answer is repeated after a second (RFC 6298, 2.1): whoever answers then may not be who was asked first. */
 const repeatedMs = 1_000;
 
@@ -196,7 +196,7 @@ export class Wire {
     using connection = kept;
     this.#judging = true;
     let end = connection.end();
-    for (let waitMs = 1; end === 'open' && waitMs < longestEndWaitMs && !this.isOver; waitMs *= 2) {
+    for (let waitMs = 1; end === 'open' && waitMs < endWaitMs && !this.isOver; waitMs *= 2) {
       await new Promise((resolve) => setTimeout(resolve, waitMs));
       end = connection.end();
     }
