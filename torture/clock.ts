@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startSimulator } from '../src/simulate/server.ts';
-import { type Collector, kinds } from './collectors.ts';
+import { type Collector, openCollectors } from './collectors.ts';
 import { compile } from './compile.ts';
 import { idOf, Oracle } from './oracle.ts';
 import { key, Place } from './place.ts';
@@ -53,13 +53,9 @@ async function row(name: string, library: string): Promise<Row> {
   await using simulator = await startSimulator({ events: first, rate, key, late: { share: 0.1, delayMs: 500 } });
   using place = new Place();
   await using opened = new AsyncDisposableStack();
-  const collectors: Record<string, Collector> = {};
-  for (const [name, kind] of Object.entries(sinks)) {
-    // Longer than a busy machine may keep the daemon from asking, and shorter than the jumps.
-    const collector = await kinds[kind]?.open({ directory: place.directory, ackTimeout: '59s' });
-    if (collector === undefined) throw new Error(`no collector is called ${kind}`);
-    collectors[name] = opened.use(collector);
-  }
+  // Longer than a busy machine may keep the daemon from asking, and shorter than the jumps.
+  const options = { directory: place.directory, ackTimeout: '59s' };
+  const collectors = Object.fromEntries(await openCollectors(sinks, options, opened));
   const more = ', settle: 2s, schedule: "* * * * * *"';
   place.configure({ url: simulator.url, pageSize: 100, sinks: entriesOf(collectors), more });
   const clock = steps.map((step) => step.join(':')).join(',');

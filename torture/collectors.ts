@@ -45,6 +45,20 @@ export const kinds: Readonly<Record<string, { open(options: CollectorOptions): P
   'rsyslog tcp': { open: (options) => rsyslog(options, 'tcp'), missing: rsyslogMissing() },
 }; // biome-ignore format: a table
 
+/** Opens those that can be had here, by the names of their sinks; `stack` closes them. */
+export async function openCollectors(
+  sinks: Readonly<Record<string, string>>,
+  options: CollectorOptions,
+  stack: AsyncDisposableStack,
+): Promise<(readonly [sink: string, collector: Collector])[]> {
+  const collectors: (readonly [string, Collector])[] = [];
+  for (const [name, kind] of Object.entries(sinks)) {
+    const { open, missing } = kinds[kind] ?? {};
+    if (open !== undefined && missing === undefined) collectors.push([name, stack.use(await open(options))]);
+  }
+  return collectors;
+}
+
 /** Events that the refusing collector takes for invalid. */
 export const isPoison = (text: string): boolean => idOf(text) % 41n === 0n;
 

@@ -1,6 +1,6 @@
 /** Runs among the peers of a forwarder in another network namespace; its rows go to standard output. See namespaces.ts. */
 import { startSimulator } from '../src/simulate/server.ts';
-import { type Collector, kinds } from './collectors.ts';
+import { type Collector, openCollectors } from './collectors.ts';
 import { type Namespaces, type Scenario, scenarios } from './namespaces.ts';
 import { Oracle } from './oracle.ts';
 import { key, Place, type Run } from './place.ts';
@@ -52,12 +52,7 @@ async function play(which: Scenario): Promise<Row> {
   await using opened = new AsyncDisposableStack();
   const simulator = opened.use(await startSimulator({ events, key, requestsPerSecond: 1_000, latencyMs: 100 }));
   using place = new Place();
-  const collectors: [string, Collector][] = [];
-  for (const [name, kind] of Object.entries(sinks)) {
-    const { open, missing } = kinds[kind] ?? {};
-    if (open !== undefined && missing === undefined)
-      collectors.push([name, opened.use(await open({ directory: place.directory }))]);
-  }
+  const collectors = await openCollectors(sinks, { directory: place.directory }, opened);
   const limit = ms === undefined ? patientTimeout : timeout;
   const entries = collectors.map(([name, { entry }]) => [name, `${entry}, timeout: ${limit}`]);
   place.configure({ url: simulator.url, pageSize, sinks: Object.fromEntries(entries), more: `, timeout: ${limit}` });

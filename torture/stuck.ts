@@ -1,5 +1,5 @@
 import { startSimulator } from '../src/simulate/server.ts';
-import { type Collector, kinds } from './collectors.ts';
+import { openCollectors } from './collectors.ts';
 import { scenarios } from './namespaces.ts';
 import { idOf, Oracle } from './oracle.ts';
 import { key, Place } from './place.ts';
@@ -32,12 +32,7 @@ export async function stuck(link: Link): Promise<Row> {
   await using opened = new AsyncDisposableStack();
   const simulator = opened.use(await startSimulator({ log: texts, key, requestsPerSecond: 1_000, latencyMs: 400 }));
   using place = new Place();
-  const collectors: [string, Collector][] = [];
-  for (const [name, kind] of Object.entries(sinks)) {
-    const { open, missing } = kinds[kind] ?? {};
-    if (open !== undefined && missing === undefined)
-      collectors.push([name, opened.use(await open({ directory: place.directory }))]);
-  }
+  const collectors = await openCollectors(sinks, { directory: place.directory }, opened);
   const entries = collectors.map(([name, { entry }]) => [
     name,
     `${entry}, timeout: ${timeout}, maxMessageBytes: 65536`,
