@@ -1,13 +1,14 @@
 /**
  * A thread with a TLS server that says close_notify once it has read something, and keeps its FIN to itself until the other
- * side's has come, as a shutdown in both directions does. Its port is its first message.
+ * side's has come, as a shutdown in both directions does. Its port is its first message; `said` turns from 0 to 1 once the
+ * close_notify is on its way.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { parentPort, workerData } from 'node:worker_threads';
 
-const { cert, key } = workerData as { cert: string; key: string };
+const { cert, key, said } = workerData as { cert: string; key: string; said: Int32Array };
 const listening = async (server: ReturnType<typeof createServer>) => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -28,6 +29,11 @@ const between = createServer({ allowHalfOpen: true }, (near: Socket) => {
       far.end();
       near.end();
     });
-  far.on('data', (chunk) => near.write(chunk));
+  far
+    .on('data', (chunk) => near.write(chunk))
+    .on('end', () => {
+      Atomics.store(said, 0, 1);
+      Atomics.notify(said, 0);
+    });
 });
 parentPort?.postMessage(await listening(between));

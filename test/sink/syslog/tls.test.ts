@@ -209,7 +209,8 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
 
   it('takes a close_notify that came before its half-close for no answer to it', async () => {
     const { certFile, keyFile } = good;
-    const workerData = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+    const said = new Int32Array(new SharedArrayBuffer(4));
+    const workerData = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8'), said };
     const worker = new Worker(new URL('../../support/close-notify.ts', import.meta.url), { workerData });
     const [port] = (await once(worker, 'message')) as [number];
     const current = () => ({ ca: readFileSync(authority.caFile), servername: 'localhost' });
@@ -219,9 +220,10 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     await wire.acknowledgedBytes();
     expect(await wire.write(Buffer.from('a record'))).toBeUndefined();
     const closed = wire.halfClose(5_000);
-    // Busy until long after it came: then the half-close is due at once, before the socket is read.
+    // Busy until it has come, and until the half-close is due: at once, before the socket is read.
     await new Promise((resolve) => setImmediate(resolve));
-    for (const startMs = performance.now(); performance.now() - startMs < 200; );
+    expect(Atomics.wait(said, 0, 0, 10_000)).not.toBe('timed-out');
+    for (const startMs = performance.now(); performance.now() - startMs < 20; );
     await closed;
     expect(wire.fault).toMatchObject({ verdict: { kind: 'retry' } });
     await worker.terminate();
