@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import { UsageError } from './cli/command.ts';
 import { dispatch } from './cli/commands.ts';
-import { keepHeapSmall } from './core/frugal.ts';
-import { Notifier } from './core/notifier.ts';
-import { printable } from './core/printable.ts';
-import { journalPrefix, stderrIsJournal } from './telemetry/journal.ts';
+import { keepHeapSmall } from './lib/frugal.ts';
+import { Notifier } from './lib/notifier.ts';
+import { printable } from './lib/printable.ts';
+import { journalPrefix, stderrIsJournal } from './telemetry/systemd-journal.ts';
 
 const oldestNode = 26;
 /** A signal that comes again so soon is the same one. */

@@ -5,33 +5,31 @@ import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../src/', import.meta.url));
 
-/** What each room may import besides itself, and the packages that live there. */
-const rooms: Readonly<Record<string, { rooms: readonly string[]; packages: readonly string[] }>> = {
-  core: { rooms: [], packages: [] },
-  options: { rooms: ['core'], packages: ['zod'] },
-  net: { rooms: ['core', 'options'], packages: ['got', 'p-retry'] },
-  format: { rooms: ['core'], packages: [] },
-  checkpoint: { rooms: ['core'], packages: [] },
-  telemetry: { rooms: ['core'], packages: ['pino', '@opentelemetry/'] },
-  simulate: { rooms: ['core'], packages: ['leven'] },
-  source: { rooms: ['core', 'net'], packages: [] },
-  sink: { rooms: ['core', 'net', 'options', 'format'], packages: ['zod'] },
-  route: { rooms: ['core', 'net', 'source', 'format', 'sink', 'checkpoint'], packages: [] },
-  config: { rooms: ['core', 'options', 'sink', 'format'], packages: ['zod', 'yaml', 'leven', 'node-cron'] },
-  daemon: {
-    rooms: ['core', 'net', 'options', 'source', 'sink', 'format', 'route', 'checkpoint', 'config', 'telemetry'],
-    packages: ['node-cron', 'leven'],
-  },
-  cli: {
-    rooms: ['core', 'options', 'checkpoint', 'config', 'daemon', 'source', 'simulate', 'telemetry', 'version.ts'],
-    packages: ['leven'],
-  },
-  'main.ts': { rooms: ['cli', 'core', 'telemetry'], packages: [] },
-  'version.ts': { rooms: [], packages: [] },
+/** The folders in their order: each may import only from those before it. */
+const layers: readonly (readonly string[])[] = [
+  ['lib', 'version.ts'],
+  ['event'],
+  ['format', 'telemetry'],
+  ['source', 'sinks', 'state', 'evidence'],
+  ['pipeline', 'config'],
+  ['testing'],
+  ['app'],
+  ['cli'],
+  ['main.ts'],
+];
+
+/** The packages a folder may import. */
+const packages: Readonly<Record<string, readonly string[]>> = {
+  lib: ['got', 'p-retry', 'zod'],
+  telemetry: ['pino', '@opentelemetry/'],
+  testing: ['leven'],
+  sinks: ['zod'],
+  config: ['zod', 'yaml', 'leven', 'node-cron'],
+  app: ['node-cron', 'leven'],
+  cli: ['leven'],
 };
 
-/** A route knows its source, format, sink and checkpoint by their types alone. */
-const typesOnly: Readonly<Record<string, readonly string[]>> = { route: ['source', 'format', 'sink', 'checkpoint'] };
+const layerOf = (folder: string) => layers.findIndex((layer) => layer.includes(folder));
 
 interface Import {
   readonly file: string;
@@ -51,38 +49,29 @@ const imports: readonly Import[] = files.flatMap((file) => {
   return [...statics, ...dynamics];
 });
 
-const roomOf = (file: string) => file.split('/')[0] ?? '';
+const folderOf = (file: string) => file.split('/')[0] ?? '';
 const target = ({ file, from }: Import) => (from.startsWith('.') ? normalize(join(dirname(file), from)) : undefined);
 
 describe('the tree', () => {
-  it('has no room that nobody described', () => {
+  it('has no folder outside the layers', () => {
     expect(files.length).toBeGreaterThan(50);
-    expect([...new Set(files.map(roomOf))].filter((room) => rooms[room] === undefined)).toEqual([]);
+    expect([...new Set(files.map(folderOf))].filter((folder) => layerOf(folder) === -1)).toEqual([]);
   });
 
-  it('imports downwards only', () => {
+  it('imports only from the layers before its own', () => {
     const wrong = imports.flatMap((one) => {
       const to = target(one);
-      if (to === undefined || roomOf(to) === roomOf(one.file)) return [];
-      return rooms[roomOf(one.file)]?.rooms.includes(roomOf(to)) ? [] : [`${one.file} → ${to}`];
+      const [from, other] = [folderOf(one.file), to === undefined ? undefined : folderOf(to)];
+      if (other === undefined || other === from) return [];
+      return layerOf(other) < layerOf(from) ? [] : [`${one.file} → ${to}`];
     });
     expect(wrong).toEqual([]);
   });
 
-  it('lets the route know its neighbours by their types alone', () => {
-    const wrong = imports.filter((one) => {
-      const to = target(one);
-      return to !== undefined && typesOnly[roomOf(one.file)]?.includes(roomOf(to)) && !one.typeOnly;
-    });
-    expect(wrong.map(({ file, from }) => `${file} → ${from}`)).toEqual([]);
-  });
-
-  it('keeps each package in its home', () => {
+  it('imports a package only in the folder that owns it', () => {
     const wrong = imports.filter(({ file, from }) => {
       if (from.startsWith('.') || from.startsWith('node:')) return false;
-      return !rooms[roomOf(file)]?.packages.some(
-        (name) => from === name || (name.endsWith('/') && from.startsWith(name)),
-      );
+      return !packages[folderOf(file)]?.some((name) => from === name || (name.endsWith('/') && from.startsWith(name)));
     });
     expect(wrong.map(({ file, from }) => `${file} → ${from}`)).toEqual([]);
   });

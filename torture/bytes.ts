@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { FileStore } from '../src/checkpoint/files.ts';
-import type { Checkpoint } from '../src/checkpoint/store.ts';
+import type { FileStore } from '../src/state/file/checkpoint-files.ts';
+import type { Checkpoint } from '../src/state/store.ts';
 import { program } from './place.ts';
 import { type Row, Tally } from './table.ts';
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startSimulator } from '../src/simulate/server.ts';
+import { startSimulator } from '../src/testing/simulator/server.ts';
 import { type Collector, openCollectors } from './collectors.ts';
 import { compile } from './compile.ts';
 import { idOf, Oracle } from './oracle.ts';

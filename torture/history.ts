@@ -1,4 +1,4 @@
-import { startSimulator } from '../src/simulate/server.ts';
+import { startSimulator } from '../src/testing/simulator/server.ts';
 import type { Fault } from '../test/support/hec-server.ts';
 import { type Collector, isPoison, kinds } from './collectors.ts';
 import { inFlight, lieText } from './in-flight.ts';

@@ -9,7 +9,7 @@ import { extname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Surroundings } from '../src/cli/command.ts';
 import type { dispatch } from '../src/cli/commands.ts';
-import { Notifier } from '../src/core/notifier.ts';
+import { Notifier } from '../src/lib/notifier.ts';
 import { hook, nameOf } from './hooks.ts';
 import { program } from './place.ts';
 

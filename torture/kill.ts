@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { startSimulator } from '../src/simulate/server.ts';
+import { startSimulator } from '../src/testing/simulator/server.ts';
 import { type Collector, isPoison, kinds } from './collectors.ts';
 import { inFlight, lieText } from './in-flight.ts';
 import { Oracle } from './oracle.ts';

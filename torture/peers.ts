@@ -1,5 +1,5 @@
 /** Runs among the peers of a forwarder in another network namespace; its rows go to standard output. See namespaces.ts. */
-import { startSimulator } from '../src/simulate/server.ts';
+import { startSimulator } from '../src/testing/simulator/server.ts';
 import { type Collector, openCollectors } from './collectors.ts';
 import { type Namespaces, type Scenario, scenarios } from './namespaces.ts';
 import { Oracle } from './oracle.ts';

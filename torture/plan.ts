@@ -1,5 +1,5 @@
-import { Dice } from '../src/simulate/dice.ts';
-import type { FaultKind } from '../src/simulate/faults.ts';
+import type { FaultKind } from '../src/testing/simulator/faults.ts';
+import { Dice } from '../src/testing/simulator/prng.ts';
 import type { Fault } from '../test/support/hec-server.ts';
 import type { NetFault, Way } from './proxy.ts';
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { startSimulator } from '../src/simulate/server.ts';
+import { startSimulator } from '../src/testing/simulator/server.ts';
 import { startHecServer } from '../test/support/hec-server.ts';
 import { tcpServer } from '../test/support/tcp-server.ts';
 import { framesOf, hecToken, kinds } from './collectors.ts';

@@ -3,7 +3,7 @@
  * RELP. Nothing may be lost, and neither memory nor open files may grow. Linux, which tells them under /proc.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { startSimulator } from '../src/simulate/server.ts';
+import { startSimulator } from '../src/testing/simulator/server.ts';
 import { startHecServer } from '../test/support/hec-server.ts';
 import { relpServer } from '../test/support/relp-server.ts';
 import { hecToken } from './collectors.ts';

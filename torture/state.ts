@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Simulator, startSimulator } from '../src/simulate/server.ts';
+import { type Simulator, startSimulator } from '../src/testing/simulator/server.ts';
 import { byteRow } from './bytes.ts';
 import { type Collector, kinds } from './collectors.ts';
 import { diskRows } from './disk.ts';

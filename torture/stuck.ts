@@ -1,4 +1,4 @@
-import { startSimulator } from '../src/simulate/server.ts';
+import { startSimulator } from '../src/testing/simulator/server.ts';
 import { openCollectors } from './collectors.ts';
 import { scenarios } from './namespaces.ts';
 import { idOf, Oracle } from './oracle.ts';

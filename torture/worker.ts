@@ -4,7 +4,7 @@
  */
 import { ftruncateSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { Dice } from '../src/simulate/dice.ts';
+import { Dice } from '../src/testing/simulator/prng.ts';
 import { play } from './history.ts';
 import { prepare, runInside } from './inner.ts';
 import type { Plan } from './plan.ts';

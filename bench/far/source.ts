@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { startSimulator as Start } from '../../src/simulate/server.ts';
+import type { startSimulator as Start } from '../../src/testing/simulator/server.ts';
 import type { Far, FarOptions } from './far.ts';
 
 interface Answer {

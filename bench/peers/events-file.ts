@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import type { generatedLog as Generate } from '../../src/simulate/events.ts';
+import type { generatedLog as Generate } from '../../src/testing/simulator/events.ts';
 
 /** Writes the first `events` events of the simulated log to a file, one a line. */
 export async function writeEvents(file: string, events: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
-import type { Happening } from '../../src/core/happening.ts';
 import { Telemetry } from '../../src/telemetry/telemetry.ts';
+import type { Happening } from '../../src/telemetry/telemetry-event.ts';
 import type { Scenario } from '../scenario.ts';
 
 const sink = 'splunk';

@@ -1,5 +1,5 @@
-import type { Life } from '../core/life.ts';
-import type { Notifier } from '../core/notifier.ts';
+import type { Notifier } from '../lib/notifier.ts';
+import type { Life } from '../lib/shutdown.ts';
 
 /** One flag, for parseArgs and for the help. */
 export interface Flag {

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import leven from 'leven';
-import { printable } from '../core/printable.ts';
+import { printable } from '../lib/printable.ts';
 import { type Command, type Flag, type Surroundings, UsageError } from './command.ts';
 
 /** Loaded when asked for: a quick command does not wait for the parts of a long one. */
@@ -12,19 +12,19 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
   },
   check: {
     summary: 'try everything the configuration promises, and move nothing',
-    load: async () => (await import('./check.ts')).checkCommand,
+    load: async () => (await import('./check/command.ts')).checkCommand,
   },
   replay: {
     summary: 'deliver a range of events to one sink again',
-    load: async () => (await import('./replay.ts')).replayCommand,
+    load: async () => (await import('./replay/command.ts')).replayCommand,
   },
   cursor: {
     summary: 'list the cursors of the sinks, or move them',
-    load: async () => (await import('./cursor.ts')).cursorCommand,
+    load: async () => (await import('./cursor/command.ts')).cursorCommand,
   },
   status: {
     summary: 'cursors, lag and last error of each sink',
-    load: async () => (await import('./status.ts')).statusCommand,
+    load: async () => (await import('./status/command.ts')).statusCommand,
   },
   simulate: {
     summary: 'a QA Sphere audit-log API on loopback',

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../config/load.ts';
-import { startSimulator } from '../simulate/server.ts';
+import { startSimulator } from '../testing/simulator/server.ts';
 import type { Command } from './command.ts';
 import { runDaemon } from './run.ts';
 import { realWorld } from './set-up.ts';

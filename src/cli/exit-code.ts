@@ -1,10 +1,10 @@
-import { CheckpointProblem } from '../checkpoint/store.ts';
-import { StateHeld } from '../daemon/lock.ts';
-import { Misuse } from '../daemon/sink-names.ts';
-import { StateProblem } from '../daemon/state-directory.ts';
-import type { Ending } from '../daemon/together.ts';
+import type { Ending } from '../app/run-all.ts';
 import { SourceStop } from '../source/source.ts';
+import { StateHeld } from '../state/file/lock.ts';
+import { StateProblem } from '../state/file/state-directory.ts';
+import { CheckpointProblem } from '../state/store.ts';
 import { UsageError } from './command.ts';
+import { Misuse } from './require-sink.ts';
 
 /** The contract's exit codes (section 2). */
 export const exitCode = {

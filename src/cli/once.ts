@@ -1,7 +1,7 @@
-import { lockState } from '../daemon/lock.ts';
-import { once } from '../daemon/once.ts';
-import { prepareState } from '../daemon/state-directory.ts';
-import { parseDuration } from '../options/values.ts';
+import { once } from '../app/once.ts';
+import { parseDuration } from '../lib/options/values.ts';
+import { lockState } from '../state/file/lock.ts';
+import { prepareState } from '../state/file/state-directory.ts';
 import { type Command, configFlag, UsageError } from './command.ts';
 import { codeOfEndings, exitCode } from './exit-code.ts';
 import { Progress } from './progress.ts';

@@ -1,6 +1,6 @@
-import type { Cursor } from '../core/event.ts';
-import type { Happening, Observe } from '../core/happening.ts';
+import type { Cursor } from '../event/event.ts';
 import { span } from '../telemetry/status-text.ts';
+import type { Happening, Observe } from '../telemetry/telemetry-event.ts';
 import type { Surroundings } from './command.ts';
 
 const redrawMs = 200;

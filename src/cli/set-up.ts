@@ -1,12 +1,12 @@
+import type { World } from '../app/compose.ts';
+import { Drift } from '../app/schema-drift.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
-import type { Observe } from '../core/happening.ts';
-import type { World } from '../daemon/compose.ts';
-import { Drift } from '../daemon/drift.ts';
-import { stderrIsJournal } from '../telemetry/journal.ts';
+import { createObserve } from '../telemetry/emit.ts';
 import { createLogger } from '../telemetry/logger.ts';
-import { createObserve } from '../telemetry/observe.ts';
+import { stderrIsJournal } from '../telemetry/systemd-journal.ts';
+import type { Observe } from '../telemetry/telemetry-event.ts';
 import { version } from '../version.ts';
 import type { Surroundings } from './command.ts';
 

@@ -1,6 +1,6 @@
-import { sleep } from '../core/life.ts';
-import { type Fault, parseFault } from '../simulate/faults.ts';
-import { startSimulator } from '../simulate/server.ts';
+import { sleep } from '../lib/shutdown.ts';
+import { type Fault, parseFault } from '../testing/simulator/faults.ts';
+import { startSimulator } from '../testing/simulator/server.ts';
 import { type Command, UsageError, type Values } from './command.ts';
 import { exitCode } from './exit-code.ts';
 

@@ -1,4 +1,4 @@
-import { printable } from '../core/printable.ts';
+import { printable } from '../lib/printable.ts';
 
 export type Path = readonly (string | number)[];
 

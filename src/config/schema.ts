@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import { duration, together } from '../options/values.ts';
-import { splunkHecOptions } from '../sink/splunk-hec/options.ts';
-import { stdoutOptions } from '../sink/stdout.ts';
-import { syslogOptions } from '../sink/syslog/options.ts';
+import { duration, together } from '../lib/options/values.ts';
+import { splunkHecOptions } from '../sinks/splunk-hec/options.ts';
+import { stdoutOptions } from '../sinks/stdout.ts';
+import { syslogOptions } from '../sinks/syslog/options.ts';
 import { actionsFile } from './actions.ts';
 import { sourceOptions } from './source.ts';
 import { telemetryOptions } from './telemetry.ts';

@@ -1,9 +1,9 @@
 import { validateDetailed } from 'node-cron';
 import * as z from 'zod';
-import type { SecretSource } from '../core/secret.ts';
-import { startAt } from '../options/start-at.ts';
-import { tlsBlock } from '../options/tls.ts';
-import { duration, isLoopback, oneSecret, proxyUrl, secretFile, secretValue, together } from '../options/values.ts';
+import { tlsBlock } from '../lib/options/tls.ts';
+import { duration, isLoopback, oneSecret, proxyUrl, secretFile, secretValue, together } from '../lib/options/values.ts';
+import type { SecretSource } from '../lib/secret.ts';
+import { startAt } from './start-at.ts';
 
 function urlProblem(text: string): string | undefined {
   const url = URL.parse(text);

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { duration } from '../options/values.ts';
+import { duration } from '../lib/options/values.ts';
 
 /** `HOST:PORT` taken apart; an IPv6 address stands in brackets. */
 function parseListen(text: string): { host: string; port: number } | undefined {

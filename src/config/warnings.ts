@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { printable } from '../core/printable.ts';
-import { isLoopback } from '../options/values.ts';
+import { isLoopback } from '../lib/options/values.ts';
+import { printable } from '../lib/printable.ts';
 import type { Config } from './schema.ts';
 
 /** What a valid configuration should be warned about at each start, one printable line each. */

@@ -1,4 +1,4 @@
-import { glob } from '../core/glob.ts';
+import { glob } from '../lib/glob.ts';
 import type { ActionRow } from './action-row.ts';
 import { builtInActions, fallbackActions } from './actions-table.ts';
 import { canonical, nounsOf, wordsOf } from './words.ts';

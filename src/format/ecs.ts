@@ -1,4 +1,4 @@
-import type { AuditEvent } from '../core/event.ts';
+import type { AuditEvent } from '../event/event.ts';
 import type { Actions } from './actions.ts';
 import { createdAtDetail, type Fields, fieldsOf, objectOf, summaryOf, type User } from './fields.ts';
 import type { Format, FormatContext } from './format.ts';

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
-import { type AuditEvent, createdAtMs } from '../core/event.ts';
-import { decodeString, eachMember, endOfValue, skipSpace } from '../core/json-text.ts';
+import { type AuditEvent, createdAtMs } from '../event/event.ts';
+import { decodeString, eachMember, endOfValue, skipSpace } from '../event/json-scan.ts';
 import { jsonLine } from './text.ts';
 
 /** Where a member of an object stands in its text; the key with its quotes. */

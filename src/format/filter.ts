@@ -1,4 +1,4 @@
-import { glob } from '../core/glob.ts';
+import { glob } from '../lib/glob.ts';
 
 /** Globs on the action. */
 export interface ActionFilter {

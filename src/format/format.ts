@@ -1,4 +1,4 @@
-import type { AuditEvent } from '../core/event.ts';
+import type { AuditEvent } from '../event/event.ts';
 
 /** Event → record; pure. Hostile input harms none of them; what it throws is our bug and sets that event aside. */
 export interface Format {

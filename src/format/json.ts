@@ -1,4 +1,4 @@
-import type { AuditEvent } from '../core/event.ts';
+import type { AuditEvent } from '../event/event.ts';
 import type { Format, FormatContext } from './format.ts';
 
 /**

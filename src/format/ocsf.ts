@@ -1,4 +1,4 @@
-import type { AuditEvent } from '../core/event.ts';
+import type { AuditEvent } from '../event/event.ts';
 import type { Actions, Meaning } from './actions.ts';
 import { type Fields, fieldsOf, type Raw, summaryOf, type User } from './fields.ts';
 import type { Format, FormatContext } from './format.ts';

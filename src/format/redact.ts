@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
-import type { AuditEvent } from '../core/event.ts';
-import { decodeString, eachElement, eachMember, endOfValue, skipSpace } from '../core/json-text.ts';
-import type { Secret } from '../core/secret.ts';
+import type { AuditEvent } from '../event/event.ts';
+import { decodeString, eachElement, eachMember, endOfValue, skipSpace } from '../event/json-scan.ts';
+import type { Secret } from '../lib/secret.ts';
 import { type Node, type Path, parsePath, pathTree } from './path.ts';
 
 /** Values that become a pseudonym: the same value under the same key gives the same text. */

@@ -1,4 +1,4 @@
-import { eachElement, endOfValue } from '../core/json-text.ts';
+import { eachElement, endOfValue } from '../event/json-scan.ts';
 import type { Meaning } from './actions.ts';
 import { type Fields, type Place, placesIn, scalarIn, type User } from './fields.ts';
 

@@ -1,19 +1,19 @@
-import type { Moment } from '../core/clock.ts';
-import type { AuditEvent, Cursor } from '../core/event.ts';
-import type { Observe } from '../core/happening.ts';
-import { Interner } from '../core/interner.ts';
-import type { Life } from '../core/life.ts';
-import type { Reading } from '../core/reading.ts';
-import { type Secret, type SecretSource, withoutSecret } from '../core/secret.ts';
-import type { Retry, Stop } from '../core/verdict.ts';
-import { gunzipper } from '../net/gzip.ts';
-import type { HttpAnswer, HttpClient, HttpFailure } from '../net/http.ts';
-import { cutPage } from './cut.ts';
-import { judge, type Refused } from './judge.ts';
-import { Novelty } from './novelty.ts';
-import type { Pace } from './pace.ts';
+import type { AuditEvent, Cursor } from '../event/event.ts';
+import type { Reading } from '../event/reading.ts';
+import { gunzipper } from '../lib/gzip.ts';
+import type { HttpAnswer, HttpClient, HttpFailure } from '../lib/http.ts';
+import type { Moment } from '../lib/moment.ts';
+import { type Secret, type SecretSource, withoutSecret } from '../lib/secret.ts';
+import type { Life } from '../lib/shutdown.ts';
+import { Interner } from '../lib/string-cache.ts';
+import type { Retry, Stop } from '../lib/verdict.ts';
+import type { Observe } from '../telemetry/telemetry-event.ts';
 import { largestBodyBytes, PageSize } from './page-size.ts';
+import type { Pace } from './rate-limiter.ts';
+import { Novelty } from './seen-ids.ts';
 import type { Page } from './source.ts';
+import { cutPage } from './split-page.ts';
+import { judge, type Refused } from './verdicts.ts';
 
 export interface AuditApiOptions {
   /** Origin of the tenant. */

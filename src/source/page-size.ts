@@ -1,4 +1,4 @@
-import type { Observe } from '../core/happening.ts';
+import type { Observe } from '../telemetry/telemetry-event.ts';
 
 /** Longest page taken, bytes after decompression. */
 export const largestBodyBytes = 64 * 1024 ** 2;

@@ -1,5 +1,5 @@
-import type { Cursor } from '../core/event.ts';
-import type { Life } from '../core/life.ts';
+import type { Cursor } from '../event/event.ts';
+import type { Life } from '../lib/shutdown.ts';
 import type { Page, Source } from './source.ts';
 
 export interface RangeOptions {

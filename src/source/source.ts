@@ -1,6 +1,6 @@
-import type { Moment } from '../core/clock.ts';
-import type { AuditEvent, Cursor } from '../core/event.ts';
-import type { Life } from '../core/life.ts';
+import type { AuditEvent, Cursor } from '../event/event.ts';
+import type { Moment } from '../lib/moment.ts';
+import type { Life } from '../lib/shutdown.ts';
 
 /** One answer of the audit log, put in order. */
 export interface Page {

@@ -1,4 +1,4 @@
-import { type Text, unproved } from '../core/strict-json.ts';
+import { type Text, unproved } from '../event/strict-json.ts';
 
 const zero = 0x30;
 const dash = 0x2d;

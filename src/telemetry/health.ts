@@ -1,5 +1,4 @@
-import type { Happening } from '../core/happening.ts';
-import type { Reason } from '../core/verdict.ts';
+import type { Reason } from '../lib/verdict.ts';
 import {
   type Certificate,
   type Instant,
@@ -7,9 +6,10 @@ import {
   type SourceHealth,
   type Trouble,
   unknownSink,
-} from './conditions.ts';
+} from './health-state.ts';
+import type { Happening } from './telemetry-event.ts';
 
-export type { Certificate, Instant, SinkHealth, SourceHealth, Trouble } from './conditions.ts';
+export type { Certificate, Instant, SinkHealth, SourceHealth, Trouble } from './health-state.ts';
 
 /**
  * What the happenings add up to: how each part fares just now. Pure but for the clock it is given; nothing here decides

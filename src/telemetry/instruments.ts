@@ -1,8 +1,8 @@
 import type { Attributes, Meter, MetricOptions } from '@opentelemetry/api';
-import type { Happening, Observe } from '../core/happening.ts';
-import { reasons } from '../core/verdict.ts';
+import { reasons } from '../lib/verdict.ts';
 import type { Health, SinkHealth } from './health.ts';
 import { readiness } from './readiness.ts';
+import type { Happening, Observe } from './telemetry-event.ts';
 
 type Row = MetricOptions & { readonly kind: 'counter' | 'histogram' | 'gauge' };
 

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
-import { printable } from '../core/printable.ts';
-import { journalPrefix } from './journal.ts';
+import { printable } from '../lib/printable.ts';
+import { journalPrefix } from './systemd-journal.ts';
 
 export type Level = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 export const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;

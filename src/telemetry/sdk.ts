@@ -1,6 +1,6 @@
 import type { Meter, Tracer } from '@opentelemetry/api';
-import type { Observe } from '../core/happening.ts';
-import { printable } from '../core/printable.ts';
+import { printable } from '../lib/printable.ts';
+import type { Observe } from './telemetry-event.ts';
 
 export interface SdkOptions {
   readonly version: string;

@@ -1,4 +1,4 @@
-import { printable } from '../core/printable.ts';
+import { printable } from '../lib/printable.ts';
 import type { SinkStatus, Status, TroubleStatus } from './status.ts';
 
 const width = 80;

@@ -1,17 +1,17 @@
 import type { Tracer } from '@opentelemetry/api';
-import type { Happening, Observe } from '../core/happening.ts';
-import { printable } from '../core/printable.ts';
-import { answers } from './answers.ts';
-import { Feeds, type Journal } from './feeds.ts';
+import { printable } from '../lib/printable.ts';
 import { Health, type Instant } from './health.ts';
+import { Feeds, type Journal } from './heartbeat/heartbeats.ts';
 import { History, sampleEveryMs } from './history.ts';
+import { type Listener, startListener } from './http.ts';
+import { answers } from './http-routes.ts';
 import { createInstruments } from './instruments.ts';
-import { type Listener, startListener } from './listener.ts';
-import { statusPage } from './page.ts';
 import { observeProcess } from './process-metrics.ts';
 import { type Otlp, type Sdk, startSdk } from './sdk.ts';
 import { status } from './status.ts';
+import { statusPage } from './status-page.ts';
 import { serveStatus } from './status-socket.ts';
+import type { Happening, Observe } from './telemetry-event.ts';
 
 export interface TelemetryOptions {
   readonly version: string;

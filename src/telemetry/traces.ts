@@ -7,7 +7,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
-import type { Happening, Observe } from '../core/happening.ts';
+import type { Happening, Observe } from './telemetry-event.ts';
 
 interface Poll {
   readonly span: Span;

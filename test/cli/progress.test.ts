@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Progress, type ProgressOptions } from '../../src/cli/progress.ts';
-import type { Happening } from '../../src/core/happening.ts';
+import type { Happening } from '../../src/telemetry/telemetry-event.ts';
 
 const day = 86_400_000;
 const start = Date.UTC(2026, 0, 11);

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createActions } from '../../src/format/actions.ts';
-import { actions } from '../../src/simulate/actions.ts';
-import { splunkHecOptions } from '../../src/sink/splunk-hec/options.ts';
+import { splunkHecOptions } from '../../src/sinks/splunk-hec/options.ts';
+import { actions } from '../../src/testing/simulator/actions.ts';
 
 const directory = join(import.meta.dirname, '../../config/splunk/TA_qasphere');
 const read = (path: string) => readFileSync(join(directory, path), 'utf8');

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { glob } from '../../src/core/glob.ts';
 import { actionFilter } from '../../src/format/filter.ts';
+import { glob } from '../../src/lib/glob.ts';
 
 /** Tries every split, the slow and plain way. */
 function oracle(pattern: string, text: string): boolean {

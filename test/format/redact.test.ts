@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Secret } from '../../src/core/secret.ts';
 import { pathProblem } from '../../src/format/path.ts';
 import { redactor } from '../../src/format/redact.ts';
+import { Secret } from '../../src/lib/secret.ts';
 import { auditEvent } from '../support/audit-events.ts';
 import { hostileNames, objectTrees, type Tree, textOf } from '../support/json-texts.ts';
 

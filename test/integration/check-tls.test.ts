@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { Authority, certificatesMissing, type Leaf } from '../support/authority.ts';
 import { proxyFront, tlsFront } from '../support/fronts.ts';
 import { startHecServer } from '../support/hec-server.ts';

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulate/server.ts';
-import type { SimulatorOptions } from '../../src/simulate/simulator.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
+import type { SimulatorOptions } from '../../src/testing/simulator/simulator.ts';
 import { type HecServer, startHecServer } from '../support/hec-server.ts';
 import { key, newPlace, type Place } from '../support/place.ts';
 import { tcpServer } from '../support/tcp-server.ts';

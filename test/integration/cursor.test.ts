@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { key, newPlace, type Place } from '../support/place.ts';
 import { readCheckpoint } from '../support/program.ts';
 import { inTerminal, terminalMissing } from '../support/terminal.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { startHecServer } from '../support/hec-server.ts';
 import { covers, readCheckpoint, startProgram } from '../support/program.ts';
 import { rsyslogMissing, startRsyslog } from '../support/rsyslog.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type FormatName, formatNames } from '../../src/format/formats.ts';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { parseCef } from '../support/cef.ts';
 import { startHecServer } from '../support/hec-server.ts';
 import { parseLeef } from '../support/leef.ts';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Simulator, startSimulator } from '../../src/simulate/server.ts';
+import { type Simulator, startSimulator } from '../../src/testing/simulator/server.ts';
 import { type HecServer, startHecServer } from '../support/hec-server.ts';
 import { covers, eventually, readCheckpoint, startProgram } from '../support/program.ts';
 import { scratch } from '../support/scratch.ts';

@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { startProgram } from '../support/program.ts';
 import { key, runs } from '../support/runs.ts';
 

@@ -1,6 +1,6 @@
 import { appendFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { startHecServer } from '../support/hec-server.ts';
 import { startProgram } from '../support/program.ts';
 import { key, runs } from '../support/runs.ts';

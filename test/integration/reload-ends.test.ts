@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { type HecServer, startHecServer } from '../support/hec-server.ts';
 import { covers, eventually, readCheckpoint, startProgram } from '../support/program.ts';
 import { read, stop } from '../support/reload.ts';

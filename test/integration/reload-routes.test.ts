@@ -1,7 +1,7 @@
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { certificates, hasOpenssl, pem } from '../support/certificates.ts';
 import { chance } from '../support/chance.ts';
 import { type HecServer, startHecServer } from '../support/hec-server.ts';

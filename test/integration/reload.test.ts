@@ -1,7 +1,7 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { startHecServer } from '../support/hec-server.ts';
 import { eventually, startProgram } from '../support/program.ts';
 import { idOf, key, runs } from '../support/runs.ts';

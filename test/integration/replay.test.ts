@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { lockState } from '../../src/daemon/lock.ts';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { lockState } from '../../src/state/file/lock.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { type HecServerOptions, startHecServer } from '../support/hec-server.ts';
 import { key, newPlace, type Place } from '../support/place.ts';
 import { readCheckpoint } from '../support/program.ts';

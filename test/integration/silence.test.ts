@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Simulator, startSimulator } from '../../src/simulate/server.ts';
+import { type Simulator, startSimulator } from '../../src/testing/simulator/server.ts';
 import { stateOf, toldIn } from '../support/feed-search.ts';
 import { startHecServer } from '../support/hec-server.ts';
 import { type Program, startProgram } from '../support/program.ts';

@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { FaultKind } from '../../src/simulate/faults.ts';
-import { startSimulator } from '../../src/simulate/server.ts';
+import type { FaultKind } from '../../src/testing/simulator/faults.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { covers, eventually, readCheckpoint, startProgram } from '../support/program.ts';
 import { eventText, idOf, key, runs } from '../support/runs.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { startHecServer } from '../support/hec-server.ts';
 import { key, newPlace, type Place } from '../support/place.ts';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openSyslog } from '../../src/sink/syslog/sink.ts';
+import { openSyslog } from '../../src/sinks/syslog/sink.ts';
 import { Authority, certificatesMissing, type Leaf } from '../support/authority.ts';
 import { hostileEvent, seeded } from '../support/hostile.ts';
 import { freePort } from '../support/rsyslog.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { syslogOptions } from '../../src/sink/syslog/options.ts';
+import { syslogOptions } from '../../src/sinks/syslog/options.ts';
 import { Authority, certificatesMissing } from '../support/authority.ts';
 import { rsyslogMissing } from '../support/rsyslog.ts';
 import { checkSyslogNg, syslogNgMissing } from '../support/syslog-ng.ts';

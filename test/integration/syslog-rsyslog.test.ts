@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Encoded } from '../../src/core/event.ts';
-import { openSyslog } from '../../src/sink/syslog/sink.ts';
+import type { Encoded } from '../../src/event/event.ts';
+import { openSyslog } from '../../src/sinks/syslog/sink.ts';
 import { Authority, certificatesMissing, type Leaf } from '../support/authority.ts';
 import { hostileEvent, seeded } from '../support/hostile.ts';
 import { type Rsyslog, type RsyslogInput, type RsyslogLine, rsyslogMissing, startRsyslog } from '../support/rsyslog.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { accepted } from '../../src/core/verdict.ts';
-import type { Pace } from '../../src/sink/splunk-hec/asking.ts';
+import { accepted } from '../../src/lib/verdict.ts';
+import type { Pace } from '../../src/sinks/splunk-hec/ack-poller.ts';
 import { alive, delivered, saidOf, sent } from '../support/hec-sink.ts';
 import { batchOf } from '../support/sink-parts.ts';
 import { type Collector, collectorMissing, startCollector } from './collector.ts';

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulate/server.ts';
-import type { Simulator } from '../../src/simulate/simulator.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
+import type { Simulator } from '../../src/testing/simulator/simulator.ts';
 import { Authority, certificatesMissing } from '../support/authority.ts';
 import { covers, eventually, readCheckpoint, startProgram } from '../support/program.ts';
 import { scratch } from '../support/scratch.ts';

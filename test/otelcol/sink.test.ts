@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { accepted } from '../../src/core/verdict.ts';
+import { accepted } from '../../src/lib/verdict.ts';
 import { Authority, certificatesMissing, type Leaf } from '../support/authority.ts';
 import { alive, delivered } from '../support/hec-sink.ts';
 import { hostileEvents } from '../support/hostile-events.ts';

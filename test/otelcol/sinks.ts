@@ -1,9 +1,9 @@
-import type { Encoded } from '../../src/core/event.ts';
-import type { Happening } from '../../src/core/happening.ts';
-import type { Sink, SinkDeps } from '../../src/sink/sink.ts';
-import type { Pace } from '../../src/sink/splunk-hec/asking.ts';
-import { type SplunkHecOptions, splunkHecOptions } from '../../src/sink/splunk-hec/options.ts';
-import { openSplunkHec } from '../../src/sink/splunk-hec/sink.ts';
+import type { Encoded } from '../../src/event/event.ts';
+import type { Sink, SinkDeps } from '../../src/sinks/sink.ts';
+import type { Pace } from '../../src/sinks/splunk-hec/ack-poller.ts';
+import { type SplunkHecOptions, splunkHecOptions } from '../../src/sinks/splunk-hec/options.ts';
+import { openSplunkHec } from '../../src/sinks/splunk-hec/sink.ts';
+import type { Happening } from '../../src/telemetry/telemetry-event.ts';
 import { quick } from '../support/hec-sink.ts';
 import { sinkDeps } from '../support/sink-parts.ts';
 import type { Collector } from './collector.ts';

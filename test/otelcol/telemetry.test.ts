@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { startProgram } from '../support/program.ts';
 import { scratch } from '../support/scratch.ts';
 import { collectorMissing, collectorProcess, freePort, linesOf } from './collector.ts';

@@ -1,4 +1,4 @@
-import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulate/server.ts';
+import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/testing/simulator/server.ts';
 import { type Fault, type HecServer, startHecServer } from '../support/hec-server.ts';
 import { until } from './checks.ts';
 

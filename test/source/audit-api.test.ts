@@ -2,12 +2,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import type { Happening } from '../../src/core/happening.ts';
-import { Secret, SecretSource } from '../../src/core/secret.ts';
-import { httpClient } from '../../src/net/http.ts';
-import { startSimulator } from '../../src/simulate/server.ts';
+import { httpClient } from '../../src/lib/http.ts';
+import { Secret, SecretSource } from '../../src/lib/secret.ts';
 import { AuditApi } from '../../src/source/audit-api.ts';
-import { Pace } from '../../src/source/pace.ts';
+import { Pace } from '../../src/source/rate-limiter.ts';
+import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { scratch } from '../support/scratch.ts';
 
 const place = scratch();

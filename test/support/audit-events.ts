@@ -1,4 +1,4 @@
-import type { AuditEvent } from '../../src/core/event.ts';
+import type { AuditEvent } from '../../src/event/event.ts';
 
 /** When test events are received unless said otherwise: 2026-11-23T10:00:05.000Z. */
 export const receivedAtMs = Date.UTC(2026, 10, 23, 10, 0, 5);

@@ -5,8 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { openWire } from '../../src/sink/syslog/open-wire.ts';
-import { StreamDelivery } from '../../src/sink/syslog/stream.ts';
+import { openWire } from '../../src/sinks/syslog/open-connection.ts';
+import { StreamDelivery } from '../../src/sinks/syslog/stream.ts';
 
 const ip = (...words: string[]) => execFileSync('ip', words);
 ip('link', 'set', 'lo', 'up');

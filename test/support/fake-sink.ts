@@ -1,7 +1,7 @@
-import type { Batch, Encoded } from '../../src/core/event.ts';
-import type { Note } from '../../src/core/note.ts';
-import { accepted, type Verdict } from '../../src/core/verdict.ts';
-import type { Recovered, Sent, Sink } from '../../src/sink/sink.ts';
+import type { Batch, Encoded } from '../../src/event/event.ts';
+import type { Note } from '../../src/event/status-record.ts';
+import { accepted, type Verdict } from '../../src/lib/verdict.ts';
+import type { Recovered, Sent, Sink } from '../../src/sinks/sink.ts';
 
 /** Takes nothing and says nothing, until it is killed. */
 export const freeze = (kill: AbortSignal): Promise<never> =>

@@ -1,4 +1,4 @@
-import type { Happening } from '../../src/core/happening.ts';
+import type { Happening } from '../../src/telemetry/telemetry-event.ts';
 
 /** One of each, so that nothing can be added to the union without being looked at here. */
 type Samples = { readonly [E in Happening['event']]: Extract<Happening, { event: E }> };

@@ -1,11 +1,11 @@
 import { expect } from 'vitest';
-import type { Batch } from '../../src/core/event.ts';
-import type { Happening } from '../../src/core/happening.ts';
-import type { Verdict } from '../../src/core/verdict.ts';
-import type { Sent, Sink, SinkDeps } from '../../src/sink/sink.ts';
-import type { Pace } from '../../src/sink/splunk-hec/asking.ts';
-import { type SplunkHecOptions, splunkHecOptions } from '../../src/sink/splunk-hec/options.ts';
-import { openSplunkHec } from '../../src/sink/splunk-hec/sink.ts';
+import type { Batch } from '../../src/event/event.ts';
+import type { Verdict } from '../../src/lib/verdict.ts';
+import type { Sent, Sink, SinkDeps } from '../../src/sinks/sink.ts';
+import type { Pace } from '../../src/sinks/splunk-hec/ack-poller.ts';
+import { type SplunkHecOptions, splunkHecOptions } from '../../src/sinks/splunk-hec/options.ts';
+import { openSplunkHec } from '../../src/sinks/splunk-hec/sink.ts';
+import type { Happening } from '../../src/telemetry/telemetry-event.ts';
 import { type HecServer, type HecServerOptions, startHecServer } from './hec-server.ts';
 import { sinkDeps } from './sink-parts.ts';
 

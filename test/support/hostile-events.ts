@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { AuditEvent } from '../../src/core/event.ts';
+import type { AuditEvent } from '../../src/event/event.ts';
 import { auditEvent } from './audit-events.ts';
 import { hostileNames, keyLiteral, stringLiteral, textOf, trees } from './json-texts.ts';
 

@@ -1,4 +1,4 @@
-import type { AuditEvent } from '../../src/core/event.ts';
+import type { AuditEvent } from '../../src/event/event.ts';
 import { eventFromText } from './syslog.ts';
 
 /** Pseudo-random numbers, 0 ≤ x < 1, the same for the same seed (mulberry32). */

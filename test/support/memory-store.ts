@@ -1,4 +1,4 @@
-import type { Checkpoint, CheckpointStore } from '../../src/checkpoint/store.ts';
+import type { Checkpoint, CheckpointStore } from '../../src/state/store.ts';
 
 /** Checkpoints that outlive a route, and a disk that can be full. */
 export class MemoryStore implements CheckpointStore {

@@ -1,11 +1,11 @@
-import type { Checkpoint, CheckpointStore } from '../../src/checkpoint/store.ts';
-import { print } from '../../src/checkpoint/text.ts';
-import type { AuditEvent, Cursor } from '../../src/core/event.ts';
-import type { Happening } from '../../src/core/happening.ts';
-import { Notifier } from '../../src/core/notifier.ts';
+import type { AuditEvent, Cursor } from '../../src/event/event.ts';
 import { jsonFormat } from '../../src/format/json.ts';
-import { Route, type RouteOptions } from '../../src/route/route.ts';
+import { Notifier } from '../../src/lib/notifier.ts';
+import { Route, type RouteOptions } from '../../src/pipeline/pipeline.ts';
 import type { Page, Source } from '../../src/source/source.ts';
+import { print } from '../../src/state/checkpoint-text.ts';
+import type { Checkpoint, CheckpointStore } from '../../src/state/store.ts';
+import type { Happening } from '../../src/telemetry/telemetry-event.ts';
 import { ScriptedSink } from './fake-sink.ts';
 
 const settleMs = 60_000;

@@ -1,6 +1,6 @@
-import type { AuditEvent, Encoded } from '../../src/core/event.ts';
-import type { Happening } from '../../src/core/happening.ts';
-import type { SinkDeps } from '../../src/sink/sink.ts';
+import type { AuditEvent, Encoded } from '../../src/event/event.ts';
+import type { SinkDeps } from '../../src/sinks/sink.ts';
+import type { Happening } from '../../src/telemetry/telemetry-event.ts';
 
 /** An event as the source cuts it from a page. */
 export function eventOf(text: string): AuditEvent {

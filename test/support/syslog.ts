@@ -1,11 +1,11 @@
-import type { AuditEvent, Batch, Encoded } from '../../src/core/event.ts';
-import type { Happening } from '../../src/core/happening.ts';
-import type { SetAside, Verdict } from '../../src/core/verdict.ts';
+import type { AuditEvent, Batch, Encoded } from '../../src/event/event.ts';
 import type { Format } from '../../src/format/format.ts';
-import type { Sink, SinkDeps } from '../../src/sink/sink.ts';
-import { messageWithin } from '../../src/sink/syslog/fit.ts';
-import { Message } from '../../src/sink/syslog/message.ts';
-import { type SyslogOptions, syslogOptions } from '../../src/sink/syslog/options.ts';
+import type { SetAside, Verdict } from '../../src/lib/verdict.ts';
+import type { Sink, SinkDeps } from '../../src/sinks/sink.ts';
+import { Message } from '../../src/sinks/syslog/message.ts';
+import { messageWithin } from '../../src/sinks/syslog/message-size.ts';
+import { type SyslogOptions, syslogOptions } from '../../src/sinks/syslog/options.ts';
+import type { Happening } from '../../src/telemetry/telemetry-event.ts';
 
 /** The event's own text: what format json is without an envelope. */
 export const plainJson: Format = { name: 'json', json: true, encode: (event) => event.text };

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Happening } from '../../src/core/happening.ts';
 import { Health } from '../../src/telemetry/health.ts';
 import { isAlive, readiness } from '../../src/telemetry/readiness.ts';
+import type { Happening } from '../../src/telemetry/telemetry-event.ts';
 import { HandClock } from '../support/hand-clock.ts';
 
 const minute = 60_000;

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Happening, Observe } from '../../src/core/happening.ts';
 import { Health } from '../../src/telemetry/health.ts';
 import { createInstruments, instruments } from '../../src/telemetry/instruments.ts';
 import { observeProcess } from '../../src/telemetry/process-metrics.ts';
 import { type Sdk, startSdk } from '../../src/telemetry/sdk.ts';
+import type { Happening, Observe } from '../../src/telemetry/telemetry-event.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { startOf } from '../support/happenings.ts';
 

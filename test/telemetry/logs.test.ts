@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe as about, describe, expect, it } from 'vitest';
-import type { Happening } from '../../src/core/happening.ts';
-import { describe as words } from '../../src/telemetry/describe.ts';
+import { describe as words } from '../../src/telemetry/catalog.ts';
+import type { Happening } from '../../src/telemetry/telemetry-event.ts';
 import { samples } from '../support/happenings.ts';
 
 const rows = readFileSync('docs/logs.md', 'utf8')

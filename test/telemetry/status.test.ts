@@ -2,11 +2,11 @@ import { statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Happening } from '../../src/core/happening.ts';
 import { Health } from '../../src/telemetry/health.ts';
 import { status } from '../../src/telemetry/status.ts';
 import { askStatus, serveStatus } from '../../src/telemetry/status-socket.ts';
 import { span, statusText } from '../../src/telemetry/status-text.ts';
+import type { Happening } from '../../src/telemetry/telemetry-event.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { scratch } from '../support/scratch.ts';
 

@@ -1,6 +1,6 @@
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Happening, Observe } from '../../src/core/happening.ts';
+import type { Happening, Observe } from '../../src/telemetry/telemetry-event.ts';
 import { createTraces } from '../../src/telemetry/traces.ts';
 import { samples } from '../support/happenings.ts';
 

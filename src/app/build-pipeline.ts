@@ -1,0 +1,92 @@
+import type { Config } from '../config/schema.ts';
+import type { AuditEvent } from '../event/event.ts';
+import { type Actions, createActions } from '../format/actions.ts';
+import { actionFilter } from '../format/filter.ts';
+import { createFormat } from '../format/formats.ts';
+import { redactor } from '../format/redact.ts';
+import { driftOf } from '../format/schema-drift.ts';
+import { type HttpClient, httpClient } from '../lib/http.ts';
+import { tlsMaterial } from '../lib/tls.ts';
+import type { Shape } from '../pipeline/encode.ts';
+import { openSink } from '../sinks/registry.ts';
+import type { Sink } from '../sinks/sink.ts';
+import { AuditApi } from '../source/audit-api.ts';
+import { largestBodyBytes } from '../source/page-size.ts';
+import type { Pace } from '../source/rate-limiter.ts';
+import type { Novelty } from '../source/seen-ids.ts';
+import type { Observe } from '../telemetry/telemetry-event.ts';
+import type { World } from './context.ts';
+
+export type SinkConfig = Config['sinks'][number];
+
+/** Host name of the tenant. */
+export const tenantOf = (config: Config): string => new URL(config.source.url).hostname;
+
+/** The way to the API; `timeoutMs` in place of the configured one. @throws the error of a file of the tls block */
+export function openHttp({ source }: Config, { version, env, observe }: World, timeoutMs = source.timeout): HttpClient {
+  return httpClient({
+    timeoutMs,
+    maxBodyBytes: largestBodyBytes,
+    userAgent: `qasphere-siem-forwarder/${version}`,
+    tls: tlsMaterial(source.tls),
+    proxy: source.proxy,
+    env,
+    onCertificate: (endsAtMs) => observe({ event: 'tls.certificate', peer: 'source', whose: 'server', endsAtMs }),
+  });
+}
+
+/** How long a route may take to end: what comes after it of a stop needs its part of the shutdown timeout. */
+export const graceMsOf = (config: Config): number => config.shutdownTimeout * 0.75;
+
+export interface ApiParts {
+  readonly http: HttpClient;
+  readonly pace: Pace;
+  readonly observe: Observe;
+  /** Default: the configured one. */
+  readonly pageSize?: number;
+  /** A page of this origin was read in an earlier start. */
+  readonly readBefore: boolean;
+  /** Told of events that were never read before. */
+  readonly onFresh?: (events: readonly AuditEvent[]) => void;
+  /** What a source before this one has read. */
+  readonly novelty?: Novelty | undefined;
+}
+
+export function openApi({ source, sinks }: Config, { now }: World, parts: ApiParts): AuditApi {
+  const { url: origin, apiKey, authScheme, pageSize } = source;
+  const reading = { ...keptFor(sinks), remark: driftOf };
+  return new AuditApi({ origin, apiKey, authScheme, pageSize, now, reading, ...parts });
+}
+
+/** What of most events these sinks take besides the text: formats take out members, syslog's header names the user. */
+export const keptFor = (sinks: readonly SinkConfig[]) => ({
+  keepValues: sinks.some(({ format }) => format !== 'json'),
+  keepParties: sinks.some(({ type }) => type === 'syslog'),
+});
+
+/** What a sink wants of an event, and how. One table of `actions` serves all sinks. */
+export function shapeOf(
+  { format, envelope, filter, redact, hash, hashKey, hashKeyFile }: SinkConfig,
+  config: Config,
+  { version }: World,
+  actions: Actions = createActions(config.actions),
+): Shape {
+  const key = (hashKey ?? hashKeyFile)?.current;
+  return {
+    format: createFormat(format, { envelope, actions }, { tenant: tenantOf(config), version }),
+    wants: actionFilter(filter ?? {}),
+    redact: redactor(redact ?? [], hash && key && { paths: hash, key }),
+  };
+}
+
+/** Opens a sink for records of `shape`; `journal` is what it remembered in an earlier process. */
+export function openSinkOf(
+  sink: SinkConfig,
+  { format }: Pick<Shape, 'format'>,
+  config: Config,
+  { version, observe, now, random, env }: World,
+  journal?: unknown,
+): Sink {
+  const { name } = sink;
+  return openSink(sink, { name, tenant: tenantOf(config), version, format, observe, now, random, env, journal });
+}

@@ -1,0 +1,179 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import { printable } from '../lib/printable.ts';
+import { type Life, within } from '../lib/shutdown.ts';
+import type { Route } from '../pipeline/pipeline.ts';
+import { readText, replaceFile } from '../state/file/durable.ts';
+import { appendOperation, readOperations } from '../state/file/operations.ts';
+import type { Tell } from '../telemetry/heartbeat/heartbeat.ts';
+import type { Feeds, Journal } from '../telemetry/heartbeat/heartbeats.ts';
+import type { SinkConfig } from './build-pipeline.ts';
+import type { World } from './context.ts';
+
+/** What the feed remembers over a restart. */
+interface Remembered {
+  /** Bytes of the operations file that were looked at. */
+  readonly operations: number;
+  /** When the process was last known to run, epoch milliseconds. */
+  readonly aliveAtMs: number | undefined;
+}
+
+const fileName = 'feed.json';
+/** How often it is written that the process runs, milliseconds. */
+const rememberMs = 60_000;
+
+/** A journal at `<state>/operations.ndjson`. */
+export function operationsJournal(directory: string, { now, observe }: Pick<World, 'now' | 'observe'>): Journal {
+  return async (entry) => {
+    try {
+      await appendOperation({ directory, now }, entry);
+    } catch (error) {
+      const detail = `operations.ndjson can't be written: ${printable((error as Error).message)}`;
+      observe({ event: 'daemon.warning', topic: 'operations', detail });
+    }
+  };
+}
+
+/** Tells of the start: for how long nothing ran, and what a person did to cursors meanwhile. */
+export async function announceStart(feeds: Feeds, directory: string, world: World): Promise<AsyncDisposable> {
+  const { version, now } = world;
+  const before = await remembered(directory);
+  const { entries, end } = await readOperations(directory, before.operations).catch(() => ({ entries: [], end: 0 }));
+  const downMs = before.aliveAtMs === undefined ? undefined : Math.max(0, now() - before.aliveAtMs);
+  feeds.announce(
+    'forwarder.started',
+    {
+      version,
+      pid: process.pid,
+      ...(downMs !== undefined && {
+        last_seen_alive_at: new Date(before.aliveAtMs ?? 0).toISOString(),
+        down_seconds: Math.round(downMs / 100) / 10,
+      }),
+    },
+    {},
+  );
+  for (const { sink, operation, at, uid, from, to, between } of moves(entries))
+    feeds.announce(
+      'forwarder.cursor_moved',
+      { operation, sink, moved_at: at, uid, from, to, between },
+      {
+        // A cursor that was renamed belongs to the sink of its new name.
+        sink: String(operation === 'cursor rename' ? to : sink),
+        journal: false,
+      },
+    );
+  const remember = async (operations = end) => {
+    if (!feeds.any) return;
+    const text = JSON.stringify({ version: 1, operations, aliveAtMs: now() });
+    const path = join(directory, fileName);
+    // Only how long a restart took would be lost with it.
+    await replaceFile(path, `${text}\n`, `${path}.previous`).catch(() => {});
+  };
+  // What was just queued counts as told a minute later: rather twice than never.
+  await remember(before.operations);
+  const timer = setInterval(() => void remember(), rememberMs).unref();
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await remember();
+    },
+  };
+}
+
+/** Tells a sink of the forwarder while `work` delivers to it, and its last word afterwards. */
+export async function besideFeed(
+  route: Route,
+  life: Life,
+  feeds: Feeds | undefined,
+  /** Why it ends, or undefined where it ends for another configuration and not for good. */
+  why: () => string | undefined,
+  work: () => Promise<void>,
+): Promise<void> {
+  if (feeds === undefined) return work();
+  const tell: Tell = (note, kill) => route.tell(note, kill);
+  const scope = within(life);
+  const feeding = feeds.run(route.name, tell, scope);
+  try {
+    await work();
+  } finally {
+    scope.end();
+    await feeding;
+    const reason = why();
+    if (reason !== undefined) await feeds.farewell(route.name, tell, life, { why: reason });
+  }
+}
+
+/** Why it ends: a signal, or a source that gives nothing any more. */
+export function reasonOf({ stop }: Life): string {
+  return stop.reason instanceof Error && stop.reason.name !== 'AbortError' ? stop.reason.message : 'source';
+}
+
+/** Operations on cursors that did not fail: a failed one is followed by a second line that says so. */
+function moves(entries: readonly Record<string, unknown>[]): Record<string, unknown>[] {
+  return entries.filter(
+    (entry, index) =>
+      String(entry['operation'] ?? '').startsWith('cursor ') &&
+      entry['outcome'] !== 'failed' &&
+      entries[index + 1]?.['outcome'] !== 'failed',
+  );
+}
+
+async function remembered(directory: string): Promise<Remembered> {
+  try {
+    const { operations, aliveAtMs } = JSON.parse((await readText(join(directory, fileName))) ?? '') as Record<
+      string,
+      unknown
+    >;
+    return {
+      operations: typeof operations === 'number' ? operations : 0,
+      aliveAtMs: typeof aliveAtMs === 'number' ? aliveAtMs : undefined,
+    };
+  } catch {
+    return { operations: 0, aliveAtMs: undefined };
+  }
+}
+
+export const heartbeatsOf = ({ sinks }: Config) =>
+  sinks.map(({ name, heartbeat }) => ({ name, heartbeatMs: heartbeat }));
+
+/** Tells what is in force: to each sink what concerns it, and the hash of the whole. */
+export function announceConfiguration(feeds: Feeds, config: Config): void {
+  const configuration = fingerprint(config);
+  for (const sink of config.sinks)
+    feeds.announce('forwarder.configured', { configuration, ...inForce(sink, config) }, { sink: sink.name });
+}
+
+function inForce(sink: SinkConfig, { source }: Config): Record<string, unknown> {
+  const { name, type, format, filter, redact, heartbeat } = sink;
+  return {
+    sink: name,
+    type,
+    format,
+    filter: filter ?? {},
+    redact: redact ?? [],
+    settle_seconds: source.settle / 1000,
+    proof_of_delivery: proofOf(sink),
+    ...(heartbeat !== undefined && { heartbeat_seconds: heartbeat / 1000 }),
+  };
+}
+
+/** When an event counts as delivered (contract section 4). */
+function proofOf(sink: SinkConfig): string {
+  if (sink.type === 'stdout') return 'taken by the pipe';
+  if (sink.type === 'splunk-hec')
+    return {
+      true: 'indexer acknowledgement',
+      false: 'answered 2xx',
+      auto: 'indexer acknowledgement where the token has it',
+    }[`${sink.acknowledgement}`];
+  if (/^relp/.test(sink.address)) return 'RELP response';
+  return /^(udp|unix)/.test(sink.address) ? 'handed to the kernel' : 'written, and no close for 10 s';
+}
+
+const idsAsText = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
+
+/** SHA-256 over the configuration in force; secrets are left out. */
+export function fingerprint(config: Config): string {
+  return createHash('sha256').update(JSON.stringify(config, idsAsText)).digest('hex');
+}

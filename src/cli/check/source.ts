@@ -1,0 +1,154 @@
+import { openApi, openHttp } from '../../app/build-pipeline.ts';
+import type { World } from '../../app/context.ts';
+import type { Config } from '../../config/schema.ts';
+import { type AuditEvent, actionOf, type Cursor } from '../../event/event.ts';
+import type { HttpAnswer, HttpClient, HttpFailure } from '../../lib/http.ts';
+import { tlsRemedy } from '../../lib/http-answer.ts';
+import { printable } from '../../lib/printable.ts';
+import { tlsMaterial } from '../../lib/tls.ts';
+import { findTime } from '../../pipeline/start-position.ts';
+import type { AuditApi } from '../../source/audit-api.ts';
+import { Restriction } from '../../source/key-scope.ts';
+import type { Pace } from '../../source/rate-limiter.ts';
+import { ask } from '../fetch-once.ts';
+import { judgeDates } from './certificate.ts';
+import { judgeClock } from './clock.ts';
+import { checkWay } from './connectivity.ts';
+import { type Finding, failed, ok, skipped, timed, warning } from './finding.ts';
+
+export interface SourceCheck {
+  readonly config: Config;
+  readonly world: World;
+  readonly pace: Pace;
+  /** The greatest id that a sink of this tenant has; 0n where none has any. */
+  readonly head: Cursor;
+  /** A page of this tenant was read in an earlier start. */
+  readonly readBefore: boolean;
+  readonly stop: AbortSignal;
+}
+
+/** The last exchange with the API, and when it began (milliseconds since the epoch, local clock). */
+interface Exchange {
+  readonly outcome: HttpAnswer | HttpFailure;
+  readonly startedAtMs: number;
+}
+
+/** Every step towards the API, the key, and what it gives. */
+export async function checkSource(check: SourceCheck): Promise<Finding[]> {
+  const { config, world, stop } = check;
+  const way = await checkWay(config, world.env, stop);
+  if (way.some(({ result }) => result === 'failed')) return way;
+  using http = openHttp(config, { ...world, observe: () => {} });
+  const exchanges: Exchange[] = [];
+  const listening: HttpClient = {
+    async request(request, signal) {
+      const startedAtMs = world.now();
+      const outcome = await http.request(request, signal);
+      exchanges.push({ outcome, startedAtMs });
+      return outcome;
+    },
+    [Symbol.dispose]() {},
+  };
+  const parts = { http: listening, pace: check.pace, observe: () => {}, readBefore: check.readBefore };
+  const api = openApi(config, world, parts);
+  const life = { stop, kill: stop };
+  const startMs = performance.now();
+  const answer = await ask(api, check.head, life);
+  const elapsedMs = Math.round(performance.now() - startMs);
+  const exchange = exchanges.at(-1);
+  const findings = [...way, ...answered(exchange, config, world.now())];
+  if (answer?.kind !== 'page') {
+    const broken = findings.some(({ result }) => result === 'failed');
+    findings.push(broken ? skipped('API key', 'not asked without a connection') : { ...unanswered(answer), elapsedMs });
+    return findings;
+  }
+  findings.push({ ...ok('API key', `accepted by ${config.source.url}`), elapsedMs });
+  findings.push(await timed(() => checkRestriction(check, listening)));
+  findings.push(await timed(() => checkNewest(check, api, answer.page.events)));
+  if (exchange?.outcome.kind === 'answer') findings.push(judgeClock(exchange.outcome, exchange.startedAtMs));
+  return findings;
+}
+
+/** What an answer of any kind tells of the connection. */
+function answered(exchange: Exchange | undefined, config: Config, nowMs: number): Finding[] {
+  const { url, tls } = config.source;
+  if (exchange === undefined || !url.startsWith('https:')) return [];
+  const { outcome } = exchange;
+  const findings: Finding[] = [];
+  if (outcome.kind === 'answer')
+    findings.push(judgeDates('source TLS', outcome.certificate, new URL(url).hostname, nowMs));
+  else {
+    const remedy = tlsRemedy(outcome.code);
+    if (remedy !== undefined)
+      findings.push(failed('source TLS', 'unreachable', `${outcome.detail} (${outcome.code})`, remedy));
+  }
+  const client = tlsMaterial(tls)?.clientCertificateExpiresMs;
+  if (client !== undefined)
+    findings.push(judgeDates('source client TLS', { fromMs: 0, toMs: client }, 'whoever made it', nowMs));
+  return findings;
+}
+
+/** Why there is no page, by the API's own judgement. */
+function unanswered(answer: Exclude<Awaited<ReturnType<AuditApi['fetch']>>, { kind: 'page' }>): Finding {
+  if (answer === undefined) return skipped('API key', 'interrupted');
+  const { reason, detail } = answer;
+  if ('causes' in answer) {
+    const [first = 'look at the key', ...more] = answer.causes;
+    return failed('API key', 'key', detail, first, ...more);
+  }
+  if (answer.kind === 'stop' && reason === 'address')
+    return failed('API key', 'config', detail, 'correct source.url: it is the address that QA Sphere is opened at');
+  if (answer.kind === 'stop') return failed('API key', 'bug', detail, 'report it, with this line');
+  return failed('API key', 'unreachable', `not known: ${detail}`, passing[reason] ?? 'run check again in a while');
+}
+
+const passing: Readonly<Record<string, string>> = {
+  network:
+    'see whether a firewall or a proxy lets this host through to source.url; a set-up that is right passes by itself',
+  timeout: 'see whether a firewall or a proxy slows or swallows the answer, or raise source.timeout',
+  throttled: 'lower source.requestsPerSecond if something else uses the same key; else run check again in a while',
+  server: 'run check again in a while; if it stays, ask QA Sphere',
+  address: 'open source.url in a browser and use the address that it ends at',
+  malformed: 'see what answers at source.url from this host: a captive portal, a proxy, or another server',
+};
+
+async function checkRestriction({ config, pace, stop }: SourceCheck, http: HttpClient): Promise<Finding> {
+  const { url: origin, apiKey, authScheme, restrictedKey: policy } = config.source;
+  if (policy === 'off') return skipped('key restriction', 'not looked at: restrictedKey is off');
+  const restriction = new Restriction({ origin, apiKey, authScheme, http, pace, observe: () => {}, policy });
+  const { breadth, said } = await restriction.ask({ stop, kill: stop });
+  if (breadth === 'restricted') return ok('key restriction', 'the key can read the audit log alone');
+  if (breadth === 'unknown') return warning('key restriction', `not known: ${said}`);
+  const remedy = 'replace it by a key whose name begins with SIEM-LOG-ONLY-: such a key can read the audit log alone';
+  const detail = `the key can do more than read the audit log: ${said}`;
+  return policy === 'require'
+    ? failed('key restriction', 'key', detail, remedy)
+    : warning('key restriction', detail, remedy);
+}
+
+/** `events` is the page after `head`. Where it is full the newest event is found by bisecting. */
+async function checkNewest(check: SourceCheck, api: AuditApi, events: readonly AuditEvent[]): Promise<Finding> {
+  const { config, head, stop } = check;
+  const life = { stop, kill: stop };
+  const page = async (after: Cursor, count?: number) => {
+    const answer = await ask(api, after, life, count);
+    return answer?.kind === 'page' ? answer.page : undefined;
+  };
+  if (events.length < config.source.pageSize) {
+    const waiting = head === 0n ? `${events.length} in all` : `${events.length} newer than what the sinks have`;
+    const newest = events.at(-1) ?? (head === 0n ? undefined : (await page(head - 1n, 1))?.events.at(0));
+    return ok('newest event', newest === undefined ? 'the log is empty' : `${inWords(newest)}; ${waiting}`);
+  }
+  const source = { trouble: undefined, page: (after: Cursor) => page(after), peek: (after: Cursor) => page(after, 1) };
+  const end = await findTime(source, Number.POSITIVE_INFINITY, 0, life);
+  const newest = end === undefined ? undefined : (await page(end > 0n ? end - 1n : 0n, 1))?.events.at(0);
+  if (newest === undefined) return warning('newest event', `not known; at least ${inWords(events.at(-1))}`);
+  return ok('newest event', `${inWords(newest)}; more than ${events.length} newer than what the sinks have`);
+}
+
+function inWords(event: AuditEvent | undefined): string {
+  if (event === undefined) return 'none';
+  const { createdAt } = event.value;
+  const when = typeof createdAt === 'string' ? printable(createdAt, 40) : 'without a time';
+  return `${event.id} (${when}, ${printable(actionOf(event), 60)})`;
+}

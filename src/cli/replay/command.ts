@@ -1,0 +1,100 @@
+import { parseDuration } from '../../lib/options/values.ts';
+import { printable } from '../../lib/printable.ts';
+import { prepareState } from '../../state/file/state-directory.ts';
+import { type Command, configFlag, UsageError, type Values, yesFlag } from '../command.ts';
+import { speedOf } from '../command-rate-limit.ts';
+import { Lookup } from '../cursor/lookup.ts';
+import { codeOfEndings, exitCode } from '../exit-code.ts';
+import { parseId } from '../id.ts';
+import { Progress } from '../progress.ts';
+import { demandSink } from '../require-sink.ts';
+import { readConfig, realWorld } from '../set-up.ts';
+import { planReplay, type ReplayPlan, type ReplayRequest } from './plan.ts';
+import { type Replayed, replay } from './replay.ts';
+
+export const replayCommand: Command = {
+  summary: 'delivers a range of events to one sink again; its checkpoint stays where it is',
+  usage: '--sink NAME (--after ID | --dead-letter) [--until ID] [-c FILE] [--yes] [--patience DURATION]',
+  flags: {
+    config: configFlag,
+    sink: { type: 'string', value: 'NAME', describes: 'the sink to deliver to, with its filter, redaction and format' },
+    after: { type: 'string', value: 'ID', describes: 'the first event sent is the one after this' },
+    until: { type: 'string', value: 'ID', describes: 'the last event sent; default: the last that the sink has' },
+    'dead-letter': { type: 'boolean', describes: 'send what was set aside for the sink, instead of the log' },
+    yes: yesFlag,
+    patience: {
+      type: 'string',
+      value: 'DURATION',
+      describes: 'a source or sink without progress for so long is given up (2m)',
+    },
+  },
+  notes: [
+    'May run beside a daemon: then it asks for at most 5 pages a second. What the sink refuses again is set aside in',
+    'dead-letter/NAME.replay.ndjson. Exit code 69 where source or sink was given up. It is written down in',
+    'operations.ndjson, and where it is stopped it says how to go on.',
+  ].join('\n'),
+  async run(values, _, around) {
+    const given = read(values);
+    const patienceMs = parseDuration((values['patience'] as string | undefined) ?? '2m');
+    if (patienceMs === undefined) throw new UsageError('--patience: write a duration such as 30s or 2m');
+    const loaded = readConfig(values['config'] as string | undefined, around);
+    if (loaded === undefined) return exitCode.config;
+    const { config } = loaded;
+    demandSink(
+      given.sink,
+      config.sinks.map(({ name }) => name),
+    );
+    const { directory } = config.state;
+    await prepareState(directory);
+    around.setShutdownTimeout(config.shutdownTimeout);
+
+    let progress: Progress | undefined;
+    const world = realWorld(config, around, (happening) => progress?.observe(happening));
+    const speed = await speedOf(config);
+    using lookup = new Lookup(config, world, around.life.stop, speed.pace);
+    const plan = await planReplay(config, world, given, lookup);
+    for (const line of plan.lines) around.complain(printable(line, 1000));
+    if (plan.empty) return exitCode.done;
+    if (speed.holder !== undefined)
+      around.complain(`the state directory is held by ${printable(speed.holder)}: asking slowly beside it`);
+    if (!(values['yes'] === true || (await around.confirm('Send them?'))) || around.life.stop.aborted) {
+      around.complain('nothing was sent');
+      return exitCode.done;
+    }
+    using drawn = new Progress(around, { range: plan });
+    progress = drawn;
+    drawn.logWith(world.observe);
+    const replayed = await replay(config, world, around.life, { plan, speed, patienceMs });
+    drawn[Symbol.dispose]();
+    for (const line of summary(plan, replayed)) around.complain(line);
+    return codeOfEndings(replayed.endings);
+  },
+};
+
+/** @throws {UsageError} */
+function read(values: Values): ReplayRequest {
+  const [sink, after, until] = ['sink', 'after', 'until'].map((name) => values[name] as string | undefined);
+  const from = values['dead-letter'] === true ? 'dead letter' : 'log';
+  if (sink === undefined) throw new UsageError('replay: write --sink NAME');
+  if (after === undefined && from === 'log') throw new UsageError('replay: write --after ID, or --dead-letter');
+  const low = after === undefined ? 0n : parseId(after, '--after');
+  const high = until === undefined ? undefined : parseId(until, '--until');
+  if (high !== undefined && high <= low) throw new UsageError('replay: --until must be greater than --after');
+  return { sink, after: low, until: high, from };
+}
+
+function summary({ sink, from, until }: ReplayPlan, { endings, whole, ...counts }: Replayed): string[] {
+  const { delivered, filtered, setAside, reached } = counts;
+  const rest = [
+    ...(filtered > 0 ? [`${filtered} filtered out`] : []),
+    ...(setAside > 0 ? [`${setAside} set aside in dead-letter/${sink}.replay.ndjson`] : []),
+  ];
+  const lines = [[`${delivered} events were delivered to ${sink} again`, ...rest].join(', ')];
+  for (const ending of endings) if (ending.kind === 'source') lines.push(printable(ending.error.message, 1000));
+  const flag = from === 'log' ? '' : ' --dead-letter';
+  if (!whole)
+    lines.push(
+      `everything up to ${reached} is done; go on with: replay --sink ${sink}${flag} --after ${reached} --until ${until}`,
+    );
+  return lines;
+}

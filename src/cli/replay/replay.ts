@@ -1,0 +1,159 @@
+import { join } from 'node:path';
+import { graceMsOf, openApi, openHttp, openSinkOf, type SinkConfig, shapeOf } from '../../app/build-pipeline.ts';
+import type { World } from '../../app/context.ts';
+import { patiently } from '../../app/once.ts';
+import { type Ending, together } from '../../app/run-all.ts';
+import type { Config } from '../../config/schema.ts';
+import type { Cursor } from '../../event/event.ts';
+import { type Life, within } from '../../lib/shutdown.ts';
+import type { RouteOptions } from '../../pipeline/pipeline.ts';
+import { Restriction } from '../../source/key-scope.ts';
+import { SharedSource } from '../../source/page-cache.ts';
+import { RangeSource } from '../../source/range.ts';
+import type { Source } from '../../source/source.ts';
+import { DeadLetterFile } from '../../state/file/dead-letter-files.ts';
+import { appendOperation } from '../../state/file/operations.ts';
+import { usingState } from '../../state/file/state-directory.ts';
+import type { CheckpointStore } from '../../state/store.ts';
+import type { Happening, Observe } from '../../telemetry/telemetry-event.ts';
+import type { Speed } from '../command-rate-limit.ts';
+import { DeadLetterSource } from './dead-letter-source.ts';
+import { deadLetterOf, type ReplayPlan } from './plan.ts';
+
+export interface ReplayOptions {
+  readonly plan: ReplayPlan;
+  readonly speed: Speed;
+  /** How long source or sink may go without progress, milliseconds. */
+  readonly patienceMs: number;
+}
+
+/** What became of a replay. */
+export interface Replayed {
+  readonly endings: readonly Ending[];
+  /** Nothing of the range is left. */
+  readonly whole: boolean;
+  readonly delivered: number;
+  readonly filtered: number;
+  readonly setAside: number;
+  /** Everything up to here is done; a stopped replay goes on after it. */
+  readonly reached: Cursor;
+}
+
+/**
+ * Sends a range again, through the sink's own filter, redaction and format, by a sink of its own (HEC: another channel).
+ * It is a route like any other whose checkpoint lives in memory, so that the sink's stays where it is. What is refused
+ * again goes to `<sink>.replay.ndjson`. Takes no lock.
+ * @throws {StateProblem} @throws a bug
+ */
+export async function replay(config: Config, world: World, life: Life, options: ReplayOptions): Promise<Replayed> {
+  const { plan, speed, patienceMs } = options;
+  const counts = { delivered: 0, filtered: 0, setAside: 0, reached: plan.after };
+  const own: World = { ...world, observe: counting(counts, world.observe) };
+  const sink = config.sinks.find(({ name }) => name === plan.sink);
+  if (sink === undefined) throw new TypeError('the sink of a replay is a configured one');
+  const { directory } = config.state;
+  const entry = { operation: 'replay', sink: plan.sink, source: plan.from, from: plan.after, to: plan.until };
+  const note = (more: object) =>
+    usingState(directory, () => appendOperation({ directory, now: world.now }, { ...entry, ...more }));
+
+  await note({ outcome: 'started' });
+  const scope = within(life);
+  let endings: Ending[];
+  try {
+    await using source = await openSource(config, own, scope, plan, speed);
+    using _ = { [Symbol.dispose]: scope.end };
+    const startMs = performance.now();
+    const route = routeOf(config, own, sink, source.source, plan);
+    endings = await together([route], scope, async (opened, inner) => {
+      try {
+        return await patiently(opened, inner, patienceMs, startMs, source.source, own);
+      } finally {
+        counts.reached = opened.after;
+      }
+    });
+  } catch (error) {
+    await note({ outcome: 'failed', ...counts }).catch(() => {});
+    throw error;
+  }
+  const [ending] = endings;
+  const whole = ending?.kind === 'done' && !life.stop.aborted;
+  const outcome = whole ? 'done' : ending?.kind === 'done' ? 'stopped' : ending?.kind;
+  await note({ outcome, ...counts });
+  return { endings, whole, ...counts };
+}
+
+function routeOf(config: Config, world: World, sink: SinkConfig, source: Source, plan: ReplayPlan): RouteOptions {
+  const { observe, now, random, wake } = world;
+  const { name } = sink;
+  const shape = shapeOf(sink, config, world);
+  const directory = join(config.state.directory, 'dead-letter');
+  return {
+    ...shape,
+    name,
+    origin: config.source.url,
+    source,
+    store: forgetful(config, plan.after),
+    // The range is past: nothing is waited for behind the cursor.
+    settleMs: 0,
+    pageSize: config.source.pageSize,
+    startAt: { kind: 'beginning' },
+    observe,
+    now,
+    random,
+    wake,
+    graceMs: () => graceMsOf(config),
+    deadLetter: new DeadLetterFile({ directory, name: `${name}.replay`, now }),
+    openSink: () => openSinkOf(sink, shape, config, world),
+  };
+}
+
+/** A checkpoint that begins behind `after` and is not kept. */
+function forgetful(config: Config, after: Cursor): CheckpointStore {
+  return {
+    load: async (sink) => ({ sink, source: config.source.url, after, delivered: [], refusedInRow: 0 }),
+    save: async () => {},
+    list: async () => [],
+  };
+}
+
+async function openSource(
+  config: Config,
+  world: World,
+  life: Life,
+  plan: ReplayPlan,
+  { pace, turn }: Speed,
+): Promise<AsyncDisposable & { readonly source: Source }> {
+  if (plan.from === 'dead letter') {
+    const source = await DeadLetterSource.open(deadLetterOf(config, plan.sink), plan.after, plan.until);
+    return { source, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
+  }
+  const { observe, random, wake } = world;
+  const { url: origin, apiKey, authScheme } = config.source;
+  const http = openHttp(config, world);
+  const api = openApi(config, world, { http, pace, observe, readBefore: plan.readBefore });
+  const restriction = new Restriction({ origin, apiKey, authScheme, http, pace, observe, policy: 'off' });
+  const shared = new SharedSource({
+    ...{ api, observe, random, wake, restriction, life },
+    onKeyRejected: 'exit',
+    keepPages: 0,
+  });
+  return {
+    source: new RangeSource({ source: shared, until: plan.until, turn }),
+    async [Symbol.asyncDispose]() {
+      await shared[Symbol.asyncDispose]();
+      http[Symbol.dispose]();
+    },
+  };
+}
+
+/** What a route says of its cursor would mislead here. */
+const unsaid: readonly Happening['event'][] = ['route.start', 'route.done', 'checkpoint.saved'];
+
+function counting(counts: { delivered: number; filtered: number; setAside: number }, observe: Observe): Observe {
+  return (happening) => {
+    if (happening.event === 'route.delivered') counts.delivered += happening.records;
+    if (happening.event === 'route.filtered') counts.filtered += happening.events;
+    if (happening.event === 'route.set_aside') counts.setAside += 1;
+    if (!unsaid.includes(happening.event)) observe(happening);
+  };
+}

@@ -1,0 +1,45 @@
+import type { Config } from '../../config/schema.ts';
+import { sleep } from '../../lib/shutdown.ts';
+import { askStatus } from '../../telemetry/status-socket.ts';
+import { statusText } from '../../telemetry/status-text.ts';
+import { type Command, configFlag } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import { readConfig } from '../set-up.ts';
+import { jsonLine } from '../table.ts';
+import { diskStatus } from './disk-status.ts';
+import { diskStatusJson, diskStatusText } from './disk-status-text.ts';
+
+const watchMs = 2_000;
+
+export const statusCommand: Command = {
+  summary: 'cursors, lag and last error of each sink',
+  usage: '[-c FILE] [--json] [--watch] [--ready]',
+  flags: {
+    config: configFlag,
+    json: { type: 'boolean', describes: 'one JSON object instead of a table' },
+    watch: { type: 'boolean', describes: 'again every 2 s, until Ctrl-C' },
+    ready: { type: 'boolean', describes: 'say nothing; exit code 0 where the daemon is ready, else 69' },
+  },
+  notes: 'Asks the running daemon through status.sock in the state directory; where none runs, reads what is on disk.',
+  async run({ config: file, json, watch, ready }, _, around) {
+    const loaded = readConfig(file as string | undefined, around);
+    if (loaded === undefined) return exitCode.config;
+    const { directory } = loaded.config.state;
+    if (ready === true) return (await askStatus(directory))?.ready === true ? exitCode.done : exitCode.unreachable;
+    for (;;) {
+      const text = await told(loaded.config, json === true);
+      // Clears the screen between two tables.
+      await around.print(watch === true && json !== true ? `\u001b[H\u001b[2J${text}` : text);
+      if (watch !== true) return exitCode.done;
+      await sleep(watchMs, around.life.stop);
+      if (around.life.stop.aborted) return exitCode.done;
+    }
+  },
+};
+
+async function told(config: Config, json: boolean): Promise<string> {
+  const status = await askStatus(config.state.directory);
+  if (status !== undefined) return json ? jsonLine({ running: true, ...status }) : statusText(status);
+  const onDisk = await diskStatus(config);
+  return json ? jsonLine(diskStatusJson(onDisk)) : diskStatusText(onDisk);
+}

@@ -1,0 +1,59 @@
+import * as z from 'zod';
+import { pathProblem } from '../format/path.ts';
+import { duration, oneSecret, secretFile, secretValue } from '../lib/options/values.ts';
+
+export const sinkName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'write 1 to 63 of a-z 0-9 - _, starting with a letter or digit');
+
+const path = z
+  .string()
+  .min(1)
+  .superRefine((text, context) => {
+    const message = text === '' ? undefined : pathProblem(text);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+
+/** What every sink's entry has; a sink extends it, and adds `checkRecords`. */
+export const entry = <const T extends string>(type: T) =>
+  z.strictObject({
+    name: sinkName.default(type).describe('Unique name; names the checkpoint file, so keep it.'),
+    type: z.literal(type),
+    format: z.enum(['json', 'cef', 'leef', 'ecs', 'ocsf']).default('json').describe('Shape of a record.'),
+    envelope: z.boolean().default(false).describe('With format json: wrap the event as { tenant, receivedAt, event }.'),
+    filter: z
+      .strictObject({
+        include: z
+          .array(z.string().min(1))
+          .min(1, 'would deliver nothing: name what is delivered, or leave it out')
+          .optional()
+          .describe('Globs on the action; only these are delivered.'),
+        exclude: z.array(z.string().min(1)).optional().describe('Globs on the action; these are not delivered.'),
+      })
+      .optional()
+      .describe('Which actions this sink gets. What is filtered still moves the checkpoint.'),
+    heartbeat: duration(1_000)
+      .optional()
+      .describe('Send records of the forwarder’s own too, one at least as often as this; off when absent.'),
+    redact: z.array(path).optional().describe('Paths whose values become "[redacted]".'),
+    hash: z
+      .array(path)
+      .optional()
+      .describe('Paths whose values become a keyed hash (HMAC-SHA-256): the same value, the same text.'),
+    hashKey: secretValue('Key of the hash; write ${QASPHERE_HASH_KEY}, not the value.').optional(),
+    hashKeyFile: secretFile('File that holds the key of the hash; read again at SIGHUP.').optional(),
+  });
+
+/** What the keys of `entry` must be to one another. */
+export function checkRecords(options: Readonly<Record<string, unknown>>, context: z.core.$RefinementCtx): void {
+  const { format, envelope, hash } = options;
+  if (envelope === true && typeof format === 'string' && format !== 'json')
+    context.addIssue({ code: 'custom', path: ['envelope'], message: 'goes with format: json alone' });
+  const keys = ['hashKey', 'hashKeyFile'].filter((key) => options[key] !== undefined);
+  if (hash !== undefined) oneSecret('hashKey')(options, context);
+  else
+    for (const key of keys)
+      context.addIssue({ code: 'custom', path: [key], message: 'has no effect: name the paths in hash' });
+}
+
+export type CommonOptions = z.infer<ReturnType<typeof entry>>;

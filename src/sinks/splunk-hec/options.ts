@@ -1,0 +1,80 @@
+import * as z from 'zod';
+import { tlsBlock } from '../../lib/options/tls.ts';
+import {
+  duration,
+  isLoopback,
+  oneSecret,
+  proxyUrl,
+  secretFile,
+  secretValue,
+  size,
+  together,
+} from '../../lib/options/values.ts';
+import type { SecretSource } from '../../lib/secret.ts';
+import { checkRecords, entry } from '../common-options.ts';
+
+const url = z
+  .string()
+  .superRefine((text, context) => {
+    const problem = urlProblem(text);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  })
+  .transform((text) => new URL(text).origin)
+  .describe('Base URL of the collector, for example https://splunk.example.com:8088.');
+
+function urlProblem(text: string): string | undefined {
+  const parsed = URL.parse(text);
+  if (parsed === null || !['http:', 'https:'].includes(parsed.protocol)) return 'write https://host:8088';
+  if (parsed.username !== '' || parsed.password !== '') return 'must not hold user or password: use token or tokenFile';
+  if (parsed.search !== '') return 'must not have a query: a token there would override the header';
+  if (!/^\/?$|^\/services\/collector(\/event)?(\/1\.0)?\/?$/.test(parsed.pathname)) return 'must not have a path';
+  return undefined;
+}
+
+/** Configuration of a `splunk-hec` sink. */
+export const splunkHecOptions = entry('splunk-hec')
+  .extend({
+    url,
+    token: secretValue('HEC token; write ${SPLUNK_HEC_TOKEN}, not the value.').optional(),
+    tokenFile: secretFile('File that holds the HEC token.').optional(),
+    allowPlainHttp: z.boolean().default(false).describe('Allow http:// to another host: the token goes in clear.'),
+    index: z.string().min(1).optional().describe('Index; the token’s default where absent.'),
+    host: z.string().min(1).optional().describe('Splunk host field; default the tenant’s host name.'),
+    source: z.string().min(1).default('qasphere-siem-forwarder').describe('Splunk source field.'),
+    sourcetype: z.string().min(1).default('qasphere:audit').describe('Splunk sourcetype.'),
+    fields: z
+      .record(z.string().min(1), z.union([z.string(), z.array(z.string())]))
+      .optional()
+      .describe('Constant index-time fields, flat, for example env: prod.'),
+    compression: z.enum(['gzip', 'none']).default('gzip').describe('Content encoding of requests.'),
+    acknowledgement: z
+      .union([z.boolean(), z.literal('auto')])
+      .default('auto')
+      .describe('Indexer acknowledgement: true (strict), false, or auto: asked at start.'),
+    ackTimeout: duration(1_000).prefault('5m').describe('Unacknowledged for so long is sent again, once.'),
+    timeout: duration(100).prefault('30s').describe('Longest wait for one answer.'),
+    batch: z
+      .strictObject({
+        maxEvents: z.int().min(1).max(10_000).default(1000).describe('Most events in one request.'),
+        maxBytes: size(1024, 64 * 1024 ** 2)
+          .prefault('900KiB')
+          .describe('Most bytes in one request, uncompressed.'),
+      })
+      .prefault({})
+      .describe('How much goes into one request.'),
+    tls: tlsBlock.optional(),
+    proxy: proxyUrl.optional(),
+  })
+  .superRefine(oneSecret('token'), together)
+  .superRefine(checkRecords, together)
+  .superRefine((options, context) => {
+    const address = URL.parse(String(options.url));
+    if (address?.protocol === 'http:' && !isLoopback(address.hostname) && options.allowPlainHttp !== true)
+      context.addIssue({
+        code: 'custom',
+        path: ['url'],
+        message: 'http:// would send the token in clear: use https://, or set allowPlainHttp: true',
+      });
+  }, together)
+  .transform(({ token, tokenFile, ...rest }) => ({ ...rest, token: (token ?? tokenFile) as SecretSource }));
+export type SplunkHecOptions = z.infer<typeof splunkHecOptions>;

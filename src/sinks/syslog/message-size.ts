@@ -1,0 +1,74 @@
+import { type AuditEvent, type Encoded, PlacedEvent, sizeOf } from '../../event/event.ts';
+import type { Format } from '../../format/format.ts';
+import { printable } from '../../lib/printable.ts';
+import type { SetAside } from '../../lib/verdict.ts';
+import type { SinkDeps } from '../sink.ts';
+import { type Target, targetOf } from './address.ts';
+import { headerOf } from './header.ts';
+import { type Message, type MessageRules, payloadOf, syslogMessage } from './message.ts';
+import { facilities, type SyslogOptions } from './options.ts';
+import { PlacedMessages } from './placed-message.ts';
+import { severityByAction } from './severity.ts';
+import { shortened } from './truncate.ts';
+
+/** How the messages of one sink are written, and a shorter way for events that were not parsed. */
+export interface SinkRules extends MessageRules {
+  readonly placed: PlacedMessages;
+}
+
+export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 'format'>): SinkRules {
+  const local = targetOf(options.address).transport === 'unix';
+  const rules = {
+    rfc: options.rfc ?? (options.address === 'unix:///dev/log' ? 3164 : 5424),
+    local,
+    tag: local || !['cef', 'leef'].includes(deps.format.name),
+    facility: typeof options.facility === 'number' ? options.facility : facilities.indexOf(options.facility),
+    severityOf: severityByAction(options.severity),
+    appName: options.appName,
+    sdId: options.sdId,
+    tenant: deps.tenant,
+    json: deps.format.json,
+  } as const;
+  return { ...rules, header: headerOf(rules), placed: new PlacedMessages(rules) };
+}
+
+/**
+ * Longest message that the usual receiver takes whole, bytes: rsyslog splits at some 8,097 even with octet counting and
+ * reads the rest as a message of its own; on UDP what RFC 5426 section 3.2 has every IPv6 receiver take.
+ */
+export const defaultMaxBytes = (transport: Target['transport']) => (transport === 'udp' ? 1180 : 8000);
+
+/** The message of one record, shortened by rule where it is longer than `maxBytes`. */
+export function messageWithin(
+  encoded: Encoded,
+  maxBytes: number,
+  rules: SinkRules,
+  format: Format,
+): Message | SetAside {
+  if (sizeOf(encoded) <= maxBytes) {
+    const whole = wholeMessage(rules, encoded);
+    if (whole.length <= maxBytes) return whole;
+  }
+  return shorterMessage(encoded, maxBytes, rules, format);
+}
+
+/** Apart, for a function with another in it makes an object at each call. */
+function shorterMessage(encoded: Encoded, maxBytes: number, rules: SinkRules, format: Format): Message | SetAside {
+  const compose = (shown: AuditEvent) =>
+    syslogMessage(rules, { event: shown, shown, record: format.encode(shown) }, true);
+  try {
+    const message = shortened(encoded.shown, maxBytes, compose);
+    if (message !== undefined) return message;
+  } catch (error) {
+    const why = printable(String(error));
+    return { kind: 'set-aside', reason: 'malformed', detail: `shortened, it could not be encoded: ${why}` };
+  }
+  const detail = `longer than maxMessageBytes (${maxBytes}) even with its values shortened`;
+  return { kind: 'set-aside', reason: 'too_large', detail };
+}
+
+function wholeMessage(rules: SinkRules, encoded: Encoded): Message {
+  const { shown } = encoded;
+  const placed = shown instanceof PlacedEvent ? rules.placed.of(shown, payloadOf(encoded, rules.json)) : undefined;
+  return placed ?? syslogMessage(rules, encoded);
+}

@@ -1,0 +1,35 @@
+import type { Health } from './health.ts';
+import type { Answer } from './http.ts';
+import { isAlive, readiness } from './readiness.ts';
+
+export interface AnswersOptions {
+  readonly health: Health;
+  /** The metrics in Prometheus's text format; undefined while they are not to be had. */
+  readonly metrics: () => Promise<string | undefined>;
+  /** The status page; undefined where it is not shown. */
+  readonly page: (() => Answer) | undefined;
+}
+
+/** What the listener answers, by path (contract section 5). */
+export function answers({ health, metrics, page }: AnswersOptions): Record<string, () => Answer | Promise<Answer>> {
+  return {
+    '/livez': () => (isAlive(health) ? json(200, { alive: true }) : json(503, { alive: false })),
+    '/readyz': () => {
+      const state = readiness(health);
+      return json(state.ready ? 200 : 503, state);
+    },
+    '/metrics': async () => {
+      const text = await metrics();
+      if (text === undefined) return json(503, { detail: 'the metrics are not to be had' });
+      // The text format's own content type (Prometheus, "Exposition formats").
+      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: text };
+    },
+    ...(page && { '/': page }),
+  };
+}
+
+const json = (status: number, body: object): Answer => ({
+  status,
+  type: 'application/json',
+  body: `${JSON.stringify(body)}\n`,
+});

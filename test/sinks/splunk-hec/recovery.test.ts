@@ -1,0 +1,221 @@
+import { describe, expect, it } from 'vitest';
+import { Secret } from '../../../src/lib/secret.ts';
+import { readJournal } from '../../../src/sinks/splunk-hec/pending-acks.ts';
+import type { Fault } from '../../support/hec-server.ts';
+import { acknowledging, alive, collector, delivered, idsOf, saidOf, sent } from '../../support/hec-sink.ts';
+import { batchOf, recordOf, textOf } from '../../support/sink-parts.ts';
+
+/** Acknowledges nothing, and keeps all that could be acknowledged, until it hears. */
+const deaf = () => {
+  let hears = false;
+  return {
+    fault: ({ kind }: { kind: string }): Fault | undefined =>
+      kind === 'ack' && !hears ? { status: 200, body: { acks: {} } } : undefined,
+    hear() {
+      hears = true;
+    },
+  };
+};
+
+describe('after a restart', () => {
+  it('batches that were open are asked about on their old channel, while new ones go to a new one', async () => {
+    const ears = deaf();
+    await using at = await acknowledging({ server: { fault: ears.fault } });
+    await sent(at.sink, batchOf(1, 3));
+    await sent(at.sink, {
+      records: [recordOf(textOf(5)), recordOf(textOf(7)), recordOf(textOf(8)), recordOf(textOf(9))],
+    });
+    const journal = at.sink.journal?.();
+    await at.sink[Symbol.asyncDispose]();
+
+    const next = at.reopen(journal);
+    expect(next.recovered?.map(({ ranges }) => ranges)).toEqual([
+      [[1n, 3n]],
+      [
+        [5n, 5n],
+        [7n, 9n],
+      ],
+    ]);
+    const fresh = await sent(next, batchOf(10));
+    ears.hear();
+    expect(await Promise.all((next.recovered ?? []).map(({ confirmed }) => confirmed))).toEqual([
+      { kind: 'accepted' },
+      { kind: 'accepted' },
+    ]);
+    expect(await fresh.confirmed).toEqual({ kind: 'accepted' });
+    const channels = at.hec.requests.filter(({ kind }) => kind === 'data').map(({ channel }) => channel);
+    expect(channels[1]).toBe(channels[0]);
+    expect(channels[2]).not.toBe(channels[0]);
+    expect(next.journal?.()).toBeUndefined();
+    expect(idsOf(at.hec)).toEqual([1, 2, 3, 5, 7, 8, 9, 10]);
+  });
+
+  it('they are asked about at once', async () => {
+    const ears = deaf();
+    await using at = await acknowledging({
+      server: { fault: ears.fault },
+      pace: { firstMs: 600_000, longestMs: 600_000, hurryMs: 600_000 },
+    });
+    await sent(at.sink, batchOf(1));
+    ears.hear();
+    const next = at.reopen(at.sink.journal?.());
+    expect(await next.recovered?.[0]?.confirmed).toEqual({ kind: 'accepted' });
+  });
+
+  it('only until ackTimeout after they were sent, by whichever process', async () => {
+    let now = Date.now();
+    await using at = await acknowledging(
+      { server: { ackAfter: Number.POSITIVE_INFINITY }, deps: { now: () => now } },
+      300_000,
+    );
+    await sent(at.sink, batchOf(1));
+    const journal = at.sink.journal?.();
+    await at.sink[Symbol.asyncDispose]();
+    now += 300_001;
+    const asked = at.hec.requests.length;
+    const next = at.reopen(journal);
+    expect(await next.recovered?.[0]?.confirmed).toMatchObject({ kind: 'retry', reason: 'timeout' });
+    expect(at.hec.requests.length - asked).toBe(1);
+  });
+
+  it('what is acknowledged by then is delivered, however long the process was away', async () => {
+    let now = Date.now();
+    const ears = deaf();
+    await using at = await acknowledging({ server: { fault: ears.fault }, deps: { now: () => now } }, 300_000);
+    await sent(at.sink, batchOf(1));
+    const journal = at.sink.journal?.();
+    await at.sink[Symbol.asyncDispose]();
+    now += 86_400_000;
+    ears.hear();
+    expect(await at.reopen(journal).recovered?.[0]?.confirmed).toEqual({ kind: 'accepted' });
+  });
+
+  it('a clock that was set back does not make the wait longer', async () => {
+    let now = Date.now();
+    await using at = await acknowledging(
+      { server: { ackAfter: Number.POSITIVE_INFINITY }, deps: { now: () => now } },
+      60,
+    );
+    await sent(at.sink, batchOf(1));
+    const journal = at.sink.journal?.();
+    await at.sink[Symbol.asyncDispose]();
+    now -= 86_400_000;
+    expect(await at.reopen(journal).recovered?.[0]?.confirmed).toMatchObject({ kind: 'retry', reason: 'timeout' });
+  });
+
+  it('and another one, all that is still open is asked about again', async () => {
+    const ears = deaf();
+    await using at = await acknowledging({ server: { fault: ears.fault } });
+    await sent(at.sink, batchOf(1));
+    const second = at.reopen(at.sink.journal?.());
+    await sent(second, batchOf(2));
+    const third = at.reopen(second.journal?.());
+    await at.sink[Symbol.asyncDispose]();
+    await second[Symbol.asyncDispose]();
+    expect(third.recovered?.map(({ ranges }) => ranges)).toEqual([[[1n, 1n]], [[2n, 2n]]]);
+    // What the closed ones still asked has been answered before anybody hears: an acknowledgement is told only once.
+    for (let round = 0; round < 3; round++) await fetch(`${at.hec.url}/services/collector/health`);
+    ears.hear();
+    expect(await Promise.all((third.recovered ?? []).map(({ confirmed }) => confirmed))).toEqual([
+      { kind: 'accepted' },
+      { kind: 'accepted' },
+    ]);
+  });
+
+  it('cookies of the old channel go with the questions, so that they reach the indexer that has the answer', async () => {
+    const ears = deaf();
+    await using at = await acknowledging({ server: { fault: ears.fault, backends: { count: 3, balance: 'sticky' } } });
+    await sent(at.sink, batchOf(1));
+    const journal = at.sink.journal?.();
+    await at.sink[Symbol.asyncDispose]();
+    ears.hear();
+    expect(await at.reopen(journal).recovered?.[0]?.confirmed).toEqual({ kind: 'accepted' });
+  });
+
+  it('closing again leaves their fate unknown', async () => {
+    const ears = deaf();
+    await using at = await acknowledging({ server: { fault: ears.fault } });
+    await sent(at.sink, batchOf(1));
+    const next = at.reopen(at.sink.journal?.());
+    const confirmed = next.recovered?.[0]?.confirmed;
+    await next[Symbol.asyncDispose]();
+    await expect(confirmed).rejects.toThrow('closed');
+    expect(next.journal?.()).toMatchObject({ channels: [{ open: [{ ids: ['1'] }] }] });
+  });
+
+  it('of a token that acknowledges no more they are read again', async () => {
+    const ears = deaf();
+    await using at = await acknowledging({ server: { fault: ears.fault }, options: { acknowledgement: 'auto' } });
+    await sent(at.sink, batchOf(1));
+    at.hec.tokenState = 'good';
+    ears.hear();
+    const next = at.reopen(at.sink.journal?.());
+    expect(await next.recovered?.[0]?.confirmed).toMatchObject({ kind: 'retry' });
+  });
+});
+
+describe('the journal', () => {
+  it('holds for the same URL and token alone', async () => {
+    const ears = deaf();
+    await using at = await acknowledging({ server: { fault: ears.fault } });
+    await using other = await acknowledging({ server: { fault: ears.fault } });
+    await using renewed = await acknowledging({ server: { token: 'another' }, options: { url: at.hec.url } });
+    await sent(at.sink, batchOf(1));
+    const journal = at.sink.journal?.();
+    expect(at.reopen(journal).recovered).toHaveLength(1);
+    expect(other.reopen(journal).recovered).toEqual([]);
+    expect(renewed.reopen(journal).recovered).toEqual([]);
+  });
+
+  it('tells no token, and marks the same one differently each time', async () => {
+    const ears = deaf();
+    await using at = await acknowledging({ server: { fault: ears.fault } });
+    await sent(at.sink, batchOf(1));
+    await sent(at.reopen(null), batchOf(1));
+    const text = JSON.stringify(at.sink.journal?.());
+    expect(text).not.toContain(at.hec.token);
+    const markOf = (written: unknown) => (written as { token: string }).token;
+    const marks = [at.sink, at.reopen(at.sink.journal?.())].map((sink) => markOf(sink.journal?.()));
+    expect(marks[0]).not.toBe(marks[1]);
+  });
+
+  it.each([
+    ['no object', 'x'],
+    ['a newer version', { version: 2 }],
+    [
+      'ids that are no numbers',
+      {
+        version: 1,
+        url: 'u',
+        salt: '0'.repeat(32),
+        token: '0'.repeat(64),
+        channels: [
+          { id: 'c4f0d8d2-6f0c-4f4b-9f4e-0a5b6c7d8e9f', cookies: [], open: [{ ackId: 0, sentAt: 1, ids: ['1e9'] }] },
+        ],
+      },
+    ],
+    [
+      'a channel that is none',
+      {
+        version: 1,
+        url: 'u',
+        salt: '0'.repeat(32),
+        token: '0'.repeat(64),
+        channels: [{ id: 'c4\r\nx: y', cookies: [], open: [] }],
+      },
+    ],
+  ])('that is %s is said and set aside: its batches are sent again', async (_, journal) => {
+    await using at = await collector();
+    expect(readJournal({ url: 'u', token: new Secret('t') }, journal)).toBe('unreadable');
+    const sink = at.reopen(journal);
+    expect(sink.recovered).toEqual([]);
+    expect(saidOf(at.heard, 'acknowledgement')).toEqual([expect.stringContaining('unreadable')]);
+    expect(await sink.send(batchOf(1), alive)).toEqual({ kind: 'accepted' });
+  });
+
+  it('is empty as soon as everything is acknowledged', async () => {
+    await using at = await acknowledging();
+    await delivered(at.sink, batchOf(1));
+    expect(at.sink.journal?.()).toBeUndefined();
+  });
+});

@@ -1,0 +1,250 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { HttpAnswer, HttpFailure } from '../../../src/lib/http.ts';
+import type { Verdict } from '../../../src/lib/verdict.ts';
+import { type Asked, judge, judgeFailure, readReply } from '../../../src/sinks/splunk-hec/verdicts.ts';
+
+const url = 'https://splunk.example:8088/services/collector/event';
+const asked: Asked = { events: 10, url, index: 'security', nowMs: Date.parse('2026-05-01T12:00:00Z') };
+const html = '<!doctype html><html><head><title>Bad</title></head><body><h1>Bad\r\nRequest</h1></body></html>';
+
+function answer(status: number, body: string | object, headers: Record<string, string> = {}): HttpAnswer {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  return { kind: 'answer', status, headers, body: Buffer.from(text), sentMs: 0, headersMs: 1, elapsedMs: 1 };
+}
+
+function verdictOf(status: number, body: string | object, more: Partial<Asked> = {}): Verdict {
+  return judge(answer(status, body), { ...asked, ...more }).verdict;
+}
+
+describe('the answer codes of a HEC', () => {
+  it.each([
+    [403, 1, 'stop', 'auth', 'disabled'],
+    [401, 2, 'stop', 'auth', 'removes the Authorization header'],
+    [401, 3, 'stop', 'auth', 'Authorization header'],
+    [403, 4, 'stop', 'auth', 'not known'],
+    [400, 5, 'stop', 'malformed', 'without data'],
+    [400, 6, 'set-aside', 'malformed', 'invalid data format'],
+    [400, 7, 'stop', 'address', 'index security is not allowed'],
+    [500, 8, 'retry', 'server', 'internal error'],
+    [503, 9, 'retry', 'throttled', 'busy'],
+    [429, 9, 'retry', 'throttled', 'busy'],
+    [400, 10, 'stop', 'address', 'acknowledgement: true or auto'],
+    [400, 11, 'stop', 'address', 'channel'],
+    [400, 12, 'set-aside', 'malformed', 'missing'],
+    [400, 13, 'set-aside', 'malformed', 'blank'],
+    [400, 14, 'stop', 'address', 'Splunk Cloud'],
+    [400, 15, 'set-aside', 'malformed', 'fields'],
+    [400, 16, 'stop', 'auth', 'query'],
+    [503, 18, 'retry', 'throttled', 'queues are full'],
+    [503, 19, 'retry', 'throttled', 'acknowledgement service'],
+    [503, 20, 'retry', 'throttled', 'queues are full'],
+    [400, 21, 'stop', 'auth', 'not known'],
+    [400, 22, 'stop', 'auth', 'disabled'],
+    [503, 23, 'retry', 'server', 'shutting down'],
+    [429, 26, 'retry', 'throttled', 'queue is at capacity'],
+    [429, 27, 'retry', 'throttled', 'channel is at capacity'],
+  ] as const)('HTTP %i with code %i is %s (%s) and says "%s"', (status, code, kind, reason, words) => {
+    const verdict = verdictOf(status, { text: 'Said so', code });
+    expect(verdict).toMatchObject({ kind, reason, detail: expect.stringContaining(words) });
+    expect(verdict).toMatchObject({ detail: expect.stringContaining(`HTTP ${status}, code ${code}, “Said so”`) });
+  });
+
+  it.each([0, 17])('code %i with a 2xx is a delivery', (code) => {
+    expect(judge(answer(200, { text: 'Success', code }), asked)).toMatchObject({ verdict: { kind: 'accepted' } });
+  });
+
+  it.each([
+    [24, 'queue'],
+    [25, 'acknowledgements'],
+  ])('code %i with a 2xx is a delivery that asks for less', (code, slowDown) => {
+    const judged = judge(answer(200, { text: 'near capacity', code, ackId: 3 }), asked);
+    expect(judged).toMatchObject({ verdict: { kind: 'accepted' }, slowDown, reply: { ackId: 3 } });
+  });
+
+  it('a code decides whatever the status, as where a proxy answers 200 for it', () => {
+    expect(verdictOf(200, { text: 'Server is busy', code: 9 })).toMatchObject({ kind: 'retry' });
+    expect(verdictOf(200, { text: 'Invalid token', code: 4 })).toMatchObject({ kind: 'stop' });
+  });
+
+  it.each([0, 17, 24, 25])('code %i makes no delivery of a status that is none', (code) => {
+    expect(verdictOf(502, { text: 'Success', code })).toMatchObject({ kind: 'retry', reason: 'server' });
+  });
+
+  it('an unknown code leaves the decision to the status', () => {
+    expect(verdictOf(200, { text: 'New', code: 99 })).toEqual({ kind: 'accepted' });
+    expect(verdictOf(503, { text: 'New', code: 99 })).toMatchObject({ kind: 'retry', reason: 'throttled' });
+    expect(verdictOf(404, { text: 'not found', code: 404 })).toMatchObject({ kind: 'retry', reason: 'address' });
+  });
+
+  it('names the default index where none is configured', () => {
+    expect(verdictOf(400, { code: 7 }, { index: undefined })).toMatchObject({
+      detail: expect.stringContaining('its default index'),
+    });
+  });
+});
+
+describe('invalid-event-number', () => {
+  it.each([6, 12, 13, 15])('names the culprit of code %i, counted from 0', (code) => {
+    expect(verdictOf(400, { code, 'invalid-event-number': 9 })).toMatchObject({ kind: 'set-aside', culprit: 9 });
+  });
+
+  it.each([10, -1, 1.5, '3', null, 1e30])('is no hint where it is %j in a batch of ten', (number) => {
+    const verdict = verdictOf(400, { code: 6, 'invalid-event-number': number });
+    expect(verdict).toMatchObject({ kind: 'set-aside' });
+    expect(verdict).not.toHaveProperty('culprit');
+  });
+
+  it.each([7, 9])('sets nothing aside with code %i', (code) => {
+    expect(verdictOf(400, { code, 'invalid-event-number': 1 })).not.toHaveProperty('culprit');
+  });
+});
+
+describe('a status without a usable code', () => {
+  it.each([
+    [302, 'stop', 'address'],
+    [401, 'stop', 'auth'],
+    [403, 'stop', 'auth'],
+    [404, 'retry', 'address'],
+    [407, 'stop', 'auth'],
+    [408, 'retry', 'timeout'],
+    [410, 'stop', 'address'],
+    [413, 'set-aside', 'too_large'],
+    [425, 'retry', 'throttled'],
+    [429, 'retry', 'throttled'],
+    [500, 'retry', 'server'],
+    [502, 'retry', 'server'],
+    [503, 'retry', 'throttled'],
+    [504, 'retry', 'server'],
+    [599, 'retry', 'server'],
+  ] as const)('HTTP %i is %s (%s)', (status, kind, reason) => {
+    expect(verdictOf(status, html)).toMatchObject({ kind, reason, detail: expect.stringContaining(`HTTP ${status}`) });
+    expect(verdictOf(status, '')).toMatchObject({ kind, reason });
+  });
+
+  it.each([200, 201, 204])('%i without a page is a delivery', (status) => {
+    expect(verdictOf(status, '')).toEqual({ kind: 'accepted' });
+    expect(verdictOf(status, { text: 'Success' })).toEqual({ kind: 'accepted' });
+    expect(verdictOf(status, 'ok')).toEqual({ kind: 'accepted' });
+  });
+
+  it('200 with a web page is none: it is not the collector that answers', () => {
+    expect(verdictOf(200, html)).toMatchObject({
+      kind: 'stop',
+      reason: 'address',
+      detail: expect.stringContaining(url),
+    });
+    const typed = judge(answer(200, '', { 'content-type': 'text/html; charset=UTF-8' }), asked);
+    expect(typed.verdict).toMatchObject({ kind: 'stop', reason: 'address' });
+  });
+
+  it.each([400, 405, 415])('%i refuses a batch, so that it is halved, and stops at a single event', (status) => {
+    expect(verdictOf(status, html)).toMatchObject({ kind: 'set-aside', reason: 'malformed' });
+    expect(verdictOf(status, html)).not.toHaveProperty('culprit');
+    const [alone, question] = [1, 0].map((events) => verdictOf(status, html, { events }));
+    expect(alone).toMatchObject({ kind: 'stop', reason: 'malformed', detail: expect.stringContaining('one event') });
+    expect(question).toMatchObject({ kind: 'stop', detail: expect.not.stringContaining('one event') });
+  });
+
+  it('413 refuses a single event too', () => {
+    expect(verdictOf(413, html, { events: 1 })).toMatchObject({ kind: 'set-aside', reason: 'too_large' });
+  });
+
+  it.each([
+    ['https://login.example/saml?token=s3cret', 'https://login.example'],
+    ['/en-US/account', 'https://splunk.example:8088'],
+    ['http://', 'an unnamed place'],
+  ])('a redirect to %s names the host alone', (location, named) => {
+    const { verdict } = judge(answer(301, '', { location }), asked);
+    expect(verdict).toMatchObject({
+      kind: 'stop',
+      reason: 'address',
+      detail: expect.stringContaining(`redirected to ${named},`),
+    });
+    expect(JSON.stringify(verdict)).not.toContain('s3cret');
+  });
+});
+
+describe('what any answer owes', () => {
+  it.each([404, 429, 500, 503])('honours Retry-After with %i', (status) => {
+    expect(judge(answer(status, html, { 'retry-after': '7' }), asked).verdict).toMatchObject({ afterMs: 7_000 });
+    const date = judge(answer(status, html, { 'retry-after': 'Fri, 01 May 2026 13:00:00 GMT' }), asked);
+    expect(date.verdict).toMatchObject({ afterMs: 300_000 });
+  });
+
+  it('honours Retry-After with code 9', () => {
+    const busy = answer(503, { text: 'Server is busy', code: 9 }, { 'retry-after': '30' });
+    expect(judge(busy, asked).verdict).toMatchObject({ kind: 'retry', afterMs: 30_000 });
+  });
+
+  it('is one printable line of bounded length, whatever comes back (property)', () => {
+    const body = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.jsonValue().map((value) => JSON.stringify(value)),
+      fc
+        .record(
+          {
+            code: fc.integer({ min: -1, max: 30 }),
+            text: fc.string({ unit: 'binary', maxLength: 2000 }),
+            ackId: fc.jsonValue(),
+            'invalid-event-number': fc.jsonValue(),
+            acks: fc.jsonValue(),
+          },
+          { requiredKeys: [] },
+        )
+        .map((value) => JSON.stringify(value)),
+    );
+    const headers = fc.dictionary(
+      fc.constantFrom('location', 'retry-after', 'content-type'),
+      fc.string({ unit: 'binary', maxLength: 3000 }),
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: 200, max: 599 }), body, headers, (status, text, given) => {
+        const { verdict } = judge(answer(status, text, given), asked);
+        if (verdict.kind === 'accepted') return status < 300;
+        expect(verdict.detail).toMatch(/^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]{1,800}$/u);
+        return true;
+      }),
+    );
+  });
+});
+
+describe('readReply', () => {
+  it.each(['', 'nonsense', '[1]', 'null', '"code"', '1'])('reads nothing from %j', (text) => {
+    expect(readReply(Buffer.from(text))).toEqual({});
+  });
+
+  it.each(['"0"', '-1', '1.5', 'true', 'null', '1e400'])('takes %s for no ackId', (ackId) => {
+    expect(readReply(Buffer.from(`{"code":0,"ackId":${ackId}}`))).not.toHaveProperty('ackId');
+  });
+
+  it('reads acks only where they are an object', () => {
+    expect(readReply(Buffer.from('{"acks":{"0":true,"1":false}}'))).toEqual({ acks: { 0: true, 1: false } });
+    expect(readReply(Buffer.from('{"acks":[true]}'))).toEqual({});
+  });
+});
+
+describe('no answer', () => {
+  const failure = (reason: HttpFailure['reason'], code: string): HttpFailure => ({
+    kind: 'failure',
+    reason,
+    code,
+    detail: 'it said',
+    elapsedMs: 1,
+  });
+
+  it.each([
+    ['network', 'ECONNRESET', 'retry', 'network'],
+    ['timeout', 'ETIMEDOUT', 'retry', 'timeout'],
+    ['proxy', 'ERR_PROXY_TUNNEL', 'retry', 'network'],
+    ['too_large', 'BODY_TOO_LARGE', 'retry', 'server'],
+    ['network', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'stop', 'auth'],
+    ['network', 'ERR_TLS_CERT_ALTNAME_INVALID', 'stop', 'auth'],
+  ] as const)('%s %s is %s', (reason, code, kind, expected) => {
+    expect(judgeFailure(failure(reason, code))).toMatchObject({
+      kind,
+      reason: expected,
+      detail: expect.stringContaining('it said'),
+    });
+  });
+});

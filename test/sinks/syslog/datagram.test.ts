@@ -1,0 +1,176 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { unixDatagramSocket } from '../../../src/lib/unix-datagram.ts';
+import { openSyslog } from '../../../src/sinks/syslog/sink.ts';
+import { parse5424 } from '../../support/rfc5424.ts';
+import { drive, encoded, eventOf, options, sinkDeps } from '../../support/syslog.ts';
+import { tcpServer } from '../../support/tcp-server.ts';
+import { unixReceiver } from '../../support/unix-receiver.ts';
+
+const never = new AbortController().signal;
+const records = (count: number) =>
+  Array.from({ length: count }, (_, index) => encoded(eventOf({ id: index + 1, action: 'user.login' })));
+const ids = (messages: readonly string[]) => messages.map((message) => Number(parse5424(message).sd['id']));
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+
+describe('the syslog sink over UDP', () => {
+  async function receiver(address: '127.0.0.1' | '::1' = '127.0.0.1') {
+    const socket: Socket = createSocket(address === '::1' ? 'udp6' : 'udp4').bind(0, address);
+    const messages: string[] = [];
+    socket.on('message', (message) => messages.push(message.toString()));
+    await once(socket, 'listening');
+    return {
+      messages,
+      port: socket.address().port,
+      async until(count: number) {
+        while (messages.length < count) await once(socket, 'message');
+      },
+      close: () => new Promise<void>((resolve) => socket.close(resolve)),
+    };
+  }
+
+  it('puts one message into each datagram, at most 1,180 bytes long', async () => {
+    const server = await receiver();
+    await using sink = openSyslog(options({ address: `udp://127.0.0.1:${server.port}` }), sinkDeps());
+    const long = encoded(eventOf({ id: 4, meta: { note: 'é'.repeat(2_000) } }));
+    expect(await sink.probe(never)).toEqual({ kind: 'accepted' });
+    expect(await sink.send({ records: [...records(3), long] }, never)).toEqual({ kind: 'accepted' });
+    await server.until(4);
+    expect(ids(server.messages)).toEqual([1, 2, 3, 4]);
+    expect(Buffer.byteLength(server.messages[3] ?? '')).toBeLessThanOrEqual(1_180);
+    await server.close();
+  });
+
+  it('speaks to an IPv6 address', async () => {
+    const server = await receiver('::1');
+    await using sink = openSyslog(options({ address: `udp://[::1]:${server.port}` }), sinkDeps());
+    await sink.send({ records: records(1) }, never);
+    await server.until(1);
+    await server.close();
+  });
+
+  it('hands a batch back where the other host says that the port is closed, and delivers once it is open', async () => {
+    const server = await receiver();
+    await server.close();
+    const address = `udp://127.0.0.1:${server.port}`;
+    await using sink = openSyslog(options({ address }), sinkDeps());
+    for (const count of [1, 3])
+      expect(await sink.send({ records: records(count) }, never)).toMatchObject({
+        kind: 'retry',
+        reason: 'network',
+        detail: expect.stringContaining('ECONNREFUSED'),
+      });
+    const socket = createSocket('udp4').bind(server.port, '127.0.0.1');
+    const arrived = once(socket, 'message');
+    expect(await sink.send({ records: records(1) }, never)).toEqual({ kind: 'accepted' });
+    await arrived;
+    socket.close();
+  });
+
+  it('sets aside what no datagram can hold, and says which', async () => {
+    const server = await receiver();
+    const given = options({ address: `udp://127.0.0.1:${server.port}`, maxMessageBytes: '100KiB' });
+    await using sink = openSyslog(given, sinkDeps());
+    const long = encoded(eventOf({ id: 2, meta: { note: 'x'.repeat(70_000) } }));
+    expect(await sink.send({ records: [...records(1), long, ...records(1)] }, never)).toMatchObject({
+      kind: 'set-aside',
+      reason: 'too_large',
+      culprit: 1,
+      taken: 1,
+    });
+    await server.close();
+  });
+
+  it('retries where the name is unknown', async () => {
+    await using sink = openSyslog(options({ address: 'udp://collector.invalid' }), sinkDeps());
+    expect(await sink.send({ records: records(1) }, never)).toMatchObject({ kind: 'retry', reason: 'network' });
+    expect(await sink.probe(never)).toMatchObject({ kind: 'retry', reason: 'network' });
+  });
+});
+
+describe('the syslog sink on a local socket', () => {
+  let directory: string;
+  let path: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'syslog-'));
+    path = join(directory, 'socket');
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+  const sinkTo = (given: Record<string, unknown> = {}) =>
+    openSyslog(options({ address: `unix://${path}`, ...given }), sinkDeps());
+
+  it('writes lines to a stream socket, and confirms them by a half-close', async () => {
+    await using server = await tcpServer(() => {}, { path });
+    await using sink = sinkTo();
+    expect(await sink.probe(never)).toEqual({ kind: 'accepted' });
+    expect(await drive(sink, records(700))).toMatchObject({ retries: [], setAside: [] });
+    const lines = server.received.flatMap((_, index) => server.text(index).split('\n').slice(0, -1));
+    expect(ids(lines)).toEqual(upTo(700));
+  });
+
+  it('retries where nobody has made the socket yet', async () => {
+    await using sink = sinkTo();
+    for (const verdict of [await sink.send({ records: records(1) }, never), await sink.probe(never)])
+      expect(verdict).toMatchObject({ kind: 'retry', detail: expect.stringContaining('ENOENT') });
+  });
+
+  describe.skipIf(process.platform !== 'linux')('of datagrams (skipped elsewhere than on Linux)', () => {
+    const whole = (count: number) => (messages: readonly string[]) => messages.length >= count;
+
+    it('finds out that it is one, waits for room in its queue, and loses nothing', async () => {
+      using receiver = unixReceiver(path);
+      await using sink = sinkTo();
+      expect(await sink.probe(never)).toEqual({ kind: 'accepted' });
+      const arrived = receiver.until(whole(500));
+      expect(await drive(sink, records(500))).toMatchObject({ retries: [], setAside: [] });
+      expect(ids(await arrived)).toEqual(upTo(500));
+    });
+
+    it('says how many were taken when the queue stays full, and goes on from there', async () => {
+      using receiver = unixReceiver(path);
+      await using sink = sinkTo({ timeout: '100ms' });
+      const verdict = await sink.send({ records: records(400) }, never);
+      expect(verdict).toMatchObject({ kind: 'retry', reason: 'timeout', taken: expect.any(Number) });
+      const { taken = 0 } = verdict as { taken?: number };
+      expect(taken).toBeGreaterThan(0);
+      const arrived = receiver.until(whole(400));
+      await drive(sink, records(400).slice(taken));
+      expect(ids(await arrived)).toEqual(upTo(400));
+    });
+
+    it('is followed when another daemon makes the other kind of socket there', async () => {
+      const receiver = unixReceiver(path);
+      await using sink = sinkTo();
+      await drive(sink, records(1));
+      expect(ids(receiver.take())).toEqual([1]);
+      receiver[Symbol.dispose]();
+      rmSync(path);
+      expect(await sink.send({ records: records(1) }, never)).toMatchObject({ kind: 'retry' });
+      await using server = await tcpServer(() => {}, { path });
+      await drive(sink, records(2));
+      expect(ids(server.text().split('\n').slice(0, -1))).toEqual([1, 2]);
+    });
+
+    it('sets aside what is larger than the socket takes', async () => {
+      using _receiver = unixReceiver(path);
+      await using sink = sinkTo({ maxMessageBytes: '1MiB' });
+      const huge = encoded(eventOf({ id: 1, meta: { note: 'x'.repeat(500_000) } }));
+      const verdict = await sink.send({ records: [huge] }, never);
+      expect(verdict).toMatchObject({ kind: 'set-aside', reason: 'too_large', culprit: 0 });
+    });
+
+    it('can be told apart from a stream, a missing one and a path too long', async () => {
+      using socket = await unixDatagramSocket();
+      await using _server = await tcpServer(() => {}, { path });
+      expect(socket?.send(Buffer.from('x'), path)).toBe('EPROTOTYPE');
+      expect(socket?.send(Buffer.from('x'), join(directory, 'none'))).toBe('ENOENT');
+      expect(socket?.send(Buffer.from('x'), `/${'x'.repeat(200)}`)).toBe('ENAMETOOLONG');
+      socket?.[Symbol.dispose]();
+      expect(socket?.send(Buffer.from('x'), path)).toBe('EBADF');
+    });
+  });
+});

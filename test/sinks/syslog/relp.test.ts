@@ -1,0 +1,213 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Sink } from '../../../src/sinks/sink.ts';
+import { type RelpFrame, RelpParser, relpFrame } from '../../../src/sinks/syslog/relp-frames.ts';
+import { openSyslog } from '../../../src/sinks/syslog/sink.ts';
+import { relpServer } from '../../support/relp-server.ts';
+import { drive, encoded, eventOf, options, sinkDeps } from '../../support/syslog.ts';
+import { tcpServer } from '../../support/tcp-server.ts';
+
+const never = new AbortController().signal;
+const records = (count: number) => Array.from({ length: count }, (_, index) => encoded(eventOf({ id: index + 1 })));
+const sinkTo = (port: number, timeout = '5s'): Sink =>
+  openSyslog(options({ address: `relp://127.0.0.1:${port}`, timeout }), sinkDeps());
+const idOf = (message: string) => Number(/\bid="(\d+)"/.exec(message)?.[1]);
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+
+describe('the RELP parser', () => {
+  it('finds every frame again however the stream is chopped up', () => {
+    const frame = fc.record({
+      transaction: fc.integer({ min: 0, max: 999_999_999 }),
+      command: fc.stringMatching(/^[a-z]{1,32}$/),
+      data: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+    });
+    fc.assert(
+      fc.property(fc.array(frame), fc.array(fc.integer({ min: 1, max: 50 })), (frames: RelpFrame[], cuts) => {
+        const stream = Buffer.concat(frames.map((one) => relpFrame(one.transaction, one.command, one.data)));
+        const parser = new RelpParser();
+        const found: RelpFrame[] = [];
+        for (let at = 0, turn = 0; at < stream.length; turn++) {
+          const length = cuts[turn % Math.max(1, cuts.length)] ?? 7;
+          for (const one of parser.push(stream.subarray(at, at + length)) ?? []) found.push(one);
+          at += length;
+        }
+        expect(found.map(({ data, ...rest }) => ({ ...rest, data: data.toString('hex') }))).toEqual(
+          frames.map(({ data, ...rest }) => ({ ...rest, data: data.toString('hex') })),
+        );
+      }),
+    );
+  });
+
+  it('takes a response without data, with and without the space before it', () => {
+    expect(new RelpParser().push(Buffer.from('5 rsp 0\n6 rsp 0 \n'))).toMatchObject([
+      { transaction: 5 },
+      { transaction: 6 },
+    ]);
+  });
+
+  it.each(['HTTP/1.1 400 Bad Request\r\n', '1 rsp 6 200 OKx', '1 rsp 999999999 x', '1234567890 rsp', '220 ready\r\n'])(
+    'recognises that %j is no RELP',
+    (text) => expect(new RelpParser().push(Buffer.from(text))).toBeUndefined(),
+  );
+});
+
+describe('the syslog sink over RELP', () => {
+  it('opens with offers of version 0, numbers its frames, and says close in the end', async () => {
+    await using server = await relpServer();
+    const sink = sinkTo(server.port);
+    expect(await sink.send({ records: records(3) }, never)).toEqual({ kind: 'accepted' });
+    await sink[Symbol.asyncDispose]();
+    await sink[Symbol.asyncDispose]();
+    expect(server.frames.map(({ transaction, command }) => `${transaction} ${command}`)).toEqual([
+      '1 open',
+      '2 syslog',
+      '3 syslog',
+      '4 syslog',
+      '5 close',
+    ]);
+    expect(server.frames[0]?.data).toMatch(
+      /^relp_version=0\nrelp_software=qasphere-siem-forwarder,.*\ncommands=syslog$/,
+    );
+  });
+
+  it('keeps at most 128 frames unanswered', async () => {
+    const unanswered: (() => void)[] = [];
+    let most = 0;
+    await using server = await relpServer((_, { answer }) => {
+      unanswered.push(answer);
+      most = Math.max(most, unanswered.length);
+      const all = server.messages().length === 500;
+      if (all || unanswered.length === 128)
+        setImmediate(() => {
+          for (const answerOne of unanswered.splice(0, all ? 128 : 1)) answerOne();
+        });
+    });
+    await using sink = sinkTo(server.port);
+    expect(await sink.send({ records: records(500) }, never)).toEqual({ kind: 'accepted' });
+    expect(most).toBe(128);
+    expect(server.messages().map(idOf)).toEqual(upTo(500));
+  });
+
+  it('says how many were acknowledged when the connection breaks, and those are not sent again', async () => {
+    await using server = await relpServer((_, { count, connection, answer, socket }) => {
+      if (connection === 0 && count > 40) socket.destroy();
+      else answer();
+    });
+    await using sink = sinkTo(server.port);
+    expect(await sink.send({ records: records(100) }, never)).toMatchObject({
+      kind: 'retry',
+      reason: 'network',
+      taken: 40,
+    });
+    expect(await sink.send({ records: records(100).slice(40) }, never)).toEqual({ kind: 'accepted' });
+    expect(server.messages().map(idOf).slice(-60)).toEqual(upTo(100).slice(40));
+  });
+
+  it('offers a refused message again, alone, and goes on when it is taken', async () => {
+    let refusals = 0;
+    await using server = await relpServer((frame, { answer }) =>
+      idOf(frame.data) === 7 && refusals++ < 2 ? answer('500 not now') : answer(),
+    );
+    await using sink = sinkTo(server.port);
+    const driven = await drive(sink, records(20));
+    expect(driven).toMatchObject({ setAside: [], retries: [] });
+    expect(
+      server
+        .messages()
+        .map(idOf)
+        .filter((id) => id === 7),
+    ).toHaveLength(3);
+    expect(new Set(server.messages().map(idOf))).toEqual(new Set(upTo(20)));
+  });
+
+  it('sets aside a message that is refused again and again, names it, and delivers the others', async () => {
+    await using server = await relpServer((frame, { answer }) =>
+      idOf(frame.data) === 7 ? answer('500 I will\r\nnot') : answer(),
+    );
+    await using sink = sinkTo(server.port);
+    const verdict = await sink.send({ records: records(20) }, never);
+    expect(verdict).toEqual({
+      kind: 'set-aside',
+      reason: 'malformed',
+      detail: 'the collector refused it: 500 I will\\u000d\\u000anot',
+      culprit: 6,
+      taken: 6,
+    });
+    const driven = await drive(sink, records(20));
+    expect(driven.setAside.map(({ id }) => id)).toEqual([7n]);
+    expect(new Set(server.messages().map(idOf))).toEqual(new Set(upTo(20)));
+  });
+
+  it('takes a serverclose for the end of the session', async () => {
+    await using server = await relpServer((_, { count, connection, answer, socket }) => {
+      if (connection === 0 && count === 5) socket.write('0 serverclose 0\n');
+      else answer();
+    });
+    await using sink = sinkTo(server.port);
+    expect(await sink.send({ records: records(10) }, never)).toMatchObject({
+      kind: 'retry',
+      reason: 'network',
+      taken: 4,
+    });
+    expect(await sink.send({ records: records(10).slice(4) }, never)).toEqual({ kind: 'accepted' });
+  });
+
+  it('retries where no answer comes in time', async () => {
+    await using server = await relpServer((_, { count, answer }) => {
+      if (count < 3) answer();
+    });
+    await using sink = sinkTo(server.port, '200ms');
+    expect(await sink.send({ records: records(5) }, never)).toMatchObject({
+      kind: 'retry',
+      reason: 'timeout',
+      taken: 2,
+    });
+  });
+
+  it('is patient with slow answers as long as they keep coming', async () => {
+    await using server = await relpServer((_, { count, answer }) => void setTimeout(answer, count * 150));
+    await using sink = sinkTo(server.port, '400ms');
+    expect(await sink.send({ records: records(5) }, never)).toEqual({ kind: 'accepted' });
+  });
+
+  it('asks whether it is RELP at all where the open stays unanswered', async () => {
+    await using server = await tcpServer();
+    await using sink = sinkTo(server.port, '150ms');
+    const verdict = await sink.send({ records: records(1) }, never);
+    expect(verdict).toMatchObject({ kind: 'retry', reason: 'timeout', detail: expect.stringMatching(/speak RELP/) });
+  });
+
+  it('stops at a server that speaks something else or offers no syslog, and retries one that refuses the session', async () => {
+    await using other = await tcpServer((socket) => socket.write('220 mail.example.com ESMTP\r\n'));
+    await using without = await relpServer(undefined, '200 OK\nrelp_version=0\ncommands=eventlog,syslogx');
+    await using refusing = await relpServer(undefined, '500 too many sessions');
+    for (const [port, kind, reason] of [
+      [other.port, 'stop', 'address'],
+      [without.port, 'stop', 'address'],
+      [refusing.port, 'retry', 'server'],
+    ] as const) {
+      await using sink = sinkTo(port);
+      for (const verdict of [await sink.send({ records: records(1) }, never), await sink.probe(never)])
+        expect(verdict).toMatchObject({ kind, reason });
+    }
+  });
+
+  it('probes with open and close and delivers nothing', async () => {
+    await using server = await relpServer();
+    await using sink = sinkTo(server.port);
+    expect(await sink.probe(never)).toEqual({ kind: 'accepted' });
+    expect(server.frames.map(({ command }) => command)).toEqual(['open', 'close']);
+  });
+
+  it('throws the reason of kill, and sends nothing more', async () => {
+    await using server = await relpServer(() => {});
+    await using sink = sinkTo(server.port);
+    const kill = new AbortController();
+    const sending = sink.send({ records: records(300) }, kill.signal);
+    const outcome = expect(sending).rejects.toThrow('enough');
+    await server.tcp.until(() => server.messages().length >= 128);
+    kill.abort(new Error('enough'));
+    await outcome;
+    expect(server.messages()).toHaveLength(128);
+  });
+});

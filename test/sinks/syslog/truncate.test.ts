@@ -1,0 +1,193 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { AuditEvent } from '../../../src/event/event.ts';
+import type { Format } from '../../../src/format/format.ts';
+import { createFormat } from '../../../src/format/formats.ts';
+import { rulesOf } from '../../../src/sinks/syslog/message-size.ts';
+import { shortened } from '../../../src/sinks/syslog/truncate.ts';
+import { hostileEvent, seeded } from '../../support/hostile.ts';
+import { parse5424 } from '../../support/rfc5424.ts';
+import { bytesWithin, encoded, eventFromText, eventOf, options, plainJson, sinkDeps } from '../../support/syslog.ts';
+
+const textOnly = (event: AuditEvent) => event.text;
+const shorten = (event: AuditEvent, maxBytes: number) => {
+  const short = shortened(event, maxBytes, textOnly);
+  return short === undefined ? undefined : { text: short.toString(), value: JSON.parse(short.toString()) };
+};
+
+/** Every string in `before` that `after` has at the same place is a start of it; everything else is the same. */
+function expectStartsOf(before: unknown, after: unknown): void {
+  if (typeof before === 'string') {
+    expect(typeof after).toBe('string');
+    expect(before.startsWith(after as string)).toBe(true);
+    expect((after as string).isWellFormed() || !before.isWellFormed()).toBe(true);
+  } else if (typeof before === 'object' && before !== null && typeof after === 'object' && after !== null) {
+    expect(Object.keys(after)).toEqual(Object.keys(before));
+    for (const key of Object.keys(before)) expectStartsOf((before as never)[key], (after as never)[key]);
+  } else if (typeof after === 'string') expect(after[0]).toBe(JSON.stringify(before)[0]);
+  else expect(after).toEqual(before);
+}
+
+describe('shortening', () => {
+  it('gives valid JSON of at most the limit, marked, in which every cut string is a start of what it was', () => {
+    const long = fc.string({ unit: 'binary', maxLength: 3_000, size: 'max' });
+    const hostile = fc.oneof({ weight: 3, arbitrary: fc.string({ unit: 'binary' }) }, { weight: 1, arbitrary: long });
+    const event = fc.record({
+      user: fc.option(fc.record({ id: fc.integer(), name: hostile, email: hostile })),
+      action: fc.oneof(fc.constant('user.login'), hostile),
+      userAgent: hostile,
+      meta: fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), fc.oneof(hostile, fc.jsonValue(), fc.array(hostile))),
+    });
+    fc.assert(
+      fc.property(event, fc.integer({ min: 300, max: 8_000 }), fc.boolean(), (value, maxBytes, pretty) => {
+        const text = JSON.stringify({ id: 1, ...value }, null, pretty ? ' \t\n' : undefined);
+        if (Buffer.byteLength(text) <= maxBytes) return;
+        const given = eventFromText(1n, text);
+        const result = shorten(given, maxBytes);
+        if (result === undefined) return;
+        expect(Buffer.byteLength(result.text)).toBeLessThanOrEqual(maxBytes);
+        expect(result.text).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
+        const { truncated, ...rest } = result.value;
+        expect(truncated).toBe(true);
+        expectStartsOf(JSON.parse(text), rest);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  const padded = (fill: Record<string, unknown>) =>
+    eventOf({ id: 1, action: 'user.login', userAgent: 'Mozilla', user: { email: 'a@example.com' }, ...fill });
+
+  it('cuts the longest values of meta first, down to one level, and leaves the rest alone', () => {
+    const given = padded({
+      userAgent: 'U'.repeat(300),
+      meta: { a: 'a'.repeat(900), b: { c: 'c'.repeat(700) }, d: 'short' },
+    });
+    const result = shorten(given, 1_200);
+    const { meta, userAgent } = result?.value ?? {};
+    expect(userAgent).toHaveLength(300);
+    expect(meta.d).toBe('short');
+    expect(meta.a).toHaveLength(meta.b.c.length);
+    expect(result?.text.length).toBeGreaterThan(1_190);
+  });
+
+  it('goes on with userAgent, then with other strings, when meta is not enough', () => {
+    const given = padded({ userAgent: 'U'.repeat(900), name: 'N'.repeat(500), meta: { a: 'a'.repeat(900) } });
+    const agent = shorten(given, 1_000)?.value;
+    expect(agent).toMatchObject({ meta: { a: 'a'.repeat(32) }, name: 'N'.repeat(500) });
+    expect(agent.userAgent.length).toBeLessThan(400);
+    const other = shorten(given, 500)?.value;
+    expect(other).toMatchObject({ meta: { a: 'a'.repeat(32) }, userAgent: 'U'.repeat(32) });
+    expect(other.name.length).toBeLessThan(400);
+  });
+
+  it('writes a member of meta that is too long for itself as the start of its JSON', () => {
+    const given = padded({ meta: { list: Array.from({ length: 2_000 }, (_, index) => index), keep: 'me' } });
+    const { meta } = shorten(given, 1_000)?.value ?? {};
+    expect(meta.list).toMatch(/^\[0,1,2,3,/);
+    expect(meta.keep).toBe('me');
+  });
+
+  it('cuts at a code point and never inside an escape', () => {
+    for (let maxBytes = 150; maxBytes < 190; maxBytes++) {
+      const emoji = shorten(padded({ meta: { a: '🦊é'.repeat(100) } }), maxBytes)?.value.meta.a;
+      expect(emoji).toMatch(/^(🦊é)*🦊?$/u);
+      const source = `{"id":1,"meta":{"a":"${'\\ud83e\\udd8a\\n'.repeat(100)}"}}`;
+      expect(shorten(eventFromText(1n, source), maxBytes)?.value.meta.a).toMatch(/^(🦊\n)*🦊?$/u);
+    }
+  });
+
+  it('keeps every digit of a number and takes over a truncated that is there', () => {
+    const source = `{"id":12345678901234567890,"x":[1.0,1e3,-0],"truncated" : {"a":[1,2]} ,"userAgent":"${'x'.repeat(500)}"}`;
+    expect(shorten(eventFromText(1n, source), 200)?.text).toMatch(
+      /^\{"id":12345678901234567890,"x":\[1\.0,1e3,-0\],"truncated" : true ,"userAgent":"x+"\}$/,
+    );
+  });
+
+  it('gives up, quickly, on an event nested 100,000 deep or with too many small values', () => {
+    const deep = `{"id":1,"list":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+    expect(shorten(eventFromText(1n, deep), 8_000)).toBeUndefined();
+    const many = `{"id":1,"list":[${Array(50_000).fill('"ab"').join()}]}`;
+    expect(shorten(eventFromText(1n, many), 8_000)).toBeUndefined();
+    const deepMeta = `{"id":1,"meta":{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`;
+    expect(shorten(eventFromText(1n, deepMeta), 8_000)?.value.meta.a).toMatch(/^\[+$/);
+  });
+
+  it('is not led astray by keys such as __proto__, escaped or doubled ones', () => {
+    const source = `{"id":1,"__proto__":{"meta":"x"},"m\\u0065ta":{"__proto__":"${'a'.repeat(900)}"},"meta":["${'b'.repeat(900)}"]}`;
+    const { text } = shorten(eventFromText(1n, source), 400) ?? { text: '' };
+    expect(text).toMatch(
+      /^\{"id":1,"__proto__":\{"meta":"x"\},"m\\u0065ta":\{"__proto__":"a+"\},"meta":\["b+"\],"truncated":true\}$/,
+    );
+  });
+});
+
+describe('a message within its limit', () => {
+  const rules = (format: Format) => rulesOf(options({ address: 'tcp://127.0.0.1' }), sinkDeps(format));
+  const within = (event: AuditEvent, maxBytes: number, format = plainJson) =>
+    bytesWithin(encoded(event, format), maxBytes, rules(format), format);
+
+  it('says in the structured data too that it was shortened, and has exactly the limit at most', () => {
+    for (const fill of ['x', 'é', '🦊', '\n', '\u007f', '"']) {
+      const message = within(eventOf({ id: 1, action: 'user.login', meta: { note: fill.repeat(30_000) } }), 8_000);
+      expect(message).toBeInstanceOf(Buffer);
+      expect((message as Buffer).length).toBeLessThanOrEqual(8_000);
+      expect((message as Buffer).length).toBeGreaterThan(7_900);
+      expect(String(message)).toContain(' truncated="true"]');
+    }
+  });
+
+  it('leaves one alone that has exactly the limit', () => {
+    const event = eventOf({ id: 1, meta: { note: 'x'.repeat(1_000) } });
+    const whole = within(event, 100_000) as Buffer;
+    expect(within(event, whole.length)).toEqual(whole);
+    expect(String(within(event, whole.length - 1))).toContain('"truncated":true');
+  });
+
+  it('shortens what a format makes much longer, or leaves out', () => {
+    const spelled = (event: AuditEvent) =>
+      Array.from(String(event.value['userAgent'] ?? ''), (one) => `<${one}>`.repeat(5));
+    const format: Format = { name: 'x', json: false, encode: (event) => Buffer.from(spelled(event).join('')) };
+    const message = within(
+      eventOf({ id: 1, userAgent: 'U'.repeat(5_000), meta: { a: 'a'.repeat(5_000) } }),
+      2_000,
+      format,
+    );
+    expect((message as Buffer).length).toBeLessThanOrEqual(2_000);
+  });
+
+  it.each(['json', 'cef', 'leef', 'ecs', 'ocsf'] as const)(
+    'keeps to the limit behind format %s, and what it tells',
+    (name) => {
+      const format = createFormat(
+        name,
+        { envelope: name === 'json' },
+        { tenant: 'acme.eu1.qasphere.com', version: '1' },
+      );
+      const random = seeded(3);
+      for (let id = 1; id <= 200; id++) {
+        const { value } = hostileEvent(id, random);
+        const meta = { note: 'é"\\|=^\n'.repeat(Math.floor(random() * 2_000)), given: value['meta'] };
+        const event = eventOf({ ...value, id, userAgent: `${value['userAgent']}`.repeat(50), meta });
+        const message = within(event, 4_000, format);
+        if (!Buffer.isBuffer(message)) throw new Error(message.detail);
+        expect(message.length).toBeLessThanOrEqual(4_000);
+        const { msg, sd } = parse5424(message.toString());
+        expect(sd['id']).toBe(String(id));
+        if (format.json) expect(JSON.parse(msg)).toBeTypeOf('object');
+      }
+    },
+  );
+
+  it('is set aside as too large where nothing helps, and as malformed where the format fails', () => {
+    const list = Array.from({ length: 9_000 }, () => 1);
+    expect(within(eventOf({ id: 1, list }), 8_000)).toMatchObject({ kind: 'set-aside', reason: 'too_large' });
+    const encode = (event: AuditEvent) => {
+      if (event.value['truncated']) throw new Error('our bug');
+      return event.text;
+    };
+    const failing: Format = { name: 'failing', json: true, encode };
+    const event = eventOf({ id: 1, userAgent: 'x'.repeat(9_000) });
+    expect(within(event, 8_000, failing)).toMatchObject({ kind: 'set-aside', reason: 'malformed' });
+  });
+});

@@ -1,0 +1,60 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Pace } from '../../src/source/rate-limiter.ts';
+
+const never = new AbortController().signal;
+const life = { stop: never, kill: never };
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** When each of `count` requests gets its turn, milliseconds; each is on the wire at once. */
+async function turns(pace: Pace, count: number): Promise<number[]> {
+  const times: number[] = [];
+  const taking = (async () => {
+    for (let i = 0; i < count; i++) {
+      const answered = await pace.turn(life);
+      times.push(performance.now());
+      answered?.(performance.now());
+    }
+  })();
+  await vi.runAllTimersAsync();
+  await taking;
+  return times;
+}
+
+describe('the pace', () => {
+  it('lets no more than its limit through in any second', async () => {
+    const times = await turns(new Pace(3, () => performance.now()), 9);
+    for (let i = 3; i < times.length; i++) expect((times[i] ?? 0) - (times[i - 3] ?? 0)).toBeGreaterThanOrEqual(1_000);
+  });
+
+  it('counts on what an earlier pace let through, also with another limit', async () => {
+    const before = new Pace(5, () => performance.now());
+    const first = await turns(before, 5);
+    const [again = 0] = await turns(new Pace(2, () => performance.now(), before), 1);
+    expect(again - (first[0] ?? 0)).toBeGreaterThanOrEqual(1_000);
+  });
+
+  it('counts what it let through on when it is told to allow less, so that no second holds more', async () => {
+    const pace = new Pace(10, () => performance.now());
+    const fast = await turns(pace, 25);
+    pace.allow(5);
+    const slow = await turns(pace, 12);
+    const all = [...fast, ...slow];
+    for (const [index, at] of all.entries())
+      if (index >= fast.length)
+        expect(all.filter((other) => other > at - 1_000 && other <= at).length).toBeLessThanOrEqual(5);
+  });
+
+  it('goes on waiting as an earlier pace was told to', async () => {
+    const before = new Pace(5, () => performance.now());
+    before.hold(30_000);
+    const now = performance.now();
+    const [first = 0] = await turns(new Pace(5, () => performance.now(), before), 1);
+    expect(first - now).toBeGreaterThanOrEqual(30_000);
+  });
+});
