@@ -52,7 +52,7 @@ async function main(): Promise<number> {
   try {
     return await dispatch(process.argv.slice(2), {
       env: process.env,
-      life: { stop: stop.signal, kill: kill.signal },
+      signals: { graceful: stop.signal, forced: kill.signal },
       hangup,
       setShutdownTimeout: (ms) => {
         shutdownTimeoutMs = ms;

@@ -31,7 +31,7 @@ export async function byteRow(scenario: string): Promise<Row> {
   const directory = mkdtempSync(join(tmpdir(), 'torture-bytes-'));
   try {
     mkdirSync(join(directory, 'c'), { recursive: true });
-    const store = await Store.open({ directory: join(directory, 'c'), source, observe: () => {}, now: Date.now });
+    const store = await Store.open({ directory: join(directory, 'c'), source, emit: () => {}, now: Date.now });
     const [old, young] = [checkpoint(1000n), checkpoint(2000n)];
     await store.save(old);
     await store.save(young);

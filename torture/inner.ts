@@ -7,7 +7,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
 import { extname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Surroundings } from '../src/cli/command.ts';
+import type { CliContext } from '../src/cli/command.ts';
 import type { dispatch } from '../src/cli/commands.ts';
 import { Notifier } from '../src/lib/notifier.ts';
 import { hook, nameOf } from './hooks.ts';
@@ -18,7 +18,7 @@ class Dead extends Error {}
 /** How long the code of a dead program may take to come to its end, milliseconds. */
 const unwindMs = 10_000;
 
-/** One life of the program. */
+/** One signals of the program. */
 class Incarnation {
   readonly sockets = new Set<Socket>();
   readonly #counts = new Map<string, number>();
@@ -82,9 +82,9 @@ export async function runInside(
   if (command === undefined) throw new Error('not prepared');
   const one = new Incarnation(killAt);
   let said = '';
-  const around: Surroundings = {
+  const around: CliContext = {
     env: {},
-    life: { stop: one.stop.signal, kill: one.kill.signal },
+    signals: { graceful: one.stop.signal, forced: one.kill.signal },
     hangup: new Notifier(),
     setShutdownTimeout() {},
     print: async () => {},

@@ -13,7 +13,7 @@ export const mutations: readonly Mutation[] = [
     name: 'checkpoint before delivery',
     file: 'pipeline/delivery-queue.ts',
     from: '    const verdict = await insist<',
-    to: '    this.#options.delivered(entry.records);\n    await this.#options.commit(life);\n    const verdict = await insist<',
+    to: '    this.#options.delivered(entry.records);\n    await this.#options.commit(signals);\n    const verdict = await insist<',
     scenarios: ['step: syslog relp'],
   },
   {

@@ -1,5 +1,5 @@
 import type { FaultKind } from '../src/testing/simulator/faults.ts';
-import { Dice } from '../src/testing/simulator/prng.ts';
+import { Prng } from '../src/testing/simulator/prng.ts';
 import type { Fault } from '../test/support/hec-server.ts';
 import type { NetFault, Way } from './proxy.ts';
 
@@ -59,10 +59,10 @@ const timeout = ', timeout: 5s';
 
 /** Faults of the source and of all sinks at once, with up to two deaths; network faults too where there may be some. */
 export function planOf(seed: number, network: boolean): Plan {
-  const dice = new Dice().aim(seed, 0);
+  const dice = new Prng().aim(seed, 0);
   const share = dice.share() * 0.3;
   const chosen = [0, 1].map(() => dice.pick(sourceFaults)) as [FaultKind, ...FaultKind[]];
-  const faultsOf = <F>(own: Dice, count: number, often: number, pick: () => F) => {
+  const faultsOf = <F>(own: Prng, count: number, often: number, pick: () => F) => {
     let inRow = 0;
     const hits = Array.from({ length: count }, () => {
       inRow = own.share() < often && inRow < mostInRow ? inRow + 1 : 0;
@@ -71,7 +71,7 @@ export function planOf(seed: number, network: boolean): Plan {
     return hits.flatMap((hit, at) => (hit ? [[at, pick()] as const] : []));
   };
   const sinks = Object.entries(kinds).map(([name, kind], index): [string, SinkPlan] => {
-    const own = new Dice().aim(seed, index + 1);
+    const own = new Prng().aim(seed, index + 1);
     if (name === 'console') return [name, { kind, faults: [] }];
     // A frame of RELP is one event: fewer of those meet a fault.
     const faults: SinkPlan['faults'] =
@@ -94,7 +94,7 @@ export function planOf(seed: number, network: boolean): Plan {
   };
 }
 
-function netFault(dice: Dice): NetFault {
+function netFault(dice: Prng): NetFault {
   const way = dice.pick<Way>(['up', 'down']);
   const at = { way, after: dice.below(way === 'up' ? 4_000 : 400), connections: [dice.below(3)] };
   switch (dice.below(6)) {

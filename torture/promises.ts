@@ -120,7 +120,7 @@ async function stopsSoon(tally: Tally): Promise<boolean> {
   }
   const isSoon = performance.now() - startedMs < soonMs;
   // Whoever is started in its place takes longer than the next connection does.
-  const gone = () => running.stderr().includes('"event":"route.retry"') || running.child.exitCode !== null;
+  const gone = () => running.stderr().includes('"event":"pipeline.retry"') || running.child.exitCode !== null;
   while (!gone()) await new Promise((resolve) => setTimeout(resolve, 20));
   await using started = await tcpServer(undefined, { port: stopped.port });
   const { code } = await running.ended;

@@ -4,7 +4,7 @@
  */
 import { ftruncateSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { Dice } from '../src/testing/simulator/prng.ts';
+import { Prng } from '../src/testing/simulator/prng.ts';
 import { play } from './history.ts';
 import { prepare, runInside } from './inner.ts';
 import type { Plan } from './plan.ts';
@@ -13,7 +13,7 @@ await prepare();
 const [out = ''] = process.argv.slice(2);
 
 process.on('message', async (plan: Plan) => {
-  const dice = new Dice().aim(plan.seed, 99);
+  const dice = new Prng().aim(plan.seed, 99);
   Math.random = () => dice.share();
   ftruncateSync(1);
   try {

@@ -5,7 +5,7 @@
 import { begin } from './meter.ts';
 
 interface Paced {
-  readonly Pace: { prototype: { turn(life: unknown): Promise<((sentMs?: number) => void) | undefined> } };
+  readonly Pace: { prototype: { turn(signals: unknown): Promise<((sentMs?: number) => void) | undefined> } };
 }
 
 const built = new URL('../../dist/source/pace.js', import.meta.url).href;
@@ -13,7 +13,7 @@ const { Pace } = (await import(built)) as Paced;
 const { turn } = Pace.prototype;
 const lifted = process.env['BENCH_LIFT'] === '1';
 
-Pace.prototype.turn = function (life) {
+Pace.prototype.turn = function (signals) {
   begin();
-  return lifted ? Promise.resolve(() => {}) : turn.call(this, life);
+  return lifted ? Promise.resolve(() => {}) : turn.call(this, signals);
 };

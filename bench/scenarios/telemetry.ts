@@ -1,20 +1,20 @@
 import { performance } from 'node:perf_hooks';
 import { Telemetry } from '../../src/telemetry/telemetry.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import type { Scenario } from '../scenario.ts';
 
 const sink = 'splunk';
 const pages = 50_000;
 
 /** What one page of 1,000 events that goes through in one batch makes the program say of itself. */
-const ofOnePage: readonly Happening[] = [
-  { event: 'source.asking', after: 1n },
-  { event: 'source.request', after: 1n, status: 200, elapsedMs: 20 },
+const ofOnePage: readonly TelemetryEvent[] = [
+  { event: 'source.request', after: 1n },
+  { event: 'source.response', after: 1n, status: 200, elapsedMs: 20 },
   { event: 'source.page', after: 1n, events: 1000, fresh: 1000, bytes: 400_000, serverAheadMs: 3 },
-  { event: 'route.encoded', sink, records: 1000, elapsedMs: 1 },
-  { event: 'route.waiting', sink, oldestAtMs: 5 },
-  { event: 'route.delivered', sink, records: 1000, last: 1000n, elapsedMs: 12, lastAtMs: 5 },
-  { event: 'route.waiting', sink, oldestAtMs: undefined },
+  { event: 'pipeline.encoded', sink, records: 1000, elapsedMs: 1 },
+  { event: 'pipeline.waiting', sink, oldestAtMs: 5 },
+  { event: 'pipeline.delivered', sink, records: 1000, last: 1000n, elapsedMs: 12, lastAtMs: 5 },
+  { event: 'pipeline.waiting', sink, oldestAtMs: undefined },
   { event: 'checkpoint.saved', sink, after: 1000n, elapsedMs: 2 },
 ];
 
@@ -26,18 +26,18 @@ async function telemetryCost(): Promise<number> {
     instance: 'bench',
     clock: () => ({ epochMs: 0, monotonicMs: performance.now() }),
     journal: async () => {},
-    observe: () => {},
+    emit: () => {},
   });
-  telemetry.observe({
+  telemetry.handle({
     event: 'daemon.start',
     version: '0',
     sinks: [sink],
     pollEveryMs: 15_000,
     reload: false,
-    anew: ['splunk'],
+    restarted: ['splunk'],
   });
   const run = () => {
-    for (let page = 0; page < pages; page++) for (const happening of ofOnePage) telemetry.observe(happening);
+    for (let page = 0; page < pages; page++) for (const happening of ofOnePage) telemetry.handle(happening);
   };
   run();
   const before = process.cpuUsage();

@@ -7,15 +7,15 @@ import { redactor } from '../format/redact.ts';
 import { driftOf } from '../format/schema-drift.ts';
 import { type HttpClient, httpClient } from '../lib/http.ts';
 import { tlsMaterial } from '../lib/tls.ts';
-import type { Shape } from '../pipeline/encode.ts';
+import type { EncodingOptions } from '../pipeline/encode.ts';
 import { openSink } from '../sinks/registry.ts';
 import type { Sink } from '../sinks/sink.ts';
 import { AuditApi } from '../source/audit-api.ts';
 import { largestBodyBytes } from '../source/page-size.ts';
-import type { Pace } from '../source/rate-limiter.ts';
-import type { Novelty } from '../source/seen-ids.ts';
-import type { Observe } from '../telemetry/telemetry-event.ts';
-import type { World } from './context.ts';
+import type { RateLimiter } from '../source/rate-limiter.ts';
+import type { SeenIds } from '../source/seen-ids.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
+import type { Context } from './context.ts';
 
 export type SinkConfig = Config['sinks'][number];
 
@@ -23,7 +23,7 @@ export type SinkConfig = Config['sinks'][number];
 export const tenantOf = (config: Config): string => new URL(config.source.url).hostname;
 
 /** The way to the API; `timeoutMs` in place of the configured one. @throws the error of a file of the tls block */
-export function openHttp({ source }: Config, { version, env, observe }: World, timeoutMs = source.timeout): HttpClient {
+export function openHttp({ source }: Config, { version, env, emit }: Context, timeoutMs = source.timeout): HttpClient {
   return httpClient({
     timeoutMs,
     maxBodyBytes: largestBodyBytes,
@@ -31,7 +31,7 @@ export function openHttp({ source }: Config, { version, env, observe }: World, t
     tls: tlsMaterial(source.tls),
     proxy: source.proxy,
     env,
-    onCertificate: (endsAtMs) => observe({ event: 'tls.certificate', peer: 'source', whose: 'server', endsAtMs }),
+    onCertificate: (endsAtMs) => emit({ event: 'tls.certificate', peer: 'source', whose: 'server', endsAtMs }),
   });
 }
 
@@ -40,8 +40,8 @@ export const graceMsOf = (config: Config): number => config.shutdownTimeout * 0.
 
 export interface ApiParts {
   readonly http: HttpClient;
-  readonly pace: Pace;
-  readonly observe: Observe;
+  readonly pace: RateLimiter;
+  readonly emit: Emit;
   /** Default: the configured one. */
   readonly pageSize?: number;
   /** A page of this origin was read in an earlier start. */
@@ -49,10 +49,10 @@ export interface ApiParts {
   /** Told of events that were never read before. */
   readonly onFresh?: (events: readonly AuditEvent[]) => void;
   /** What a source before this one has read. */
-  readonly novelty?: Novelty | undefined;
+  readonly novelty?: SeenIds | undefined;
 }
 
-export function openApi({ source, sinks }: Config, { now }: World, parts: ApiParts): AuditApi {
+export function openApi({ source, sinks }: Config, { now }: Context, parts: ApiParts): AuditApi {
   const { url: origin, apiKey, authScheme, pageSize } = source;
   const reading = { ...keptFor(sinks), remark: driftOf };
   return new AuditApi({ origin, apiKey, authScheme, pageSize, now, reading, ...parts });
@@ -68,9 +68,9 @@ export const keptFor = (sinks: readonly SinkConfig[]) => ({
 export function shapeOf(
   { format, envelope, filter, redact, hash, hashKey, hashKeyFile }: SinkConfig,
   config: Config,
-  { version }: World,
+  { version }: Context,
   actions: Actions = createActions(config.actions),
-): Shape {
+): EncodingOptions {
   const key = (hashKey ?? hashKeyFile)?.current;
   return {
     format: createFormat(format, { envelope, actions }, { tenant: tenantOf(config), version }),
@@ -79,14 +79,14 @@ export function shapeOf(
   };
 }
 
-/** Opens a sink for records of `shape`; `journal` is what it remembered in an earlier process. */
+/** Opens a sink for records of `shape`; `pendingAcks` is what it remembered in an earlier process. */
 export function openSinkOf(
   sink: SinkConfig,
-  { format }: Pick<Shape, 'format'>,
+  { format }: Pick<EncodingOptions, 'format'>,
   config: Config,
-  { version, observe, now, random, env }: World,
-  journal?: unknown,
+  { version, emit, now, random, env }: Context,
+  pendingAcks?: unknown,
 ): Sink {
   const { name } = sink;
-  return openSink(sink, { name, tenant: tenantOf(config), version, format, observe, now, random, env, journal });
+  return openSink(sink, { name, tenant: tenantOf(config), version, format, emit, now, random, env, pendingAcks });
 }

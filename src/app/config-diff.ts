@@ -3,11 +3,11 @@ import { Secret, SecretSource } from '../lib/secret.ts';
 import { keptFor, type SinkConfig } from './build-pipeline.ts';
 
 /**
- * Of two sinks of one identity the route need not begin anew: all that it is made of is the same, its secrets as they are
+ * Of two sinks of one identity the route need not restart: all that it is made of is the same, its secrets as they are
  * now and the texts of its TLS files too. `startAt` counts only where there is no checkpoint. Holds secrets: compare it,
  * and keep it nowhere.
  */
-export function routeIdentity(sink: SinkConfig, { source, actions }: Config, hasBegun: boolean): string {
+export function pipelineIdentity(sink: SinkConfig, { source, actions }: Config, hasBegun: boolean): string {
   const { settle, pageSize, startAt } = source;
   return revealed({ sink, settle, pageSize, actions, startAt: hasBegun ? undefined : startAt });
 }

@@ -1,19 +1,19 @@
 import type { Notifier } from '../lib/notifier.ts';
-import type { Feeds } from '../telemetry/heartbeat/heartbeats.ts';
-import type { Observe } from '../telemetry/telemetry-event.ts';
+import type { Heartbeats } from '../telemetry/heartbeat/heartbeats.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
 import type { Drift } from './schema-drift.ts';
 
 /** What the parts get from the world around them. */
-export interface World {
+export interface Context {
   readonly version: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly observe: Observe;
+  readonly emit: Emit;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
   /** Records of the forwarder's own, beside the routes. */
-  readonly feeds?: Feeds;
+  readonly feeds?: Heartbeats;
   /** What was told of the API's drift in this start; where absent, of its own. */
   readonly drift?: Drift;
   /** A SIGHUP: whoever waits tries now. */

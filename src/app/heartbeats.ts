@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { printable } from '../lib/printable.ts';
-import { type Life, within } from '../lib/shutdown.ts';
-import type { Route } from '../pipeline/pipeline.ts';
+import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
 import { readText, replaceFile } from '../state/file/durable.ts';
 import { appendOperation, readOperations } from '../state/file/operations.ts';
-import type { Tell } from '../telemetry/heartbeat/heartbeat.ts';
-import type { Feeds, Journal } from '../telemetry/heartbeat/heartbeats.ts';
+import type { SendStatus } from '../telemetry/heartbeat/heartbeat.ts';
+import type { Heartbeats, OperationsLog } from '../telemetry/heartbeat/heartbeats.ts';
 import type { SinkConfig } from './build-pipeline.ts';
-import type { World } from './context.ts';
+import type { Context } from './context.ts';
 
 /** What the feed remembers over a restart. */
 interface Remembered {
@@ -24,20 +24,20 @@ const fileName = 'feed.json';
 const rememberMs = 60_000;
 
 /** A journal at `<state>/operations.ndjson`. */
-export function operationsJournal(directory: string, { now, observe }: Pick<World, 'now' | 'observe'>): Journal {
+export function operationsLog(directory: string, { now, emit }: Pick<Context, 'now' | 'emit'>): OperationsLog {
   return async (entry) => {
     try {
       await appendOperation({ directory, now }, entry);
     } catch (error) {
       const detail = `operations.ndjson can't be written: ${printable((error as Error).message)}`;
-      observe({ event: 'daemon.warning', topic: 'operations', detail });
+      emit({ event: 'daemon.warning', topic: 'operations', detail });
     }
   };
 }
 
 /** Tells of the start: for how long nothing ran, and what a person did to cursors meanwhile. */
-export async function announceStart(feeds: Feeds, directory: string, world: World): Promise<AsyncDisposable> {
-  const { version, now } = world;
+export async function announceStart(feeds: Heartbeats, directory: string, ctx: Context): Promise<AsyncDisposable> {
+  const { version, now } = ctx;
   const before = await remembered(directory);
   const { entries, end } = await readOperations(directory, before.operations).catch(() => ({ entries: [], end: 0 }));
   const downMs = before.aliveAtMs === undefined ? undefined : Math.max(0, now() - before.aliveAtMs);
@@ -82,17 +82,17 @@ export async function announceStart(feeds: Feeds, directory: string, world: Worl
 }
 
 /** Tells a sink of the forwarder while `work` delivers to it, and its last word afterwards. */
-export async function besideFeed(
-  route: Route,
-  life: Life,
-  feeds: Feeds | undefined,
+export async function withHeartbeat(
+  route: Pipeline,
+  signals: ShutdownSignals,
+  feeds: Heartbeats | undefined,
   /** Why it ends, or undefined where it ends for another configuration and not for good. */
   why: () => string | undefined,
   work: () => Promise<void>,
 ): Promise<void> {
   if (feeds === undefined) return work();
-  const tell: Tell = (note, kill) => route.tell(note, kill);
-  const scope = within(life);
+  const tell: SendStatus = (note, kill) => route.tell(note, kill);
+  const scope = childScope(signals);
   const feeding = feeds.run(route.name, tell, scope);
   try {
     await work();
@@ -100,13 +100,13 @@ export async function besideFeed(
     scope.end();
     await feeding;
     const reason = why();
-    if (reason !== undefined) await feeds.farewell(route.name, tell, life, { why: reason });
+    if (reason !== undefined) await feeds.farewell(route.name, tell, signals, { why: reason });
   }
 }
 
 /** Why it ends: a signal, or a source that gives nothing any more. */
-export function reasonOf({ stop }: Life): string {
-  return stop.reason instanceof Error && stop.reason.name !== 'AbortError' ? stop.reason.message : 'source';
+export function reasonOf({ graceful }: ShutdownSignals): string {
+  return graceful.reason instanceof Error && graceful.reason.name !== 'AbortError' ? graceful.reason.message : 'source';
 }
 
 /** Operations on cursors that did not fail: a failed one is followed by a second line that says so. */
@@ -138,7 +138,7 @@ export const heartbeatsOf = ({ sinks }: Config) =>
   sinks.map(({ name, heartbeat }) => ({ name, heartbeatMs: heartbeat }));
 
 /** Tells what is in force: to each sink what concerns it, and the hash of the whole. */
-export function announceConfiguration(feeds: Feeds, config: Config): void {
+export function announceConfiguration(feeds: Heartbeats, config: Config): void {
   const configuration = fingerprint(config);
   for (const sink of config.sinks)
     feeds.announce('forwarder.configured', { configuration, ...inForce(sink, config) }, { sink: sink.name });

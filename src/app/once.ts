@@ -1,9 +1,9 @@
 import type { Config } from '../config/schema.ts';
-import { type Life, sleep, within } from '../lib/shutdown.ts';
-import type { Route } from '../pipeline/pipeline.ts';
-import { compose, type World } from './compose.ts';
-import { openPatiently } from './open-with-timeout.ts';
-import { type Ending, isWhole, together } from './run-all.ts';
+import { childScope, type ShutdownSignals, sleep } from '../lib/shutdown.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import { type Context, compose } from './compose.ts';
+import { openWithTimeout } from './open-with-timeout.ts';
+import { isWhole, type PipelineOutcome, runAll } from './run-all.ts';
 
 export interface OnceOptions {
   /** How long a source or sink may go without progress, milliseconds. */
@@ -17,57 +17,62 @@ const graceMs = 2_000;
  * Catches every sink up with the newest event; what makes no progress is given up while the others finish. Stopped
  * before that, it says which sinks have something unconfirmed.
  */
-export async function once(config: Config, world: World, life: Life, { patienceMs }: OnceOptions): Promise<Ending[]> {
-  const scope = within(life);
-  await using composed = await compose(config, world, scope);
+export async function once(
+  config: Config,
+  ctx: Context,
+  signals: ShutdownSignals,
+  { patienceMs }: OnceOptions,
+): Promise<PipelineOutcome[]> {
+  const scope = childScope(signals);
+  await using composed = await compose(config, ctx, scope);
   using _ = { [Symbol.dispose]: scope.end };
   const startMs = performance.now();
-  const behind: string[] = [];
-  const endings = await together(
-    composed.routes,
+  const pending: string[] = [];
+  const endings = await runAll(
+    composed.pipelines,
     scope,
     async (route, inner) => {
-      const ending = await patiently(route, inner, patienceMs, startMs, composed.source, world);
-      if (!isWhole(route)) behind.push(route.name);
+      const ending = await patiently(route, inner, patienceMs, startMs, composed.source, ctx);
+      if (!isWhole(route)) pending.push(route.name);
       return ending;
     },
-    (options, inner) => openPatiently(options, inner, patienceMs, world),
+    (options, inner) => openWithTimeout(options, inner, patienceMs, ctx),
   );
-  if (life.stop.aborted) world.observe({ event: 'daemon.stopped', behind });
+  if (signals.graceful.aborted) ctx.emit({ event: 'daemon.stopped', pending });
   return endings;
 }
 
 /** Catches `route` up; it is given up after `patienceMs` without progress, or where its sink parks. */
 export async function patiently(
-  route: Route,
-  life: Life,
+  route: Pipeline,
+  signals: ShutdownSignals,
   patienceMs: number,
   startMs: number,
   source: { readonly trouble: string | undefined },
-  world: World,
+  ctx: Context,
 ): Promise<'done' | 'given-up'> {
   const stop = new AbortController();
   const kill = new AbortController();
-  const own: Life = {
-    stop: AbortSignal.any([life.stop, stop.signal]),
-    kill: AbortSignal.any([life.kill, kill.signal]),
+  const own: ShutdownSignals = {
+    graceful: AbortSignal.any([signals.graceful, stop.signal]),
+    forced: AbortSignal.any([signals.forced, kill.signal]),
   };
   let gaveUp = false;
   const watch = async () => {
-    while (!own.stop.aborted) {
+    while (!own.graceful.aborted) {
       const { parked } = route.lane;
       const idleMs = performance.now() - Math.max(startMs, route.lastProgressMs);
       if (parked !== undefined || idleMs >= patienceMs) {
         gaveUp = true;
         const detail = parked?.detail ?? route.trouble ?? source.trouble ?? 'no answer';
         const waitingFor = parked !== undefined || route.awaitsSink ? 'sink' : 'source';
-        world.observe({ event: 'route.gave_up', sink: route.name, waitingFor, detail, patienceMs: Math.round(idleMs) });
+        ctx.emit({ event: 'pipeline.gave_up', sink: route.name, waitingFor, detail, patienceMs: Math.round(idleMs) });
         stop.abort();
-        await sleep(graceMs, own.kill);
+        await sleep(graceMs, own.forced);
         kill.abort();
         return;
       }
-      await sleep(Math.min(500, Math.max(10, patienceMs - idleMs)), own.stop);
+      await sleep(Math.min(500, Math.max(10, patienceMs - idleMs)), own.graceful);
     }
   };
   const watching = watch();
@@ -78,6 +83,6 @@ export async function patiently(
     kill.abort();
     await watching;
   }
-  if (!gaveUp && !life.stop.aborted) world.observe({ event: 'route.done', sink: route.name, after: route.head });
+  if (!gaveUp && !signals.graceful.aborted) ctx.emit({ event: 'pipeline.done', sink: route.name, after: route.head });
   return gaveUp ? 'given-up' : 'done';
 }

@@ -1,18 +1,18 @@
-import { type Life, sleep, within } from '../lib/shutdown.ts';
-import { Route, type RouteOptions } from '../pipeline/pipeline.ts';
+import { childScope, type ShutdownSignals, sleep } from '../lib/shutdown.ts';
+import { Pipeline, type PipelineOptions } from '../pipeline/pipeline.ts';
 import type { Source } from '../source/source.ts';
-import type { World } from './context.ts';
+import type { Context } from './context.ts';
 
 /**
  * Opens a route; given up where neither the search for its start nor the disk makes progress for `patienceMs`.
  * Undefined where `life` ends first. @throws as Route.open
  */
-export async function openPatiently(
-  options: RouteOptions,
-  life: Life,
+export async function openWithTimeout(
+  options: PipelineOptions,
+  signals: ShutdownSignals,
   patienceMs: number,
-  { observe }: Pick<World, 'observe'>,
-): Promise<Route | 'given-up' | undefined> {
+  { emit }: Pick<Context, 'emit'>,
+): Promise<Pipeline | 'given-up' | undefined> {
   const { source, name } = options;
   let lastPageMs = performance.now();
   const noted = async <P>(page: Promise<P>): Promise<P> => {
@@ -27,24 +27,24 @@ export async function openPatiently(
       return source.trouble;
     },
   };
-  const own = within(life);
-  const over = within(life);
+  const own = childScope(signals);
+  const over = childScope(signals);
   let gaveUp = false;
   const watch = async () => {
-    while (!over.stop.aborted) {
+    while (!over.graceful.aborted) {
       const idleMs = performance.now() - lastPageMs;
       if (idleMs >= patienceMs) {
         gaveUp = true;
         const detail = source.trouble ?? 'its start can be neither found nor saved';
-        observe({ event: 'route.gave_up', sink: name, waitingFor: 'source', detail, patienceMs: Math.round(idleMs) });
+        emit({ event: 'pipeline.gave_up', sink: name, waitingFor: 'source', detail, patienceMs: Math.round(idleMs) });
         return own.end();
       }
-      await sleep(patienceMs - idleMs, over.stop);
+      await sleep(patienceMs - idleMs, over.graceful);
     }
   };
   const watching = watch();
   try {
-    const route = await Route.open({ ...options, source: watched }, own);
+    const route = await Pipeline.open({ ...options, source: watched }, own);
     if (!gaveUp) return route;
     await route?.[Symbol.asyncDispose]();
     return 'given-up';

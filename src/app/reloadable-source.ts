@@ -1,32 +1,32 @@
 import type { Config } from '../config/schema.ts';
 import type { Cursor } from '../event/event.ts';
-import { type Life, within } from '../lib/shutdown.ts';
-import { Novelty } from '../source/seen-ids.ts';
+import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
+import { SeenIds } from '../source/seen-ids.ts';
 import { type Page, type Source, SourceStop } from '../source/source.ts';
-import { openShared, type SharedParts } from './build-source.ts';
+import { buildSource, type SourceParts } from './build-source.ts';
 import { keyIdentity, sourceIdentity } from './config-diff.ts';
-import type { World } from './context.ts';
+import type { Context } from './context.ts';
 
 interface InForce {
   readonly config: Config;
-  readonly life: ReturnType<typeof within>;
-  readonly parts: SharedParts;
+  readonly signals: ReturnType<typeof childScope>;
+  readonly parts: SourceParts;
 }
 
 /** The source of all routes, which another configuration may replace under them without their notice. */
-export class LiveSource implements Source, AsyncDisposable {
-  readonly #world: World;
-  readonly #life: Life;
-  readonly #novelty = new Novelty();
+export class ReloadableSource implements Source, AsyncDisposable {
+  readonly #ctx: Context;
+  readonly #signals: ShutdownSignals;
+  readonly #novelty = new SeenIds();
   #readBefore: boolean;
   #inForce: InForce;
   /** Of those that were replaced. */
   readonly #closing = new Set<Promise<void>>();
 
   /** Nothing is asked yet; it ends with `life`. @throws OpenSSL's error */
-  constructor(config: Config, world: World, life: Life, readBefore: boolean) {
-    this.#world = world;
-    this.#life = life;
+  constructor(config: Config, ctx: Context, signals: ShutdownSignals, readBefore: boolean) {
+    this.#ctx = ctx;
+    this.#signals = signals;
     this.#readBefore = readBefore;
     this.#inForce = this.#open(config);
   }
@@ -35,38 +35,38 @@ export class LiveSource implements Source, AsyncDisposable {
     return this.#inForce.parts.source.trouble;
   }
 
-  page(after: Cursor, notBeforeMs: number, life: Life): Promise<Page | undefined> {
-    return this.#ask(life, (source) => source.page(after, notBeforeMs, life));
+  page(after: Cursor, notBeforeMs: number, signals: ShutdownSignals): Promise<Page | undefined> {
+    return this.#ask(signals, (source) => source.page(after, notBeforeMs, signals));
   }
 
-  peek(after: Cursor, life: Life): Promise<Page | undefined> {
-    return this.#ask(life, (source) => source.peek(after, life));
+  peek(after: Cursor, signals: ShutdownSignals): Promise<Page | undefined> {
+    return this.#ask(signals, (source) => source.peek(after, signals));
   }
 
   /** Puts the source of `config` in force where it is another one; what is being read is then read anew. @throws OpenSSL's error, the old one stays */
   change(config: Config): void {
-    const { config: before, life, parts } = this.#inForce;
+    const { config: before, signals, parts } = this.#inForce;
     if (sourceIdentity(config) === sourceIdentity(before)) return;
     this.#inForce = this.#open(config, this.#inForce);
-    life.end();
+    signals.end();
     const closing = close(parts).finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#inForce.life.end();
+    this.#inForce.signals.end();
     await Promise.all([this.#inForce.parts[Symbol.asyncDispose](), ...this.#closing]);
   }
 
   #open(config: Config, before?: InForce): InForce {
-    const life = within(this.#life);
+    const signals = childScope(this.#signals);
     const keyKnown = before?.parts.restriction.isKnown === true && keyIdentity(config) === keyIdentity(before.config);
     const pace = before?.parts.pace;
     const learnt = { readBefore: this.#readBefore, pace, novelty: this.#novelty, keyKnown };
-    return { config, life, parts: openShared(config, this.#world, life, learnt) };
+    return { config, signals, parts: buildSource(config, this.#ctx, signals, learnt) };
   }
 
-  async #ask(life: Life, ask: (source: Source) => Promise<Page | undefined>): Promise<Page | undefined> {
+  async #ask(signals: ShutdownSignals, ask: (source: Source) => Promise<Page | undefined>): Promise<Page | undefined> {
     for (;;) {
       const asked = this.#inForce;
       const page = await ask(asked.parts.source).catch((error: unknown) => {
@@ -75,7 +75,7 @@ export class LiveSource implements Source, AsyncDisposable {
         throw error;
       });
       if (page !== undefined) this.#readBefore = true;
-      if (page !== undefined || life.stop.aborted || asked === this.#inForce) return page;
+      if (page !== undefined || signals.graceful.aborted || asked === this.#inForce) return page;
     }
   }
 }

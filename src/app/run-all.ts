@@ -1,10 +1,10 @@
-import { type Life, within } from '../lib/shutdown.ts';
-import { Route, type RouteOptions } from '../pipeline/pipeline.ts';
+import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
+import { Pipeline, type PipelineOptions } from '../pipeline/pipeline.ts';
 import { SinkGone } from '../pipeline/sink-gone.ts';
 import { SourceStop } from '../source/source.ts';
 
 /** How one route ended. */
-export type Ending =
+export type PipelineOutcome =
   | { readonly sink: string; readonly kind: 'done' }
   /** Its destination is gone for good. */
   | { readonly sink: string; readonly kind: 'gone'; readonly detail: string }
@@ -12,21 +12,21 @@ export type Ending =
   /** The source gives nothing any more: this ends all routes. */
   | { readonly sink: string; readonly kind: 'source'; readonly error: SourceStop };
 
-export type Work = (route: Route, life: Life) => Promise<'done' | 'given-up'>;
-export type Open = (options: RouteOptions, life: Life) => Promise<Route | 'given-up' | undefined>;
+export type Work = (route: Pipeline, signals: ShutdownSignals) => Promise<'done' | 'given-up'>;
+export type Open = (options: PipelineOptions, signals: ShutdownSignals) => Promise<Pipeline | 'given-up' | undefined>;
 
 /**
  * Runs all routes side by side. What ends the source ends all of them, in good order; so does a bug.
  * @throws a bug, once every route has ended
  */
-export async function together(
-  routes: readonly RouteOptions[],
-  life: Life,
+export async function runAll(
+  routes: readonly PipelineOptions[],
+  signals: ShutdownSignals,
   work: Work,
-  open: Open = Route.open,
-): Promise<Ending[]> {
-  const all = within(life);
-  const results = await Promise.allSettled(routes.map((options) => runRoute(options, all, all.end, work, open)));
+  open: Open = Pipeline.open,
+): Promise<PipelineOutcome[]> {
+  const all = childScope(signals);
+  const results = await Promise.allSettled(routes.map((options) => runPipeline(options, all, all.end, work, open)));
   all.end();
   return results.map((result) => {
     if (result.status === 'rejected') throw result.reason;
@@ -35,20 +35,20 @@ export async function together(
 }
 
 /** Opens a route, works with it and closes it. `endAll` is called where no other one can go on either. @throws a bug */
-export async function runRoute(
-  options: RouteOptions,
-  life: Life,
+export async function runPipeline(
+  options: PipelineOptions,
+  signals: ShutdownSignals,
   endAll: () => void,
   work: Work,
-  open: Open = Route.open,
-): Promise<Ending> {
+  open: Open = Pipeline.open,
+): Promise<PipelineOutcome> {
   const sink = options.name;
   try {
-    const route = await open(options, life);
+    const route = await open(options, signals);
     if (route === undefined) return { sink, kind: 'done' };
     if (route === 'given-up') return { sink, kind: route };
     await using _ = route;
-    return { sink, kind: await work(route, life) };
+    return { sink, kind: await work(route, signals) };
   } catch (error) {
     if (error instanceof SinkGone) return { sink, kind: 'gone', detail: error.message };
     endAll();
@@ -58,6 +58,6 @@ export async function runRoute(
 }
 
 /** Whether all that was sent is confirmed and on disk. */
-export function isWhole(route: Route): boolean {
+export function isWhole(route: Pipeline): boolean {
   return route.lane.isIdle && route.isSaved;
 }

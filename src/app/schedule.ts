@@ -13,7 +13,7 @@ const setBackMs = 1_000;
  * node-cron's schedule as ticks; the first comes at once. A route that is still busy with an earlier tick gets only the
  * latest, so polls never overlap. Times of day are UTC.
  */
-export class CronTicks implements Ticks, AsyncDisposable {
+export class CronSchedule implements Ticks, AsyncDisposable {
   #task;
   readonly #came = new Notifier();
   #latestMs = performance.now();

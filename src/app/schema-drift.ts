@@ -4,7 +4,7 @@ import type { Actions } from '../format/actions.ts';
 import { driftOf } from '../format/schema-drift.ts';
 import { printable } from '../lib/printable.ts';
 import type { Secret } from '../lib/secret.ts';
-import type { Happening } from '../telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../telemetry/telemetry-event.ts';
 
 /** Names from outside that are told apart, as many as a metric's label may take; all others are one. */
 const mostNames = 50;
@@ -20,7 +20,7 @@ export class Drift {
    * What these events, read for the first time and with `driftOf` for remarks if with any, are worth telling: nothing, the usual case, or one of each kind. `key`
    * never shows, though the API should send it back.
    */
-  of(events: readonly AuditEvent[], actions: Actions, key: Secret): Happening[] {
+  of(events: readonly AuditEvent[], actions: Actions, key: Secret): TelemetryEvent[] {
     const hidden = (name: string) => name.replaceAll(key.reveal(), String(key));
     const fields = new Map<string, number>();
     const unknown = new Map<string, number>();
@@ -31,18 +31,18 @@ export class Drift {
       // An event without one has drifted already.
       if (action !== '' && !actions.meaningOf(action).known) count(unknown, this.#actions.label(hidden(action)));
     });
-    const happenings: Happening[] = [];
+    const happenings: TelemetryEvent[] = [];
     if (fields.size > 0)
       happenings.push({
         event: 'source.drift',
         fields: Object.fromEntries(fields),
-        news: this.#fields.news(fields.keys()),
+        firstSeen: this.#fields.news(fields.keys()),
       });
     if (unknown.size > 0)
       happenings.push({
         event: 'source.unknown_actions',
         actions: Object.fromEntries(unknown),
-        news: this.#actions.news(unknown.keys()),
+        firstSeen: this.#actions.news(unknown.keys()),
       });
     return happenings;
   }

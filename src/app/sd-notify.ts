@@ -1,21 +1,21 @@
 import { printable } from '../lib/printable.ts';
 import { type UnixDatagramSocket, unixDatagramSocket } from '../lib/unix-datagram.ts';
-import type { Happening } from '../telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../telemetry/telemetry-event.ts';
 
 /** What a supervisor wants to know of the daemon. */
-export interface Vitals {
+export interface WatchdogStatus {
   /** Whether the loops move: waiting, backing off and being parked is moving. */
   isAlive(): boolean;
   /** How things stand, one line. */
   status(): string;
 }
 
-export interface NotifyOptions {
+export interface SdNotifyOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly pid: number;
   /** The stop that a signal asks for. */
   readonly stop: AbortSignal;
-  readonly vitals: Vitals;
+  readonly vitals: WatchdogStatus;
 }
 
 /** How often the status is looked at, and what a full queue kept back is tried again, milliseconds. */
@@ -27,10 +27,10 @@ const longestStatus = 500;
  * WATCHDOG=1 at half of WATCHDOG_USEC while the loops move, RELOADING=1, STOPPING=1. Does nothing at all without
  * NOTIFY_SOCKET. Never throws, waits or holds up the exit.
  */
-export class Notify implements Disposable {
+export class SdNotify implements Disposable {
   /** Why systemd can't be told although it asks for it. */
   readonly problem: string | undefined;
-  readonly #options: NotifyOptions;
+  readonly #options: SdNotifyOptions;
   readonly #socket: UnixDatagramSocket | undefined;
   readonly #path: string;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -39,12 +39,12 @@ export class Notify implements Disposable {
   #state: 'starting' | 'ready' | 'reloading' | 'stopping' = 'starting';
   #status = '';
 
-  static async open(options: NotifyOptions): Promise<Notify> {
+  static async open(options: SdNotifyOptions): Promise<SdNotify> {
     const path = options.env['NOTIFY_SOCKET'] ?? '';
-    return new Notify(options, path, path === '' ? undefined : await unixDatagramSocket());
+    return new SdNotify(options, path, path === '' ? undefined : await unixDatagramSocket());
   }
 
-  private constructor(options: NotifyOptions, path: string, socket: UnixDatagramSocket | undefined) {
+  private constructor(options: SdNotifyOptions, path: string, socket: UnixDatagramSocket | undefined) {
     this.#options = options;
     this.#path = path.replace(/^@/, '\0');
     this.#socket = socket;
@@ -59,7 +59,7 @@ export class Notify implements Disposable {
   }
 
   /** Takes what happens in the daemon. */
-  observe(happening: Happening): void {
+  emit(happening: TelemetryEvent): void {
     if (this.#socket === undefined) return;
     switch (happening.event) {
       case 'source.page':
@@ -138,7 +138,7 @@ export class Notify implements Disposable {
 }
 
 /** The watchdog's time, milliseconds, where systemd wants to hear from this very process (sd_watchdog_enabled(3)). */
-function watchdogOf({ env, pid }: NotifyOptions): number | undefined {
+function watchdogOf({ env, pid }: SdNotifyOptions): number | undefined {
   const usec = Number(env['WATCHDOG_USEC']);
   const addressee = env['WATCHDOG_PID'] ?? '';
   if (!Number.isSafeInteger(usec) || usec <= 0 || (addressee !== '' && addressee !== String(pid))) return undefined;

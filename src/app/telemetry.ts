@@ -3,18 +3,18 @@ import { isLoopback } from '../lib/options/values.ts';
 import { printable } from '../lib/printable.ts';
 import type { Otlp } from '../telemetry/sdk.ts';
 import { Telemetry, type Wanted } from '../telemetry/telemetry.ts';
-import type { World } from './compose.ts';
-import { operationsJournal } from './heartbeats.ts';
+import type { Context } from './compose.ts';
+import { operationsLog } from './heartbeats.ts';
 
-type Env = World['env'];
+type Env = Context['env'];
 
 /** Telemetry for one state directory; nothing is loaded or listens before `apply`. */
-export function openTelemetry({ version, observe, now }: World, config: Config): Telemetry {
+export function openTelemetry({ version, emit, now }: Context, config: Config): Telemetry {
   const clock = () => ({ epochMs: now(), monotonicMs: performance.now() });
   const { hostname, origin } = new URL(config.source.url);
   const { directory } = config.state;
-  const journal = operationsJournal(directory, { now, observe });
-  return new Telemetry({ version, origin, instance: `${hostname} ${directory}`, clock, journal, observe });
+  const journal = operationsLog(directory, { now, emit });
+  return new Telemetry({ version, origin, instance: `${hostname} ${directory}`, clock, journal, emit });
 }
 
 /** What the block `telemetry` and the standard `OTEL_*` variables ask for. */

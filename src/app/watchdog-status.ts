@@ -1,10 +1,10 @@
 import type { Health } from '../telemetry/health.ts';
 import { isAlive } from '../telemetry/readiness.ts';
 import { type Status, status } from '../telemetry/status.ts';
-import type { Vitals } from './sd-notify.ts';
+import type { WatchdogStatus } from './sd-notify.ts';
 
 /** What systemd is told, out of what the happenings add up to. */
-export function vitalsOf(health: Health): Vitals {
+export function watchdogStatusOf(health: Health): WatchdogStatus {
   return { isAlive: () => isAlive(health), status: () => statusLine(status(health)) };
 }
 

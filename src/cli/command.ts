@@ -1,5 +1,5 @@
 import type { Notifier } from '../lib/notifier.ts';
-import type { Life } from '../lib/shutdown.ts';
+import type { ShutdownSignals } from '../lib/shutdown.ts';
 
 /** One flag, for parseArgs and for the help. */
 export interface Flag {
@@ -11,13 +11,13 @@ export interface Flag {
   readonly describes: string;
 }
 
-/** What a command gets from the world. */
-export interface Surroundings {
+/** What a command gets from the ctx. */
+export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly life: Life;
+  readonly signals: ShutdownSignals;
   /** Fires at SIGHUP. */
   readonly hangup: Notifier;
-  /** How long a stop may take, milliseconds; `main` aborts `life.kill` at three quarters of it. */
+  /** How long a stop may take, milliseconds; `main` aborts `signals.forced` at three quarters of it. */
   setShutdownTimeout(ms: number): void;
   /** Writes to stdout; resolves when it is out. */
   print(text: string): Promise<void>;
@@ -40,7 +40,7 @@ export interface Command {
   /** More to say in the help. */
   readonly notes?: string;
   /** @returns the exit code */
-  run(values: Values, positionals: readonly string[], around: Surroundings): Promise<number>;
+  run(values: Values, positionals: readonly string[], cli: CliContext): Promise<number>;
 }
 
 /** A wrong command line: one line, exit code 64. */

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import leven from 'leven';
 import { printable } from '../lib/printable.ts';
-import { type Command, type Flag, type Surroundings, UsageError } from './command.ts';
+import { type CliContext, type Command, type Flag, UsageError } from './command.ts';
 
 /** Loaded when asked for: a quick command does not wait for the parts of a long one. */
 const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
@@ -43,26 +43,26 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
 const program = 'qasphere-siem-forwarder';
 
 /** Finds the command, reads its flags, runs it. @returns the exit code @throws {UsageError} */
-export async function dispatch(argv: readonly string[], around: Surroundings): Promise<number> {
+export async function dispatch(argv: readonly string[], cli: CliContext): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined)
     throw new UsageError(`which command? ${Object.keys(commands).join(', ')} (--help tells more)`);
   if (name === '--help' || name === '-h' || name === 'help') {
     const [about] = rest;
-    await around.print(about === undefined || about.startsWith('-') ? help() : await helpOf(about));
+    await cli.print(about === undefined || about.startsWith('-') ? help() : await helpOf(about));
     return 0;
   }
   if (name === '--version' || name === '-V') {
-    await around.print(`${(await import('../version.ts')).version}\n`);
+    await cli.print(`${(await import('../version.ts')).version}\n`);
     return 0;
   }
   const command = await find(name);
   const { values, positionals } = read(name, command, rest);
   if (values['help'] === true) {
-    await around.print(await helpOf(name));
+    await cli.print(await helpOf(name));
     return 0;
   }
-  return command.run(values, positionals, around);
+  return command.run(values, positionals, cli);
 }
 
 async function find(name: string): Promise<Command> {

@@ -5,7 +5,7 @@ import { loadConfig } from '../config/load.ts';
 import { startSimulator } from '../testing/simulator/server.ts';
 import type { Command } from './command.ts';
 import { runDaemon } from './run.ts';
-import { realWorld } from './set-up.ts';
+import { realContext } from './set-up.ts';
 
 const key = 'SIEM-LOG-ONLY-demo';
 
@@ -14,7 +14,7 @@ export const demoCommand: Command = {
   usage: '',
   flags: {},
   notes: 'Ctrl-C stops it. Nothing is kept.',
-  async run(_values, _positionals, around) {
+  async run(_values, _positionals, cli) {
     await using simulator = await startSimulator({ events: 20, rate: 2, key });
     const directory = await mkdtemp(join(tmpdir(), 'qasphere-siem-forwarder-demo-'));
     try {
@@ -30,7 +30,7 @@ export const demoCommand: Command = {
         },
       });
       if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join('; '));
-      return await runDaemon(loaded.config, realWorld(loaded.config, around), around, () => undefined);
+      return await runDaemon(loaded.config, realContext(loaded.config, cli), cli, () => undefined);
     } finally {
       await rm(directory, { recursive: true, force: true });
     }

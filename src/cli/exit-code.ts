@@ -1,10 +1,9 @@
-import type { Ending } from '../app/run-all.ts';
+import type { PipelineOutcome } from '../app/run-all.ts';
 import { SourceStop } from '../source/source.ts';
-import { StateHeld } from '../state/file/lock.ts';
+import { StateLocked } from '../state/file/lock.ts';
 import { StateProblem } from '../state/file/state-directory.ts';
 import { CheckpointProblem } from '../state/store.ts';
 import { UsageError } from './command.ts';
-import { Misuse } from './require-sink.ts';
 
 /** The contract's exit codes (section 2). */
 export const exitCode = {
@@ -21,9 +20,9 @@ export const exitCode = {
 
 /** The code for an error that ends the program; 70 where it is none of those we expect. */
 export function codeOf(error: unknown): number {
-  if (error instanceof UsageError || error instanceof Misuse) return exitCode.usage;
+  if (error instanceof UsageError) return exitCode.usage;
   if (error instanceof CheckpointProblem) return exitCode.config;
-  if (error instanceof StateHeld) return exitCode.held;
+  if (error instanceof StateLocked) return exitCode.held;
   if (error instanceof StateProblem) return exitCode.state;
   if (error instanceof SourceStop) return error.exitCode;
   return isFileSystems(error) ? exitCode.state : exitCode.bug;
@@ -35,7 +34,7 @@ function isFileSystems(error: unknown): boolean {
 }
 
 /** The code for how the routes ended; where several apply the highest of 78, 77, 69 wins, and 70 before all. */
-export function codeOfEndings(endings: readonly Ending[]): number {
+export function codeOfEndings(endings: readonly PipelineOutcome[]): number {
   const codes = endings.map((ending) => {
     if (ending.kind === 'source') return ending.error.exitCode;
     return ending.kind === 'given-up' ? exitCode.unreachable : exitCode.done;

@@ -5,7 +5,7 @@ import { prepareState } from '../state/file/state-directory.ts';
 import { type Command, configFlag, UsageError } from './command.ts';
 import { codeOfEndings, exitCode } from './exit-code.ts';
 import { Progress } from './progress.ts';
-import { readConfig, realWorld } from './set-up.ts';
+import { readConfig, realContext } from './set-up.ts';
 
 export const onceCommand: Command = {
   summary: 'every sink catches up with the newest event, then exit',
@@ -19,20 +19,20 @@ export const onceCommand: Command = {
     },
   },
   notes: 'For cron jobs and first imports. Exit code 69 where something was given up.',
-  async run({ config: file, patience }, _, around) {
+  async run({ config: file, patience }, _, cli) {
     const patienceMs = parseDuration((patience as string | undefined) ?? '2m');
     if (patienceMs === undefined) throw new UsageError('--patience: write a duration such as 30s or 2m');
-    const loaded = readConfig(file as string | undefined, around);
+    const loaded = readConfig(file as string | undefined, cli);
     if (loaded === undefined) return exitCode.config;
     const { config, warnings } = loaded;
-    using progress = new Progress(around);
-    const world = realWorld(config, around, (happening) => progress.observe(happening));
-    progress.logWith(world.observe);
-    for (const detail of warnings) world.observe({ event: 'daemon.warning', topic: 'configuration', detail });
-    around.setShutdownTimeout(config.shutdownTimeout);
+    using progress = new Progress(cli);
+    const ctx = realContext(config, cli, (happening) => progress.emit(happening));
+    progress.logWith(ctx.emit);
+    for (const detail of warnings) ctx.emit({ event: 'daemon.warning', topic: 'configuration', detail });
+    cli.setShutdownTimeout(config.shutdownTimeout);
     await prepareState(config.state.directory);
-    await using _lock = await lockState(config.state.directory, world.now);
-    const endings = await once(config, world, around.life, { patienceMs });
+    await using _lock = await lockState(config.state.directory, ctx.now);
+    const endings = await once(config, ctx, cli.signals, { patienceMs });
     return codeOfEndings(endings);
   },
 };

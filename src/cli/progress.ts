@@ -1,7 +1,7 @@
 import type { Cursor } from '../event/event.ts';
 import { span } from '../telemetry/status-text.ts';
-import type { Happening, Observe } from '../telemetry/telemetry-event.ts';
-import type { Surroundings } from './command.ts';
+import type { Emit, TelemetryEvent } from '../telemetry/telemetry-event.ts';
+import type { CliContext } from './command.ts';
 
 const redrawMs = 200;
 const barWidth = 20;
@@ -32,10 +32,10 @@ export class Progress implements Disposable {
   readonly #startMs: number;
   readonly #timer: NodeJS.Timeout;
   readonly #sinks = new Map<string, SinkProgress>();
-  #log: Observe = () => {};
+  #log: Emit = () => {};
   #drawn = false;
 
-  constructor({ stderrIsTerminal }: Pick<Surroundings, 'stderrIsTerminal'>, options: ProgressOptions = {}) {
+  constructor({ stderrIsTerminal }: Pick<CliContext, 'stderrIsTerminal'>, options: ProgressOptions = {}) {
     this.#terminal = stderrIsTerminal;
     this.#options = options;
     this.#now = options.now ?? Date.now;
@@ -43,12 +43,12 @@ export class Progress implements Disposable {
     this.#timer = setInterval(() => this.#tell(), stderrIsTerminal ? redrawMs : logMs);
   }
 
-  logWith(observe: Observe): void {
-    this.#log = observe;
+  logWith(emit: Emit): void {
+    this.#log = emit;
   }
 
-  observe(h: Happening): void {
-    if (h.event !== 'route.delivered') return;
+  emit(h: TelemetryEvent): void {
+    if (h.event !== 'pipeline.delivered') return;
     const known = this.#sinks.get(h.sink);
     const sink = known ?? { events: 0, last: h.last, firstAtMs: h.lastAtMs, reachedAtMs: h.lastAtMs };
     sink.events += h.records;
@@ -84,7 +84,7 @@ export class Progress implements Disposable {
     for (const [name, sink] of this.#sinks) {
       const leftSeconds = this.#secondsLeft(this.#share(sink));
       this.#log({
-        event: 'route.progress',
+        event: 'pipeline.progress',
         sink: name,
         events: sink.events,
         perSecond: this.#perSecond(sink),

@@ -1,9 +1,9 @@
-import type { World } from '../app/compose.ts';
+import type { Context } from '../app/compose.ts';
 import { announceConfiguration, announceStart, heartbeatsOf } from '../app/heartbeats.ts';
 import { run } from '../app/run.ts';
-import { Notify } from '../app/sd-notify.ts';
+import { SdNotify } from '../app/sd-notify.ts';
 import { openTelemetry, wantedTelemetry } from '../app/telemetry.ts';
-import { vitalsOf } from '../app/watchdog-status.ts';
+import { watchdogStatusOf } from '../app/watchdog-status.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
@@ -11,71 +11,69 @@ import { giveMemoryBack } from '../lib/give-back.ts';
 import { Notifier } from '../lib/notifier.ts';
 import { lockState } from '../state/file/lock.ts';
 import { prepareState } from '../state/file/state-directory.ts';
-import { type Command, configFlag, type Surroundings } from './command.ts';
+import { type CliContext, type Command, configFlag } from './command.ts';
 import { codeOfEndings, exitCode } from './exit-code.ts';
-import { type RealWorld, readConfig, realWorld } from './set-up.ts';
+import { type RealContext, readConfig, realContext } from './set-up.ts';
 
 export const runCommand: Command = {
   summary: 'the daemon: polls on schedule and delivers to every sink',
   usage: '[-c FILE]',
   flags: { config: configFlag },
   notes: 'SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reads the configuration again.',
-  async run({ config: file }, _, around) {
-    const loaded = readConfig(file as string | undefined, around);
+  async run({ config: file }, _, cli) {
+    const loaded = readConfig(file as string | undefined, cli);
     if (loaded === undefined) return exitCode.config;
-    const world = realWorld(loaded.config, around);
-    for (const detail of loaded.warnings) world.observe({ event: 'daemon.warning', topic: 'configuration', detail });
-    return runDaemon(loaded.config, world, around, () =>
-      reload(file as string | undefined, loaded.config, world, around),
-    );
+    const ctx = realContext(loaded.config, cli);
+    for (const detail of loaded.warnings) ctx.emit({ event: 'daemon.warning', topic: 'configuration', detail });
+    return runDaemon(loaded.config, ctx, cli, () => reload(file as string | undefined, loaded.config, ctx, cli));
   },
 };
 
 /** Runs until a signal, a reload at each SIGHUP; gives the exit code. `next` gives the configuration to go on with. */
 export async function runDaemon(
   first: Config,
-  outside: RealWorld,
-  around: Surroundings,
+  outside: RealContext,
+  cli: CliContext,
   next: () => Config | undefined,
 ): Promise<number> {
-  const { life, hangup } = around;
+  const { signals, hangup } = cli;
   await using _memory = giveMemoryBack();
   await prepareState(first.state.directory);
   await using _ = await lockState(first.state.directory, outside.now);
   await using telemetry = openTelemetry(outside, first);
-  const vitals = vitalsOf(telemetry.health);
-  using supervisor = await Notify.open({ env: outside.env, pid: process.pid, stop: life.stop, vitals });
-  const world: World = {
+  const vitals = watchdogStatusOf(telemetry.health);
+  using supervisor = await SdNotify.open({ env: outside.env, pid: process.pid, stop: signals.graceful, vitals });
+  const ctx: Context = {
     ...outside,
     // Whoever waits tries again once what a SIGHUP brings is in force.
     wake: new Notifier(),
-    observe: (happening) => {
-      outside.observe(happening);
-      telemetry.observe(happening);
-      supervisor.observe(happening);
+    emit: (happening) => {
+      outside.emit(happening);
+      telemetry.handle(happening);
+      supervisor.emit(happening);
     },
   };
   if (supervisor.problem !== undefined)
-    world.observe({ event: 'daemon.warning', topic: 'systemd', detail: supervisor.problem });
+    ctx.emit({ event: 'daemon.warning', topic: 'systemd', detail: supervisor.problem });
   await telemetry.serve(first.state.directory);
   telemetry.feeds.apply(heartbeatsOf(first));
   await using reloads = new Reloads(hangup, () => {
     const config = supervisor.reload(next);
-    if (config === undefined) world.wake.notify();
+    if (config === undefined) ctx.wake.notify();
     return config;
   });
   await using _started = await announceStart(telemetry.feeds, first.state.directory, outside);
-  const { endings, behind } = await run(first, { ...world, feeds: telemetry.feeds }, life, {
+  const { endings, pending } = await run(first, { ...ctx, feeds: telemetry.feeds }, signals, {
     next: (stop) => reloads.next(stop),
     async apply(config) {
-      around.setShutdownTimeout(config.shutdownTimeout);
+      cli.setShutdownTimeout(config.shutdownTimeout);
       outside.setLogLevel(config.log.level);
       await telemetry.apply(wantedTelemetry(config, outside.env));
       telemetry.feeds.apply(heartbeatsOf(config));
       announceConfiguration(telemetry.feeds, config);
     },
   });
-  world.observe({ event: 'daemon.stopped', behind });
+  ctx.emit({ event: 'daemon.stopped', pending });
   return codeOfEndings(endings);
 }
 
@@ -113,9 +111,9 @@ class Reloads implements AsyncDisposable {
 }
 
 /** A valid new configuration, or undefined where the old one stays. */
-function reload(file: string | undefined, now: Config, world: World, { env }: Surroundings): Config | undefined {
+function reload(file: string | undefined, now: Config, ctx: Context, { env }: CliContext): Config | undefined {
   const loaded = loadConfig({ file, env });
-  const warn = (detail: string) => world.observe({ event: 'daemon.warning', topic: 'reload', detail });
+  const warn = (detail: string) => ctx.emit({ event: 'daemon.warning', topic: 'reload', detail });
   if (!loaded.ok) {
     for (const problem of loaded.problems) warn(`the old configuration stays: ${formatProblem(problem)}`);
     return undefined;

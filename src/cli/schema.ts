@@ -7,8 +7,8 @@ export const schemaCommand: Command = {
   usage: '',
   flags: {},
   notes: 'For editors: # yaml-language-server: $schema=./config.schema.json',
-  async run(_values, _positionals, around) {
-    await around.print(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+  async run(_values, _positionals, cli) {
+    await cli.print(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
     return exitCode.done;
   },
 };

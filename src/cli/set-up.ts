@@ -1,46 +1,46 @@
-import type { World } from '../app/compose.ts';
+import type { Context } from '../app/compose.ts';
 import { Drift } from '../app/schema-drift.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
-import { createObserve } from '../telemetry/emit.ts';
+import { createEmit } from '../telemetry/emit.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { stderrIsJournal } from '../telemetry/systemd-journal.ts';
-import type { Observe } from '../telemetry/telemetry-event.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
 import { version } from '../version.ts';
-import type { Surroundings } from './command.ts';
+import type { CliContext } from './command.ts';
 
 /** The configuration, or undefined where its problems were told. */
-export function readConfig(file: string | undefined, around: Surroundings): Extract<Loaded, { ok: true }> | undefined {
-  const loaded = loadConfig({ file, env: around.env });
+export function readConfig(file: string | undefined, cli: CliContext): Extract<Loaded, { ok: true }> | undefined {
+  const loaded = loadConfig({ file, env: cli.env });
   if (loaded.ok) return loaded;
-  for (const problem of loaded.problems) around.complain(formatProblem(problem));
+  for (const problem of loaded.problems) cli.complain(formatProblem(problem));
   return undefined;
 }
 
-export interface RealWorld extends World {
+export interface RealContext extends Context {
   setLogLevel(level: Config['log']['level']): void;
 }
 
-/** Logging, clock and chance of the real world. */
-export function realWorld(config: Config, around: Surroundings, also: Observe = () => {}): RealWorld {
+/** Logging, clock and chance of the real ctx. */
+export function realContext(config: Config, cli: CliContext, also: Emit = () => {}): RealContext {
   const logger = createLogger({
     level: config.log.level,
-    terminal: around.stderrIsTerminal,
-    journal: stderrIsJournal(around.env),
+    terminal: cli.stderrIsTerminal,
+    journal: stderrIsJournal(cli.env),
   });
-  const log = createObserve({ logger, now: () => performance.now() });
+  const log = createEmit({ logger, now: () => performance.now() });
   return {
     version,
-    env: around.env,
-    observe: (happening) => {
+    env: cli.env,
+    emit: (happening) => {
       log(happening);
       also(happening);
     },
     now: Date.now,
     random: Math.random,
     drift: new Drift(),
-    wake: around.hangup,
+    wake: cli.hangup,
     setLogLevel: logger.setLevel,
   };
 }

@@ -22,7 +22,7 @@ export const simulateCommand: Command = {
     },
   },
   notes: 'Example: simulate --rate 5 --fault 429:0.05 --fault reset',
-  async run(values, _, around) {
+  async run(values, _, cli) {
     const given = Object.fromEntries(
       (['port', 'events', 'rate', 'seed'] as const).flatMap((name) => {
         const value = number(values, name);
@@ -39,11 +39,11 @@ export const simulateCommand: Command = {
       throw new UsageError('--port: is taken by another program, choose another one');
     }
     await using server = simulator;
-    around.complain(`QA Sphere's audit log, simulated, at ${server.url}`);
-    around.complain(
+    cli.complain(`QA Sphere's audit log, simulated, at ${server.url}`);
+    cli.complain(
       `try: QASPHERE_URL=${server.url} QASPHERE_API_KEY=${values['key'] === undefined ? key : '…'} qasphere-siem-forwarder run`,
     );
-    await sleep(2 ** 31 - 1, around.life.stop);
+    await sleep(2 ** 31 - 1, cli.signals.graceful);
     return exitCode.done;
   },
 };

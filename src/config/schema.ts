@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { duration, together } from '../lib/options/values.ts';
+import { duration, runEvenIfInvalid } from '../lib/options/values.ts';
 import { splunkHecOptions } from '../sinks/splunk-hec/options.ts';
 import { stdoutOptions } from '../sinks/stdout.ts';
 import { syslogOptions } from '../sinks/syslog/options.ts';
@@ -55,7 +55,7 @@ export const configSchema = z
       .array(sink)
       .min(1)
       .max(64)
-      .superRefine(apart, together)
+      .superRefine(apart, runEvenIfInvalid)
       .describe('Where the records go. Each sink has its own cursor, batch, retry and pace.'),
     telemetry: telemetryOptions,
     log: z

@@ -1,7 +1,15 @@
 import { validateDetailed } from 'node-cron';
 import * as z from 'zod';
 import { tlsBlock } from '../lib/options/tls.ts';
-import { duration, isLoopback, oneSecret, proxyUrl, secretFile, secretValue, together } from '../lib/options/values.ts';
+import {
+  duration,
+  isLoopback,
+  oneSecret,
+  proxyUrl,
+  runEvenIfInvalid,
+  secretFile,
+  secretValue,
+} from '../lib/options/values.ts';
 import type { SecretSource } from '../lib/secret.ts';
 import { startAt } from './start-at.ts';
 
@@ -65,7 +73,7 @@ export const sourceOptions = z
     tls: tlsBlock.optional(),
     proxy: proxyUrl.optional(),
   })
-  .superRefine(oneSecret('apiKey'), together)
+  .superRefine(oneSecret('apiKey'), runEvenIfInvalid)
   .transform(({ apiKey, apiKeyFile, ...rest }) => ({ ...rest, apiKey: (apiKey ?? apiKeyFile) as SecretSource }))
   .describe('The QA Sphere tenant whose audit log is read.');
 export type SourceOptions = z.infer<typeof sourceOptions>;

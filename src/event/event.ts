@@ -58,16 +58,16 @@ export abstract class CutEvent implements AuditEvent, Encoded {
   }
 
   /** Whether the text is a record as it is, and whether it is a syslog payload; may be false where only others of its page are not. */
-  get isPlain(): boolean {
+  get isSingleLine(): boolean {
     return this.sheet.isPlain;
   }
-  get isInert(): boolean {
+  get isSyslogSafe(): boolean {
     return this.sheet.isInert(this.#from, this.#to);
   }
   get event(): this {
     return this;
   }
-  get shown(): this {
+  get redacted(): this {
     return this;
   }
   get record(): Buffer {
@@ -202,7 +202,7 @@ export interface Encoded {
   /** As the API sent it: what the dead letter keeps. */
   readonly event: AuditEvent;
   /** After redaction: what `record` was made from. */
-  readonly shown: AuditEvent;
+  readonly redacted: AuditEvent;
   /** UTF-8, without a line end. */
   readonly record: Buffer;
 }

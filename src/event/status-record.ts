@@ -1,5 +1,5 @@
 /** What the forwarder tells a SIEM of itself. */
-export type NoteEvent =
+export type StatusRecordEvent =
   | 'forwarder.started'
   | 'forwarder.configured'
   | 'forwarder.cursor_moved'
@@ -10,8 +10,8 @@ export type NoteEvent =
   | 'forwarder.stopped';
 
 /** A record of the forwarder's own, sent beside the audit records and clearly apart from them. */
-export interface Note {
-  readonly event: NoteEvent;
+export interface StatusRecord {
+  readonly event: StatusRecordEvent;
   /** Milliseconds since the epoch, by the API server's clock where that is known. */
   readonly atMs: number;
   /** Fit for JSON; text from outside is printable. */
@@ -19,11 +19,11 @@ export interface Note {
 }
 
 /** `{ event, at, … }`, what stands under `forwarder`. */
-export function noteBody({ event, atMs, members }: Note): Record<string, unknown> {
+export function statusRecordBody({ event, atMs, members }: StatusRecord): Record<string, unknown> {
   return { event, at: new Date(atMs).toISOString(), ...members };
 }
 
 /** One line of JSON: `{"forwarder":{…}}`. */
-export function noteText(note: Note): string {
-  return JSON.stringify({ forwarder: noteBody(note) });
+export function statusRecordText(note: StatusRecord): string {
+  return JSON.stringify({ forwarder: statusRecordBody(note) });
 }

@@ -1,6 +1,6 @@
 import pRetry from 'p-retry';
 import { Notifier } from './notifier.ts';
-import type { Life } from './shutdown.ts';
+import type { ShutdownSignals } from './shutdown.ts';
 import type { Retry } from './verdict.ts';
 
 export interface Backoff {
@@ -25,14 +25,14 @@ export function backoffMs(
 }
 
 /**
- * Asks until the answer is no `retry`, or `life.stop` fires: then the last answer comes back, whatever it is.
+ * Asks until the answer is no `retry`, or `signals.graceful` fires: then the last answer comes back, whatever it is.
  * Waits grow by doubling up to `longestMs`, with full jitter; the other side's `afterMs` wins where it is longer.
- * A success that arrives while stopping is kept. @throws what `ask` throws (a bug, or the reason of `life.kill`)
+ * A success that arrives while stopping is kept. @throws what `ask` throws (a bug, or the reason of `signals.forced`)
  */
-export async function insist<A extends { kind: string }>(
+export async function retryUntilSettled<A extends { kind: string }>(
   ask: (attempt: number) => Promise<A | Retry>,
   backoff: Backoff,
-  life: Life,
+  signals: ShutdownSignals,
 ): Promise<A | Retry> {
   let last: A | Retry | undefined;
   let thrown: { error: unknown } | undefined;
@@ -50,7 +50,7 @@ export async function insist<A extends { kind: string }>(
     const verdict = last as Retry;
     const waitMs = Math.max(verdict.afterMs ?? 0, backoffMs(backoff, attempt, backoff.random), 1);
     backoff.onRetry?.(verdict, attempt, waitMs);
-    await (backoff.wake ?? new Notifier()).wait(life.stop, waitMs);
+    await (backoff.wake ?? new Notifier()).wait(signals.graceful, waitMs);
   };
   try {
     await pRetry(
@@ -62,14 +62,14 @@ export async function insist<A extends { kind: string }>(
         retries: Number.POSITIVE_INFINITY,
         minTimeout: 0,
         maxTimeout: 0,
-        signal: life.stop,
+        signal: signals.graceful,
         shouldRetry: () => thrown === undefined,
         onFailedAttempt: ({ attemptNumber }) => waitBeforeNext(attemptNumber),
       },
     );
   } catch (error) {
     // `again` and the reason of `stop` only say that the asking ended: the answer, or the throw, lies beside.
-    if (error !== again && !life.stop.aborted) throw error;
+    if (error !== again && !signals.graceful.aborted) throw error;
   }
   if (last === undefined && thrown === undefined) await once(1).catch(() => {});
   if (thrown !== undefined) throw thrown.error;

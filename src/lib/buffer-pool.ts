@@ -2,7 +2,7 @@
 const mostKept = 4 * 1024 ** 2;
 
 /** One piece of memory that is used again and again, where a new one for each batch would keep the garbage collector busy. */
-export class Spare {
+export class BufferPool {
   #kept: Buffer | undefined;
 
   /** At least so many bytes, of any content. Nobody else has them before they are given back. */

@@ -1,5 +1,5 @@
 /** One piece of work after the other, in the order they were asked for; one that fails ends its turn too. */
-export class Turns {
+export class Mutex {
   #last: Promise<unknown> = Promise.resolve();
 
   take<T>(work: () => Promise<T>): Promise<T> {

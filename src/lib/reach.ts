@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
 import { printable } from './printable.ts';
-import { unless } from './shutdown.ts';
+import { untilAborted } from './shutdown.ts';
 
 /** A step towards another host that failed, in one printable line. */
 export interface Unreached {
@@ -17,7 +17,7 @@ export async function addressesOf(host: string, signal: AbortSignal): Promise<re
     (addresses) => addresses.map(({ address }) => address),
     (error: NodeJS.ErrnoException) => unreached(error),
   );
-  return (await unless(signal, found)) ?? interrupted;
+  return (await untilAborted(signal, found)) ?? interrupted;
 }
 
 /** Whether a TCP connection to host and port can be made; it is closed at once. Never rejects. */

@@ -1,48 +1,51 @@
 /** After `stop` begin nothing new; after `kill` drop what is in hand. */
-export interface Life {
-  readonly stop: AbortSignal;
-  readonly kill: AbortSignal;
+export interface ShutdownSignals {
+  readonly graceful: AbortSignal;
+  readonly forced: AbortSignal;
 }
 
 /**
- * A shorter life inside `outer`; `end` stops it and lets go of `outer`.
+ * A shorter signals inside `outer`; `end` stops it and lets go of `outer`.
  * (AbortSignal.any on a signal that lives for ever grows with each call.)
  */
-export function within(outer: Life): Life & { end(): void } {
+export function childScope(outer: ShutdownSignals): ShutdownSignals & { end(): void } {
   const scope = new AbortController();
   const end = () => {
-    scope.abort(outer.stop.reason);
-    outer.stop.removeEventListener('abort', end);
+    scope.abort(outer.graceful.reason);
+    outer.graceful.removeEventListener('abort', end);
   };
-  if (outer.stop.aborted) end();
-  else outer.stop.addEventListener('abort', end);
-  return { kill: outer.kill, stop: scope.signal, end };
+  if (outer.graceful.aborted) end();
+  else outer.graceful.addEventListener('abort', end);
+  return { forced: outer.forced, graceful: scope.signal, end };
 }
 
 /**
- * A life inside `outer` that outlasts its own stop by `graceMs()` milliseconds at most, asked for at the stop: then its `kill` fires, if that of
+ * A signals inside `outer` that outlasts its own stop by `graceMs()` milliseconds at most, asked for at the stop: then its `kill` fires, if that of
  * `outer` did not before. Dispose of it when all in it is over.
  */
-export function mortal(outer: Life, graceMs: () => number): Life & Disposable & { end(): void } {
-  const { stop, end } = within(outer);
+export function scopeWithGrace(
+  outer: ShutdownSignals,
+  graceMs: () => number,
+): ShutdownSignals & Disposable & { end(): void } {
+  const { graceful, end } = childScope(outer);
   const kill = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const onStop = () => {
     timer = setTimeout(() => kill.abort(new Error('out of time')), graceMs());
   };
-  const onKill = () => kill.abort(outer.kill.reason);
-  if (stop.aborted) onStop();
-  else stop.addEventListener('abort', onStop, { once: true });
-  if (outer.kill.aborted) onKill();
-  else outer.kill.addEventListener('abort', onKill);
+  const onKill = () => kill.abort(outer.forced.reason);
+  if (graceful.aborted) onStop();
+  else graceful.addEventListener('abort', onStop, { once: true });
+  if (outer.forced.aborted) onKill();
+  else outer.forced.addEventListener('abort', onKill);
   return {
-    stop,
-    kill: kill.signal,
+    graceful,
+    forced: kill.signal,
     end,
     [Symbol.dispose]() {
       end();
       clearTimeout(timer);
-      outer.kill.removeEventListener('abort', onKill);
+      outer.forced.removeEventListener('abort', onKill);
     },
   };
 }
@@ -62,7 +65,7 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** What `promise` gives, or undefined as soon as `signal` fires. `promise` must never reject unseen elsewhere. */
-export function unless<T>(signal: AbortSignal, promise: Promise<T>): Promise<T | undefined> {
+export function untilAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     const done = () => resolve(undefined);
     if (signal.aborted) done();

@@ -9,7 +9,7 @@ const longestKept = 64;
  * Makes strings of bytes, the same string for the same bytes where it was made lately: of an audit log's actions there are
  * few. Memory is bounded: a text has a few places, and where these are taken the next text that belongs there drives one out.
  */
-export class Interner {
+export class StringCache {
   readonly #texts: (string | undefined)[] = new Array(slots).fill(undefined);
   readonly #bytes = new Uint8Array(slots * longestKept);
   readonly #lengths = new Uint8Array(slots);

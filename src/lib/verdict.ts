@@ -21,7 +21,7 @@ export interface Retry {
   /** The other side's wish (Retry-After), milliseconds. */
   readonly afterMs?: number;
   /** How many leading records of the batch are confirmed all the same; they are not sent again. */
-  readonly taken?: number;
+  readonly acceptedPrefix?: number;
 }
 
 /** Will not pass until a person acts: the route parks, nothing is set aside or skipped. */
@@ -29,19 +29,19 @@ export interface Stop {
   readonly kind: 'stop';
   readonly reason: Reason;
   readonly detail: string;
-  readonly taken?: number;
+  readonly acceptedPrefix?: number;
   /** The destination is gone for good (a closed pipe): the route ends instead of parking. */
-  readonly final?: true;
+  readonly permanent?: true;
 }
 
 /** Refused for its content: this will never pass as it is. */
-export interface SetAside {
-  readonly kind: 'set-aside';
+export interface Reject {
+  readonly kind: 'reject';
   readonly reason: Reason;
   readonly detail: string;
   /** Index in the batch of the record believed guilty: a hint, it is sent alone before it is set aside. */
-  readonly culprit?: number;
-  readonly taken?: number;
+  readonly failedIndex?: number;
+  readonly acceptedPrefix?: number;
 }
 
 export interface Accepted {
@@ -49,6 +49,6 @@ export interface Accepted {
 }
 
 /** What a sink says of a batch. Failures we expect are values; a throw is a bug or an abort. */
-export type Verdict = Accepted | Retry | Stop | SetAside;
+export type Verdict = Accepted | Retry | Stop | Reject;
 
 export const accepted: Accepted = { kind: 'accepted' };

@@ -1,27 +1,27 @@
 import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
-import { insist } from '../lib/backoff.ts';
-import type { Life } from '../lib/shutdown.ts';
+import { retryUntilSettled } from '../lib/backoff.ts';
+import type { ShutdownSignals } from '../lib/shutdown.ts';
 import type { Retry } from '../lib/verdict.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Checkpoint, CheckpointStore } from '../state/store.ts';
-import type { Observe } from '../telemetry/telemetry-event.ts';
-import type { Progress } from './high-water-mark.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
+import type { HighWaterMark } from './high-water-mark.ts';
 import { digest } from './history-check.ts';
 
-export interface MemoryOptions {
+export interface CheckpointWriterOptions {
   readonly sink: string;
   readonly source: string;
   readonly store: CheckpointStore;
-  readonly progress: Progress;
-  readonly observe: Observe;
+  readonly progress: HighWaterMark;
+  readonly emit: Emit;
   readonly random: () => number;
-  readonly journal: Sink['journal'];
+  readonly journal: Sink['pendingAcks'];
   readonly last: Checkpoint | undefined;
 }
 
 /** What a route remembers beside its progress, and the saving of it all. */
-export class Memory {
-  readonly #options: MemoryOptions;
+export class CheckpointWriter {
+  readonly #options: CheckpointWriterOptions;
   #newest: AuditEvent | undefined;
   #newestSaved: Checkpoint['newest'];
   #refusedInRow: number;
@@ -31,7 +31,7 @@ export class Memory {
   #trouble: string | undefined;
   #savedAfter: Cursor | undefined;
 
-  constructor(options: MemoryOptions) {
+  constructor(options: CheckpointWriterOptions) {
     this.#options = options;
     this.#newestSaved = options.last?.newest;
     this.#refusedInRow = options.last?.refusedInRow ?? 0;
@@ -77,11 +77,11 @@ export class Memory {
     if (this.#options.progress.after !== this.#savedAfter) this.#changes += 1;
   }
 
-  /** Saves; where the disk refuses, again and again until `life.stop`. */
-  async commit(life: Life): Promise<void> {
-    const { sink, observe, random } = this.#options;
+  /** Saves; where the disk refuses, again and again until `signals.graceful`. */
+  async commit(signals: ShutdownSignals): Promise<void> {
+    const { sink, emit, random } = this.#options;
     let sinceMs: number | undefined;
-    const { kind } = await insist<Retry | { kind: 'saved' }>(
+    const { kind } = await retryUntilSettled<Retry | { kind: 'saved' }>(
       async () => {
         try {
           await this.#save();
@@ -97,17 +97,17 @@ export class Memory {
         random,
         onRetry: ({ detail }, attempt, waitMs) => {
           sinceMs ??= performance.now();
-          observe({ event: 'checkpoint.retry', sink, detail, attempt, waitMs });
+          emit({ event: 'checkpoint.retry', sink, detail, attempt, waitMs });
         },
       },
-      life,
+      signals,
     );
     if (kind === 'saved' && sinceMs !== undefined)
-      observe({ event: 'checkpoint.recovered', sink, outageMs: Math.round(performance.now() - sinceMs) });
+      emit({ event: 'checkpoint.recovered', sink, outageMs: Math.round(performance.now() - sinceMs) });
   }
 
   async #save(): Promise<void> {
-    const { sink, source, store, progress, observe, journal } = this.#options;
+    const { sink, source, store, progress, emit, journal } = this.#options;
     if (this.#newest !== undefined) {
       this.#newestSaved = { id: this.#newest.id, sha256: digest(this.#newest.text) };
       this.#newest = undefined;
@@ -123,11 +123,11 @@ export class Memory {
       delivered,
       refusedInRow: this.#refusedInRow,
       ...(this.#newestSaved !== undefined && { newest: this.#newestSaved }),
-      ...(kept !== undefined && { journal: kept }),
+      ...(kept !== undefined && { pendingAcks: kept }),
     });
     this.#saved = changes;
     this.#savedAfter = after;
     this.#trouble = undefined;
-    observe({ event: 'checkpoint.saved', sink, after, elapsedMs: performance.now() - startedMs });
+    emit({ event: 'checkpoint.saved', sink, after, elapsedMs: performance.now() - startedMs });
   }
 }

@@ -1,7 +1,7 @@
 import { type Backoff, backoffMs } from '../lib/backoff.ts';
 
 /** Losses after sending, in a row, and how long to wait for the next try. Batches that are lost together count as one. */
-export class Setbacks {
+export class DeliveryBackoff {
   readonly #backoff: Backoff;
   #count = 0;
   #waitMs = 0;
@@ -20,7 +20,7 @@ export class Setbacks {
   }
 
   /** Sending number `send` was lost, `lastSend` being the newest so far; true for the first of those lost together. */
-  comes(send: number, lastSend: number): boolean {
+  recordLoss(send: number, lastSend: number): boolean {
     if (send <= this.#lastSend) return false;
     this.#lastSend = lastSend;
     this.#count += 1;
@@ -30,7 +30,7 @@ export class Setbacks {
   }
 
   /** Something got through. */
-  end(): void {
+  reset(): void {
     this.#count = 0;
     this.#waitMs = 0;
   }

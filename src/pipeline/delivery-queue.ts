@@ -1,13 +1,13 @@
 import { createdAtMs, type Encoded } from '../event/event.ts';
-import { insist } from '../lib/backoff.ts';
+import { retryUntilSettled } from '../lib/backoff.ts';
 import { Notifier } from '../lib/notifier.ts';
-import type { Life } from '../lib/shutdown.ts';
-import type { Retry, SetAside, Stop, Verdict } from '../lib/verdict.ts';
+import type { ShutdownSignals } from '../lib/shutdown.ts';
+import type { Reject, Retry, Stop, Verdict } from '../lib/verdict.ts';
 import type { Sent } from '../sinks/sink.ts';
-import { Setbacks } from './delivery-backoff.ts';
-import type { LaneOptions } from './delivery-queue-options.ts';
-import { type Entry, InFlight, partTaken } from './in-flight.ts';
-import { Trouble } from './outage-tracker.ts';
+import { DeliveryBackoff } from './delivery-backoff.ts';
+import type { DeliveryQueueOptions } from './delivery-queue-options.ts';
+import { type Entry, InFlight, takeAcceptedPrefix } from './in-flight.ts';
+import { OutageTracker } from './outage-tracker.ts';
 import { SinkGone } from './sink-gone.ts';
 
 /** After so many refusals in a row without one acceptance the fault is taken to be ours. */
@@ -19,19 +19,19 @@ const backoff = { firstMs: 1000, longestMs: 60_000 };
  * Takes batches to a sink: in order, at most `sink.window` unconfirmed, each until it is confirmed or set aside. A batch
  * that comes back is sent again before anything new. Modes: sending, waiting for room, waiting out a setback, parked.
  */
-export class Lane {
-  readonly #options: LaneOptions;
+export class DeliveryQueue {
+  readonly #options: DeliveryQueueOptions;
   readonly #batches = new InFlight();
   readonly #changed = new Notifier();
-  readonly #trouble: Trouble;
+  readonly #trouble: OutageTracker;
   #lastAcceptedMs = performance.now();
-  readonly #setbacks: Setbacks;
+  readonly #setbacks: DeliveryBackoff;
   #sends = 0;
 
-  constructor(options: LaneOptions) {
+  constructor(options: DeliveryQueueOptions) {
     this.#options = options;
-    this.#trouble = new Trouble(options.name, options.observe);
-    this.#setbacks = new Setbacks({ ...backoff, random: options.random });
+    this.#trouble = new OutageTracker(options.name, options.emit);
+    this.#setbacks = new DeliveryBackoff({ ...backoff, random: options.random });
   }
 
   /** What stands in the way just now, one printable line. */
@@ -49,21 +49,21 @@ export class Lane {
     return this.#batches.isEmpty;
   }
 
-  /** Takes a batch; resolves when there is room for the next, or `life.stop` fires. */
-  async offer(records: readonly Encoded[], life: Life): Promise<void> {
+  /** Takes a batch; resolves when there is room for the next, or `signals.graceful` fires. */
+  async offer(records: readonly Encoded[], signals: ShutdownSignals): Promise<void> {
     const wasIdle = this.isIdle;
     this.#batches.push(records, performance.now());
     if (wasIdle) this.#tellOldest();
     this.#changed.notify();
-    while (!life.stop.aborted && this.#batches.anyUntried) await this.#changed.wait(life.stop);
+    while (!signals.graceful.aborted && this.#batches.anyUntried) await this.#changed.wait(signals.graceful);
   }
 
-  /** Nothing more is coming for now: hastens confirmations. Resolves when all is confirmed and saved, or at `life.stop`. */
-  async flush(life: Life): Promise<void> {
-    const isDone = () => life.stop.aborted || (this.isIdle && !this.#options.dirty());
+  /** Nothing more is coming for now: hastens confirmations. Resolves when all is confirmed and saved, or at `signals.graceful`. */
+  async flush(signals: ShutdownSignals): Promise<void> {
+    const isDone = () => signals.graceful.aborted || (this.isIdle && !this.#options.dirty());
     while (!isDone()) {
-      if (!this.isIdle && !this.#batches.anyWaiting) await this.#options.sink.finish?.(life.kill);
-      if (!isDone()) await this.#changed.wait(life.stop);
+      if (!this.isIdle && !this.#batches.anyWaiting) await this.#options.sink.finish?.(signals.forced);
+      if (!isDone()) await this.#changed.wait(signals.graceful);
     }
   }
 
@@ -79,68 +79,68 @@ export class Lane {
   }
 
   /**
-   * Works until `life.stop`: then what is on the wire is waited for until `life.kill`, and
-   * the rest is left. @throws a bug, the reason of `life.kill`, or what `commit` and `setAside` throw
+   * Works until `signals.graceful`: then what is on the wire is waited for until `signals.forced`, and
+   * the rest is left. @throws a bug, the reason of `signals.forced`, or what `commit` and `setAside` throw
    */
-  async run(life: Life): Promise<void> {
+  async run(signals: ShutdownSignals): Promise<void> {
     try {
-      while (!life.stop.aborted) {
+      while (!signals.graceful.aborted) {
         const entry = this.#batches.next(this.#options.sink.window);
         if (this.#options.dirty()) {
-          await this.#options.commit(life);
+          await this.#options.commit(signals);
           this.#changed.notify();
         } else if (entry === undefined) {
-          await this.#changed.wait(life.stop);
+          await this.#changed.wait(signals.graceful);
         } else if (entry.notBeforeMs > performance.now())
-          await this.#changed.wait(life.stop, entry.notBeforeMs - performance.now());
-        else await this.#work(entry, life);
+          await this.#changed.wait(signals.graceful, entry.notBeforeMs - performance.now());
+        else await this.#work(entry, signals);
       }
-      await this.#wind(life);
+      await this.#wind(signals);
     } finally {
       // Also where `kill` cut a sending short: what was confirmed beside it must not come again.
-      if (this.#options.dirty()) await this.#options.commit({ stop: life.kill, kill: life.kill });
+      if (this.#options.dirty()) await this.#options.commit({ graceful: signals.forced, forced: signals.forced });
     }
   }
 
-  async #wind(life: Life): Promise<void> {
-    if (this.#batches.anySent && !life.kill.aborted) await this.#options.sink.finish?.(life.kill);
-    while (!life.kill.aborted && this.#batches.anySent) await this.#changed.wait(life.kill);
+  async #wind(signals: ShutdownSignals): Promise<void> {
+    if (this.#batches.anySent && !signals.forced.aborted) await this.#options.sink.finish?.(signals.forced);
+    while (!signals.forced.aborted && this.#batches.anySent) await this.#changed.wait(signals.forced);
   }
 
-  async #work(entry: Entry, life: Life): Promise<void> {
-    if (entry.refused !== undefined) await this.#refusedAlone(entry, entry.refused, life);
+  async #work(entry: Entry, signals: ShutdownSignals): Promise<void> {
+    if (entry.refused !== undefined) await this.#refusedAlone(entry, entry.refused, signals);
     // Our own fault is looked for with one event at a time.
     else if (this.#options.refusedInRow() >= breakerLimit && entry.records.length > 1) this.#batches.split(entry, [1]);
-    else await this.#send(entry, life);
+    else await this.#send(entry, signals);
     this.#changed.notify();
   }
 
-  async #send(entry: Entry, life: Life): Promise<void> {
+  async #send(entry: Entry, signals: ShutdownSignals): Promise<void> {
     const { sink, random, wake } = this.#options;
     entry.open = true;
     this.#changed.notify();
     // One that comes back while this one fails goes first, or the two would change places.
     const isBehind = () => this.#batches.next(sink.window) !== entry;
-    const verdict = await insist<Verdict | Sent | { kind: 'behind' }>(
+    const verdict = await retryUntilSettled<Verdict | Sent | { kind: 'behind' }>(
       async (attempt) =>
         attempt > 1 && isBehind()
           ? { kind: 'behind' }
-          : this.#keepTaken(entry, await sink.send({ records: entry.records }, life.kill)),
+          : this.#keepTaken(entry, await sink.send({ records: entry.records }, signals.forced)),
       { ...backoff, random, wake, onRetry: (...told) => this.#trouble.retries(...told) },
-      life,
+      signals,
     );
     switch (verdict.kind) {
       case 'sent':
         entry.state = 'sent';
         entry.send = ++this.#sends;
         this.#options.sent();
-        void this.#confirm(entry, verdict.confirmed, life);
+        void this.#confirm(entry, verdict.confirmed, signals);
         break;
       case 'accepted':
         this.#done(entry);
         break;
-      case 'set-aside':
-        await this.#refused(entry, verdict, life);
+      case 'reject':
+        await this.#refused(entry, verdict, signals);
         break;
       case 'stop':
         this.#park(entry, verdict);
@@ -152,7 +152,7 @@ export class Lane {
   }
 
   /** Waits for a confirmation; never rejects: what comes of it stands in the entry, and `run` sees to it. */
-  async #confirm(entry: Entry, confirmed: Promise<Verdict>, life: Life): Promise<void> {
+  async #confirm(entry: Entry, confirmed: Promise<Verdict>, signals: ShutdownSignals): Promise<void> {
     try {
       const verdict = this.#keepTaken(entry, await confirmed);
       if (verdict.kind === 'accepted') this.#done(entry);
@@ -160,55 +160,55 @@ export class Lane {
         entry.state = 'waiting';
         if (verdict.kind === 'retry') this.#setback(entry, verdict);
         else if (verdict.kind === 'stop') this.#park(entry, verdict);
-        else if (entry.records.length > 1) this.#batches.isolate(entry, verdict.culprit);
+        else if (entry.records.length > 1) this.#batches.isolate(entry, verdict.failedIndex);
         else entry.refused = verdict;
       }
     } catch {
       // Only the reason of `kill` comes this way: the batch stays unconfirmed.
-      if (!life.kill.aborted) entry.state = 'waiting';
+      if (!signals.forced.aborted) entry.state = 'waiting';
     }
     this.#changed.notify();
   }
 
   /** Leading records that got through all the same are done; the rest is what the verdict speaks of. */
   #keepTaken<V extends Verdict | Sent>(entry: Entry, verdict: V): V {
-    const { taken, rest } = partTaken(entry, verdict);
+    const { taken, rest } = takeAcceptedPrefix(entry, verdict);
     if (taken.length > 0) this.#accepted(taken, entry);
     return rest;
   }
 
   #setback(entry: Entry, verdict: Retry): void {
     const afterMs = verdict.afterMs ?? 0;
-    const isFirst = this.#setbacks.comes(entry.send, this.#sends);
+    const isFirst = this.#setbacks.recordLoss(entry.send, this.#sends);
     const waitMs = Math.max(this.#setbacks.waitMs, afterMs);
     if (isFirst) this.#trouble.retries(verdict, this.#setbacks.count, waitMs);
     entry.notBeforeMs = performance.now() + waitMs;
   }
 
-  async #refused(entry: Entry, verdict: SetAside, life: Life): Promise<void> {
-    if (entry.records.length > 1) this.#batches.isolate(entry, verdict.culprit);
-    else await this.#refusedAlone(entry, verdict, life);
+  async #refused(entry: Entry, verdict: Reject, signals: ShutdownSignals): Promise<void> {
+    if (entry.records.length > 1) this.#batches.isolate(entry, verdict.failedIndex);
+    else await this.#refusedAlone(entry, verdict, signals);
   }
 
-  async #refusedAlone(entry: Entry, verdict: SetAside, life: Life): Promise<void> {
-    const { name, observe, setAside } = this.#options;
+  async #refusedAlone(entry: Entry, verdict: Reject, signals: ShutdownSignals): Promise<void> {
+    const { name, emit, setAside } = this.#options;
     const refused = this.#options.refusedInRow();
     const [record] = entry.records;
     entry.refused = undefined;
     if (refused >= breakerLimit) {
-      observe({ event: 'route.breaker', sink: name, refused });
+      emit({ event: 'pipeline.breaker', sink: name, refused });
       const detail = `${refused} events in a row were refused, so the fault is taken to be here, not in them: ${verdict.detail}`;
       return this.#park(entry, { kind: 'stop', reason: verdict.reason, detail });
     }
     this.#trouble.ends();
-    if (record !== undefined) await setAside(record, verdict, life);
+    if (record !== undefined) await setAside(record, verdict, signals);
     this.#batches.remove(entry);
     this.#tellOldest();
   }
 
   #park(entry: Entry, verdict: Stop): void {
-    if (verdict.final) {
-      this.#options.observe({ event: 'route.gone', sink: this.#options.name, detail: verdict.detail });
+    if (verdict.permanent) {
+      this.#options.emit({ event: 'pipeline.failed', sink: this.#options.name, detail: verdict.detail });
       throw new SinkGone(verdict.detail);
     }
     entry.state = 'waiting';
@@ -217,16 +217,16 @@ export class Lane {
   }
 
   #accepted(records: readonly Encoded[], { offeredMs }: Entry): void {
-    const { name: sink, observe, delivered } = this.#options;
+    const { name: sink, emit, delivered } = this.#options;
     this.#lastAcceptedMs = performance.now();
-    this.#setbacks.end();
+    this.#setbacks.reset();
     this.#trouble.ends();
     delivered(records);
     const event = records.at(-1)?.event;
     if (event === undefined) return;
     const lastAtMs = createdAtMs(event);
-    observe({
-      event: 'route.delivered',
+    emit({
+      event: 'pipeline.delivered',
       sink,
       records: records.length,
       last: event.id,
@@ -245,6 +245,6 @@ export class Lane {
   #tellOldest(): void {
     const event = this.#batches.oldest?.event;
     const oldestAtMs = event === undefined ? undefined : (createdAtMs(event) ?? event.receivedAtMs);
-    this.#options.observe({ event: 'route.waiting', sink: this.#options.name, oldestAtMs });
+    this.#options.emit({ event: 'pipeline.waiting', sink: this.#options.name, oldestAtMs });
   }
 }

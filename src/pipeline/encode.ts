@@ -4,7 +4,7 @@ import { printable } from '../lib/printable.ts';
 import type { BatchLimits } from '../sinks/sink.ts';
 
 /** What a sink wants of an event, and how. */
-export interface Shape {
+export interface EncodingOptions {
   /** Whether the sink gets events of this action. */
   readonly wants: (action: string) => boolean;
   /** Takes out what the sink must not see; the same event where there is nothing. */
@@ -13,26 +13,30 @@ export interface Shape {
 }
 
 /** An event that its format or its redaction threw at: our bug. */
-export class Broken {
+export class EncodingFailure {
   readonly encoded: Encoded;
   readonly detail: string;
 
   constructor(event: AuditEvent, detail: string) {
-    this.encoded = { event, shown: event, record: Buffer.alloc(0) };
+    this.encoded = { event, redacted: event, record: Buffer.alloc(0) };
     this.detail = detail;
   }
 }
 
 /** The event as the sink wants it; undefined where it does not. */
-export function shape(event: AuditEvent, { wants, redact, format }: Shape): Encoded | Broken | undefined {
+export function encodeEvent(
+  event: AuditEvent,
+  { wants, redact, format }: EncodingOptions,
+): Encoded | EncodingFailure | undefined {
   if (!wants(actionOf(event))) return undefined;
   try {
-    const shown = redact(event);
-    if (format.isVerbatim === true && shown === event && event instanceof CutEvent && event.isPlain) return event;
-    return { event, shown, record: format.encode(shown) };
+    const redacted = redact(event);
+    if (format.passThrough === true && redacted === event && event instanceof CutEvent && event.isSingleLine)
+      return event;
+    return { event, redacted, record: format.encode(redacted) };
   } catch (error) {
     const why = error instanceof Error ? printable(error.message) : 'threw';
-    return new Broken(event, `this is our bug, please report it: the format ${format.name} failed: ${why}`);
+    return new EncodingFailure(event, `this is our bug, please report it: the format ${format.name} failed: ${why}`);
   }
 }
 
@@ -55,23 +59,23 @@ export function batches(records: readonly Encoded[], limits: BatchLimits): (read
   return cut;
 }
 
-export interface Shaped {
+export interface EncodedPage {
   readonly records: readonly Encoded[];
   /** Not wanted by the sink. */
   readonly filtered: readonly Cursor[];
-  readonly broken: readonly Broken[];
+  readonly broken: readonly EncodingFailure[];
 }
 
 /** The events as the sink wants them, in order. */
-export function shapeAll(events: readonly AuditEvent[], wanted: Shape): Shaped {
+export function encodeAll(events: readonly AuditEvent[], wanted: EncodingOptions): EncodedPage {
   const records: Encoded[] = [];
   const filtered: Cursor[] = [];
-  const broken: Broken[] = [];
+  const broken: EncodingFailure[] = [];
   // Of a page's events each loop with an iterator leaves as many objects behind.
   events.forEach((event) => {
-    const shaped = shape(event, wanted);
+    const shaped = encodeEvent(event, wanted);
     if (shaped === undefined) filtered.push(event.id);
-    else if (shaped instanceof Broken) broken.push(shaped);
+    else if (shaped instanceof EncodingFailure) broken.push(shaped);
     else records.push(shaped);
   });
   return { records, filtered, broken };

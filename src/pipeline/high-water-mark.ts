@@ -3,7 +3,7 @@ import { type IdRange, IdRanges } from '../event/id-ranges.ts';
 import type { Moment } from '../lib/moment.ts';
 
 /** What of a page the window needs to know. */
-export interface PageEvidence {
+export interface PageObservation {
   readonly after: Cursor;
   readonly asked: Moment;
   readonly answered: Moment;
@@ -14,7 +14,7 @@ export interface PageEvidence {
 }
 
 /** A page whose word is not yet used up. */
-interface Evidence extends PageEvidence {
+interface Evidence extends PageObservation {
   /** Index of the first event not yet passed. */
   next: number;
 }
@@ -38,7 +38,7 @@ interface Sighting {
  *
  * Above `after` an id is *done* (delivered, filtered or set aside), *in flight* (offered, verdict unknown), or new.
  */
-export class Progress {
+export class HighWaterMark {
   readonly #settleMs: number;
   readonly #done: IdRanges;
   readonly #inFlight = new IdRanges();
@@ -93,7 +93,7 @@ export class Progress {
    * Takes a page in: its new ids are in flight from now on and come back, `late` counting those below the head. The
    * page also bears witness to what it did not show. `settled`: nothing can appear any more up to its last event.
    */
-  offer(page: PageEvidence): { fresh: readonly Cursor[]; late: readonly Cursor[]; settled: boolean } {
+  offer(page: PageObservation): { fresh: readonly Cursor[]; late: readonly Cursor[]; settled: boolean } {
     const { fresh, late } = this.#sift(page);
     this.#inFlight.addAll(fresh);
     for (const id of late) this.#lateSightings.set(id, page.answered);
@@ -110,7 +110,7 @@ export class Progress {
   }
 
   /** What of a page is new, ascending, and what of that is late. */
-  #sift({ ids }: PageEvidence): { fresh: readonly Cursor[]; late: readonly Cursor[] } {
+  #sift({ ids }: PageObservation): { fresh: readonly Cursor[]; late: readonly Cursor[] } {
     const [first] = ids;
     // The usual case: nothing at or below the head is in it.
     if (first === undefined || first > this.#head) return { fresh: ids, late: [] };
@@ -143,7 +143,7 @@ export class Progress {
   }
 
   /** A later page over the same range makes an earlier one's word worthless. */
-  #bearWitness(page: PageEvidence, last: Cursor): void {
+  #bearWitness(page: PageObservation, last: Cursor): void {
     this.#evidence = this.#evidence.filter((earlier) => {
       const earlierLast = earlier.ids.at(-1) ?? earlier.after;
       return last < earlierLast || (page.after > earlier.after && page.after > this.#after);
@@ -186,7 +186,7 @@ export class Progress {
   }
 
   /** The time of a page's event. */
-  #timeOf(page: PageEvidence, index: number): Moment {
+  #timeOf(page: PageObservation, index: number): Moment {
     const seen = this.#seen(page, index);
     const createdAtMs = page.times[index] ?? Number.NaN;
     if (seen.serverMs === undefined || Number.isNaN(createdAtMs)) return seen;
@@ -194,7 +194,7 @@ export class Progress {
   }
 
   /** Whether the page was asked for at least `settle` after its event's time: by the server's clock where both know it. */
-  #isSettled(page: PageEvidence, index: number): boolean {
+  #isSettled(page: PageObservation, index: number): boolean {
     if (this.#settleMs === 0) return true;
     const { monotonicMs, serverMs } = this.#seen(page, index);
     if (serverMs === undefined || page.asked.serverMs === undefined)
@@ -205,7 +205,7 @@ export class Progress {
   }
 
   /** When a page's event was first seen. */
-  #seen({ ids, answered }: PageEvidence, index: number): Moment {
+  #seen({ ids, answered }: PageObservation, index: number): Moment {
     const id = ids[index] as Cursor;
     return this.#lateSightings.get(id) ?? this.#sightingOf(id) ?? answered;
   }

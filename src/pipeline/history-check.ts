@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { Life } from '../lib/shutdown.ts';
+import type { ShutdownSignals } from '../lib/shutdown.ts';
 import type { Source } from '../source/source.ts';
 import type { Checkpoint } from '../state/store.ts';
 
 /** What became of the newest delivered event. */
-export type Fate = 'there' | 'rewritten' | 'gone' | 'unknown';
+export type EventStatus = 'there' | 'rewritten' | 'gone' | 'unknown';
 
 /** SHA-256 of an event's text, hexadecimal. */
 export const digest = (text: Buffer): string => createHash('sha256').update(text).digest('hex');
@@ -13,12 +13,16 @@ export const digest = (text: Buffer): string => createHash('sha256').update(text
  * Whether the newest delivered event is still the one that was delivered. A tenant restored from a backup gives ids out
  * again: a cursor ahead of it would be silent for ever and look healthy. `gone` only while older ids are still there.
  */
-export async function lookUp(newest: NonNullable<Checkpoint['newest']>, source: Source, life: Life): Promise<Fate> {
-  const page = await source.peek(newest.id - 1n, life);
+export async function verifyLastDelivered(
+  newest: NonNullable<Checkpoint['newest']>,
+  source: Source,
+  signals: ShutdownSignals,
+): Promise<EventStatus> {
+  const page = await source.peek(newest.id - 1n, signals);
   if (page === undefined) return 'unknown';
   const [event] = page.events;
   if (event?.id === newest.id) return digest(event.text) === newest.sha256 ? 'there' : 'rewritten';
-  const first = await source.peek(0n, life);
+  const first = await source.peek(0n, signals);
   const oldest = first?.events[0];
   return oldest !== undefined && oldest.id < newest.id ? 'gone' : 'unknown';
 }

@@ -1,15 +1,15 @@
 import type { Cursor } from '../event/event.ts';
-import { type Life, unless } from '../lib/shutdown.ts';
-import type { Recovered } from '../sinks/sink.ts';
-import type { Progress } from './high-water-mark.ts';
+import { type ShutdownSignals, untilAborted } from '../lib/shutdown.ts';
+import type { ResumedBatch } from '../sinks/sink.ts';
+import type { HighWaterMark } from './high-water-mark.ts';
 
 /** Batches that an earlier process sent: what the far side says of them settles them, or has them read again. */
-export class Fates {
-  readonly #progress: Progress;
+export class InFlightRecovery {
+  readonly #progress: HighWaterMark;
   #open = 0;
   #lastMs = 0;
 
-  constructor(progress: Progress) {
+  constructor(progress: HighWaterMark) {
     this.#progress = progress;
   }
 
@@ -23,16 +23,24 @@ export class Fates {
   }
 
   /** The ids are in flight when this returns; resolves when all is known. `tell` hears of each whether it got lost. */
-  async learn(recovered: readonly Recovered[], life: Life, tell: (lost: boolean) => void): Promise<void> {
-    await Promise.all(recovered.map((batch) => this.#one(batch, life, tell)));
+  async resolve(
+    recovered: readonly ResumedBatch[],
+    signals: ShutdownSignals,
+    tell: (lost: boolean) => void,
+  ): Promise<void> {
+    await Promise.all(recovered.map((batch) => this.#one(batch, signals, tell)));
   }
 
-  async #one({ ranges, confirmed }: Recovered, life: Life, tell: (lost: boolean) => void): Promise<void> {
+  async #one(
+    { ranges, confirmed }: ResumedBatch,
+    signals: ShutdownSignals,
+    tell: (lost: boolean) => void,
+  ): Promise<void> {
     const ids = ranges.flatMap(([from, to]) => [...idsBetween(from, to)]);
     this.#progress.resume(ids);
     this.#open += 1;
-    const verdict = await unless(
-      life.stop,
+    const verdict = await untilAborted(
+      signals.graceful,
       confirmed.catch(() => undefined),
     );
     this.#open -= 1;

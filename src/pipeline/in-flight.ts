@@ -1,5 +1,5 @@
 import type { Encoded } from '../event/event.ts';
-import type { SetAside, Verdict } from '../lib/verdict.ts';
+import type { Reject, Verdict } from '../lib/verdict.ts';
 import type { Sent } from '../sinks/sink.ts';
 
 /** A batch on its way: `waiting` to be sent (again), or `sent` and not yet confirmed. */
@@ -14,7 +14,7 @@ export interface Entry {
   send: number;
   readonly offeredMs: number;
   /** A single record that was refused after it was sent: still to be set aside. */
-  refused: SetAside | undefined;
+  refused: Reject | undefined;
 }
 
 /** The batches between the reader and their confirmation, in the order they were offered. */
@@ -54,11 +54,11 @@ export class InFlight {
   }
 
   /** Puts the culprit alone, or halves where the guilty one is not known, in the place of `entry`. */
-  isolate(entry: Entry, culprit: number | undefined): void {
+  isolate(entry: Entry, failedIndex: number | undefined): void {
     const { records } = entry;
-    const known = culprit !== undefined && culprit >= 0 && culprit < records.length;
+    const known = failedIndex !== undefined && failedIndex >= 0 && failedIndex < records.length;
     const middle = records.length >> 1;
-    this.split(entry, known ? [culprit, culprit + 1] : [middle]);
+    this.split(entry, known ? [failedIndex, failedIndex + 1] : [middle]);
   }
 
   /** Cuts `entry` at the given indexes. */
@@ -82,12 +82,16 @@ export class InFlight {
 }
 
 /** Takes from `entry` the leading records that `verdict` says got through; `rest` is the verdict on what is left. */
-export function partTaken<V extends Verdict | Sent>(entry: Entry, verdict: V): { taken: readonly Encoded[]; rest: V } {
+export function takeAcceptedPrefix<V extends Verdict | Sent>(
+  entry: Entry,
+  verdict: V,
+): { taken: readonly Encoded[]; rest: V } {
   const most = entry.records.length - 1;
-  const count = verdict.kind === 'accepted' || verdict.kind === 'sent' ? 0 : Math.min(verdict.taken ?? 0, most);
+  const count =
+    verdict.kind === 'accepted' || verdict.kind === 'sent' ? 0 : Math.min(verdict.acceptedPrefix ?? 0, most);
   const taken = entry.records.slice(0, count);
   if (count === 0) return { taken, rest: verdict };
   entry.records = entry.records.slice(count);
-  const known = verdict.kind === 'set-aside' && verdict.culprit !== undefined;
-  return { taken, rest: known ? { ...verdict, culprit: (verdict.culprit ?? 0) - count } : verdict };
+  const known = verdict.kind === 'reject' && verdict.failedIndex !== undefined;
+  return { taken, rest: known ? { ...verdict, failedIndex: (verdict.failedIndex ?? 0) - count } : verdict };
 }

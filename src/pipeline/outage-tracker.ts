@@ -1,21 +1,21 @@
 import type { Retry, Stop } from '../lib/verdict.ts';
-import type { Observe } from '../telemetry/telemetry-event.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
 
 /**
  * What stands in a lane's way: told when it begins, each time it shows again, and when it is over. Modes: none →
  * failing (asked again) or parked (until a person acts) → none.
  */
-export class Trouble {
+export class OutageTracker {
   readonly #sink: string;
-  readonly #observe: Observe;
+  readonly #emit: Emit;
   #sinceMs: number | undefined;
   #attempts = 0;
   #parked: Stop | undefined;
   #detail: string | undefined;
 
-  constructor(sink: string, observe: Observe) {
+  constructor(sink: string, emit: Emit) {
     this.#sink = sink;
-    this.#observe = observe;
+    this.#emit = emit;
   }
 
   /** One printable line; undefined where all is well. */
@@ -29,14 +29,14 @@ export class Trouble {
   retries({ reason, detail }: Retry, attempt: number, waitMs: number): void {
     this.#begin(detail);
     this.#attempts += 1;
-    this.#observe({ event: 'route.retry', sink: this.#sink, reason, detail, attempt, waitMs });
+    this.#emit({ event: 'pipeline.retry', sink: this.#sink, reason, detail, attempt, waitMs });
   }
 
   parks(verdict: Stop): void {
     this.#begin(verdict.detail);
     this.#parked = verdict;
     const { reason, detail } = verdict;
-    this.#observe({ event: 'route.parked', sink: this.#sink, reason, detail });
+    this.#emit({ event: 'pipeline.parked', sink: this.#sink, reason, detail });
   }
 
   /** The sink has answered as it should. */
@@ -44,8 +44,8 @@ export class Trouble {
     if (this.#sinceMs === undefined) return;
     const outageMs = Math.round(performance.now() - this.#sinceMs);
     const sink = this.#sink;
-    if (this.#parked !== undefined) this.#observe({ event: 'route.unparked', sink, outageMs });
-    else this.#observe({ event: 'route.recovered', sink, attempts: this.#attempts, outageMs });
+    if (this.#parked !== undefined) this.#emit({ event: 'pipeline.unparked', sink, outageMs });
+    else this.#emit({ event: 'pipeline.recovered', sink, attempts: this.#attempts, outageMs });
     this.#sinceMs = undefined;
     this.#attempts = 0;
     this.#parked = undefined;

@@ -1,25 +1,26 @@
+// Above 250 lines until the delivery queue owns all that is in flight.
 import type { Cursor, Encoded } from '../event/event.ts';
-import type { Note } from '../event/status-record.ts';
+import type { StatusRecord } from '../event/status-record.ts';
 import type { Notifier } from '../lib/notifier.ts';
-import { type Life, mortal } from '../lib/shutdown.ts';
-import type { SetAside, Verdict } from '../lib/verdict.ts';
+import { type ShutdownSignals, scopeWithGrace } from '../lib/shutdown.ts';
+import type { Reject, Verdict } from '../lib/verdict.ts';
 import type { Sent, Sink } from '../sinks/sink.ts';
 import type { Page, Source } from '../source/source.ts';
 import type { CheckpointStore } from '../state/store.ts';
-import type { Observe } from '../telemetry/telemetry-event.ts';
-import { Memory } from './checkpoint-writer.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
+import { CheckpointWriter } from './checkpoint-writer.ts';
 import type { DeadLetter } from './dead-letter.ts';
-import { Lane } from './delivery-queue.ts';
-import { batches, type Shape, shapeAll } from './encode.ts';
-import { Progress } from './high-water-mark.ts';
-import { lookUp } from './history-check.ts';
-import { Fates } from './in-flight-recovery.ts';
+import { DeliveryQueue } from './delivery-queue.ts';
+import { batches, type EncodingOptions, encodeAll } from './encode.ts';
+import { HighWaterMark } from './high-water-mark.ts';
+import { verifyLastDelivered } from './history-check.ts';
+import { InFlightRecovery } from './in-flight-recovery.ts';
 import { Reader } from './reader.ts';
-import { findStart, type StartAt } from './start-position.ts';
+import { findStartPosition, type StartAt } from './start-position.ts';
 import type { Ticks } from './ticks.ts';
-import { putAside } from './write-dead-letter.ts';
+import { writeDeadLetter } from './write-dead-letter.ts';
 
-export interface RouteOptions extends Shape {
+export interface PipelineOptions extends EncodingOptions {
   readonly name: string;
   /** Origin of the tenant. */
   readonly origin: string;
@@ -31,7 +32,7 @@ export interface RouteOptions extends Shape {
   readonly settleMs: number;
   readonly pageSize: number;
   readonly startAt: StartAt;
-  readonly observe: Observe;
+  readonly emit: Emit;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly random: () => number;
@@ -44,75 +45,84 @@ export interface RouteOptions extends Shape {
 const lookUpMs = 3_600_000;
 
 /** One sink's way: read, shape, deliver, remember. */
-export class Route implements AsyncDisposable {
+export class Pipeline implements AsyncDisposable {
   readonly name: string;
-  readonly #options: RouteOptions;
+  readonly #options: PipelineOptions;
   readonly #sink: Sink;
-  readonly #progress: Progress;
-  readonly #memory: Memory;
-  readonly #lane: Lane;
-  readonly #setAside: (record: Encoded, verdict: SetAside, life: Life) => Promise<void>;
+  readonly #progress: HighWaterMark;
+  readonly #memory: CheckpointWriter;
+  readonly #lane: DeliveryQueue;
+  readonly #setAside: (record: Encoded, verdict: Reject, signals: ShutdownSignals) => Promise<void>;
   readonly #reader: Reader;
   #setAsideMs = 0;
   #lookedUpMs = Number.NEGATIVE_INFINITY;
-  readonly #fates: Fates;
+  readonly #fates: InFlightRecovery;
 
   /**
    * Loads the checkpoint, or finds the start. A start that took asking is written down before anything else; any other
    * one with the first page, for until then nothing tells that the address is right. Undefined where `life` ends first.
    */
-  static async open(options: RouteOptions, life: Life): Promise<Route | undefined> {
-    const { store, name, settleMs, observe, origin, random, deadLetter } = options;
+  static async open(options: PipelineOptions, signals: ShutdownSignals): Promise<Pipeline | undefined> {
+    const { store, name, settleMs, emit, origin, random, deadLetter } = options;
     const last = await store.load(name);
-    const found = await findStart(options, last, life);
+    const found = await findStartPosition(options, last, signals);
     if (found === undefined) return undefined;
-    const progress = new Progress(settleMs, found.after, found.older ?? last?.delivered ?? []);
+    const progress = new HighWaterMark(settleMs, found.after, found.older ?? last?.delivered ?? []);
     await deadLetter.open(progress.after);
-    const sink = options.openSink(last?.journal);
-    const journal = sink.journal?.bind(sink);
-    const memory = new Memory({ sink: name, source: origin, store, progress, observe, random, journal, last });
+    const sink = options.openSink(last?.pendingAcks);
+    const journal = sink.pendingAcks?.bind(sink);
+    const memory = new CheckpointWriter({
+      sink: name,
+      source: origin,
+      store,
+      progress,
+      emit,
+      random,
+      journal,
+      last,
+    });
     if (found.from === 'now' || found.from === 'time') {
       memory.touch();
-      await memory.commit(life);
+      await memory.commit(signals);
     }
     const { head, after } = progress;
-    observe({ event: 'route.start', sink: name, after: head, cursor: after, from: found.from });
-    return new Route(options, sink, progress, memory);
+    emit({ event: 'pipeline.start', sink: name, after: head, cursor: after, from: found.from });
+    return new Pipeline(options, sink, progress, memory);
   }
 
-  private constructor(options: RouteOptions, sink: Sink, progress: Progress, memory: Memory) {
+  private constructor(options: PipelineOptions, sink: Sink, progress: HighWaterMark, memory: CheckpointWriter) {
     this.name = options.name;
     this.#options = options;
     this.#sink = sink;
     this.#progress = progress;
     this.#memory = memory;
-    this.#fates = new Fates(progress);
-    const { source, pageSize, observe, random, wake, deadLetter } = options;
+    this.#fates = new InFlightRecovery(progress);
+    const { source, pageSize, emit, random, wake, deadLetter } = options;
     this.#reader = new Reader({
       sink: options.name,
       source,
       progress,
       pageSize,
-      observe,
+      emit,
       deliver: (events, inner) => this.#deliver(events, inner),
     });
-    const aside = { sink: options.name, deadLetter, observe, random };
-    this.#setAside = async (record, verdict, life) => {
-      if (!(await putAside(record, verdict, aside, life))) return;
+    const aside = { sink: options.name, deadLetter, emit, random };
+    this.#setAside = async (record, verdict, signals) => {
+      if (!(await writeDeadLetter(record, verdict, aside, signals))) return;
       memory.setAside(record);
       this.#setAsideMs = performance.now();
     };
-    this.#lane = new Lane({
+    this.#lane = new DeliveryQueue({
       name: options.name,
       sink,
-      observe,
+      emit,
       random,
       wake,
       delivered: (records) => memory.delivered(records),
       setAside: this.#setAside,
       dirty: () => memory.dirty,
-      commit: (life) => memory.commit(life),
-      sent: () => sink.journal !== undefined && memory.touch(),
+      commit: (signals) => memory.commit(signals),
+      sent: () => sink.pendingAcks !== undefined && memory.touch(),
       refusedInRow: () => memory.refusedInRow,
     });
   }
@@ -132,7 +142,7 @@ export class Route implements AsyncDisposable {
   get isSaved(): boolean {
     return !this.#memory.dirty;
   }
-  get lane(): Lane {
+  get lane(): DeliveryQueue {
     return this.#lane;
   }
   /** Whether the sink has yet to take, or to confirm, something. */
@@ -149,16 +159,16 @@ export class Route implements AsyncDisposable {
   }
 
   /** Sends a record of the forwarder's own. @throws the reason of `kill` */
-  tell(note: Note, kill: AbortSignal): Promise<Verdict | Sent> {
-    return this.#sink.tell(note, kill);
+  tell(note: StatusRecord, kill: AbortSignal): Promise<Verdict | Sent> {
+    return this.#sink.sendStatus(note, kill);
   }
 
-  /** Polls at every tick until `life.stop`. @throws {SourceStop} and bugs, after what is on the wire is confirmed */
-  async run(ticks: Ticks, life: Life): Promise<void> {
-    await this.#besideLane(life, async (inner) => {
+  /** Polls at every tick until `signals.graceful`. @throws {SourceStop} and bugs, after what is on the wire is confirmed */
+  async run(ticks: Ticks, signals: ShutdownSignals): Promise<void> {
+    await this.#besideLane(signals, async (inner) => {
       let last = Number.NEGATIVE_INFINITY;
       for (;;) {
-        const tick = await ticks.next(last, inner.stop);
+        const tick = await ticks.next(last, inner.graceful);
         if (tick === undefined) return;
         last = tick;
         const { newest } = this.#memory;
@@ -169,8 +179,8 @@ export class Route implements AsyncDisposable {
   }
 
   /** Catches up with the newest event as of `tickMs` (monotonic) or later, and has all of it confirmed. */
-  async once(tickMs: number, life: Life): Promise<void> {
-    await this.#besideLane(life, async (inner, fates) => {
+  async once(tickMs: number, signals: ShutdownSignals): Promise<void> {
+    await this.#besideLane(signals, async (inner, fates) => {
       const { newest } = this.#memory;
       await this.#drain(tickMs, inner);
       await this.#lane.flush(inner);
@@ -184,56 +194,59 @@ export class Route implements AsyncDisposable {
   }
 
   /** Runs the lane beside `read`; when either ends, so does the other, in good order and within `graceMs`. */
-  async #besideLane(life: Life, read: (inner: Life, fates: Promise<void>) => Promise<void>): Promise<void> {
-    using inner = mortal(life, this.#options.graceMs);
+  async #besideLane(
+    signals: ShutdownSignals,
+    read: (inner: ShutdownSignals, fates: Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    using inner = scopeWithGrace(signals, this.#options.graceMs);
     const lane = this.#lane.run(inner).finally(() => inner.end());
     const fates = this.#learnFates(inner);
     const reading = read(inner, fates).finally(() => inner.end());
     // At a SIGHUP what is parked is tried at once, also where the configuration stays as it is.
-    const waking = this.#options.wake.each(inner.stop, () => this.#lane.retryNow());
+    const waking = this.#options.wake.each(inner.graceful, () => this.#lane.retryNow());
     const [outcome, ...others] = await Promise.allSettled([reading, lane, fates, waking]);
     // What is left of a drop says nothing; why the reading ended does.
-    const failed = [outcome, ...(inner.kill.aborted ? [] : others)].find(({ status }) => status === 'rejected');
+    const failed = [outcome, ...(inner.forced.aborted ? [] : others)].find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;
   }
 
   /** Whether the log was rewritten since `newest` was delivered: at start and once in a while. */
-  async #lookUp(newest: Memory['newest'], tickMs: number, life: Life): Promise<void> {
+  async #lookUp(newest: CheckpointWriter['newest'], tickMs: number, signals: ShutdownSignals): Promise<void> {
     if (newest === undefined || tickMs - this.#lookedUpMs < lookUpMs) return;
-    const fate = await lookUp(newest, this.#options.source, life);
-    if (fate === 'unknown') return;
+    const result = await verifyLastDelivered(newest, this.#options.source, signals);
+    if (result === 'unknown') return;
     this.#lookedUpMs = tickMs;
-    this.#options.observe({ event: 'route.newest', sink: this.name, id: newest.id, fate });
+    this.#options.emit({ event: 'pipeline.history_check', sink: this.name, id: newest.id, result });
   }
 
-  async #drain(tickMs: number, life: Life): Promise<void> {
-    await this.#reader.drain(tickMs, life);
+  async #drain(tickMs: number, signals: ShutdownSignals): Promise<void> {
+    await this.#reader.drain(tickMs, signals);
     if (this.#memory.dirty) this.#lane.nudge();
   }
 
-  async #deliver(events: Page['events'], life: Life): Promise<void> {
+  async #deliver(events: Page['events'], signals: ShutdownSignals): Promise<void> {
     this.#memory.touchIfMoved();
     const startedMs = performance.now();
-    const { records, filtered, broken } = shapeAll(events, this.#options);
+    const { records, filtered, broken } = encodeAll(events, this.#options);
     for (const { encoded, detail } of broken)
-      await this.#setAside(encoded, { kind: 'set-aside', reason: 'malformed', detail }, life);
+      await this.#setAside(encoded, { kind: 'reject', reason: 'malformed', detail }, signals);
     if (events.length > 0) {
       const elapsedMs = performance.now() - startedMs;
-      this.#options.observe({ event: 'route.encoded', sink: this.name, records: records.length, elapsedMs });
+      this.#options.emit({ event: 'pipeline.encoded', sink: this.name, records: records.length, elapsedMs });
     }
     if (filtered.length > 0) {
       this.#progress.settle(filtered);
       this.#memory.touch();
-      this.#options.observe({ event: 'route.filtered', sink: this.name, events: filtered.length });
+      this.#options.emit({ event: 'pipeline.filtered', sink: this.name, events: filtered.length });
     }
     for (const batch of batches(records, this.#sink.limits)) {
-      if (life.stop.aborted) return;
-      await this.#lane.offer(batch, life);
+      if (signals.graceful.aborted) return;
+      await this.#lane.offer(batch, signals);
     }
   }
 
-  #learnFates(life: Life): Promise<void> {
-    return this.#fates.learn(this.#sink.recovered ?? [], life, (lost) => {
+  #learnFates(signals: ShutdownSignals): Promise<void> {
+    return this.#fates.resolve(this.#sink.resumed ?? [], signals, (lost) => {
       if (lost) this.#reader.reread();
       this.#memory.touch();
       this.#lane.nudge();

@@ -1,17 +1,17 @@
 import { type Cursor, createdAtMs } from '../event/event.ts';
-import { type Life, within } from '../lib/shutdown.ts';
+import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
 import type { Page, Source } from '../source/source.ts';
-import type { Observe } from '../telemetry/telemetry-event.ts';
-import { hasCome, type PageEvidence, type Progress } from './high-water-mark.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
+import { type HighWaterMark, hasCome, type PageObservation } from './high-water-mark.ts';
 
 export interface ReaderOptions {
   readonly sink: string;
   readonly source: Source;
-  readonly progress: Progress;
+  readonly progress: HighWaterMark;
   readonly pageSize: number;
-  readonly observe: Observe;
+  readonly emit: Emit;
   /** Takes what is new, in order of id; resolves when there is room for more. */
-  readonly deliver: (events: Page['events'], life: Life) => Promise<void>;
+  readonly deliver: (events: Page['events'], signals: ShutdownSignals) => Promise<void>;
 }
 
 /** A server that gives fewer events than that in a full page is not thought of. */
@@ -54,19 +54,19 @@ export class Reader {
    * Reads until a page brings nothing new, or nothing older than `tickMs` (a tenant that is never still has news for ever,
    * and the window has its turn), then what of the window has settled since.
    */
-  async drain(tickMs: number, life: Life): Promise<void> {
-    const { progress, observe, sink } = this.#options;
-    observe({ event: 'route.polling', sink });
+  async drain(tickMs: number, signals: ShutdownSignals): Promise<void> {
+    const { progress, emit, sink } = this.#options;
+    emit({ event: 'pipeline.polling', sink });
     // A window that fits into one page is read with the news, in one request; a larger one not at every poll.
     const isSmall = () => progress.windowSize < this.#pageCap || this.#rereadDue;
     // Of a large one from an earlier process nothing is known; it comes first, lest news pile up above it.
     const swept = !isSmall() && progress.settledAt === undefined;
-    if (swept) await this.#read(progress.after, tickMs, life, true);
+    if (swept) await this.#read(progress.after, tickMs, signals, true);
     const small = isSmall();
     this.#rereadDue = false;
-    const fresh = await this.#read(small ? progress.after : progress.head, tickMs, life, false);
-    observe({ event: 'route.poll', sink, fresh });
-    if (!small && !swept && this.#sweepDue(tickMs)) await this.#read(progress.after, tickMs, life, true);
+    const fresh = await this.#read(small ? progress.after : progress.head, tickMs, signals, false);
+    emit({ event: 'pipeline.poll', sink, fresh });
+    if (!small && !swept && this.#sweepDue(tickMs)) await this.#read(progress.after, tickMs, signals, true);
   }
 
   #sweepDue(tickMs: number): boolean {
@@ -76,9 +76,9 @@ export class Reader {
   }
 
   /** Reads pages from `from` on, the next one while the last is being delivered; gives how many events were new. */
-  async #read(from: Cursor, tickMs: number, life: Life, sweep: boolean): Promise<number> {
+  async #read(from: Cursor, tickMs: number, signals: ShutdownSignals, sweep: boolean): Promise<number> {
     const { source, progress, deliver } = this.#options;
-    const inner = within(life);
+    const inner = childScope(signals);
     let fresh = 0;
     let pages = 0;
     let before: Page | undefined;
@@ -98,7 +98,7 @@ export class Reader {
           : last !== undefined && (last < progress.head || !this.#isEnd(page, taken.events, tickMs));
         next = goesOn && last !== undefined ? source.page(last, tickMs, inner) : undefined;
         next?.catch(() => {});
-        await deliver(taken.events, life);
+        await deliver(taken.events, signals);
       }
     } finally {
       inner.end();
@@ -132,15 +132,15 @@ export class Reader {
     this.#lastPageMs = performance.now();
     const { serverMs, monotonicMs } = page.asked;
     this.#serverAheadMs = serverMs === undefined ? undefined : serverMs - monotonicMs;
-    const { progress, observe, sink } = this.#options;
+    const { progress, emit, sink } = this.#options;
     const { fresh, late, settled } = progress.offer(evidenceOf(page));
     const [first] = late;
-    if (first !== undefined) observe({ event: 'route.late', sink, events: late.length, first });
+    if (first !== undefined) emit({ event: 'pipeline.late', sink, events: late.length, first });
     return { events: withIds(page.events, fresh), settled };
   }
 }
 
-function evidenceOf({ events, after, asked, answered }: Page): PageEvidence {
+function evidenceOf({ events, after, asked, answered }: Page): PageObservation {
   const ids = events.map(({ id }) => id);
   const times = new Float64Array(events.length);
   events.forEach((event, at) => {

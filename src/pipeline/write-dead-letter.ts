@@ -1,29 +1,29 @@
 import type { Encoded } from '../event/event.ts';
-import { insist } from '../lib/backoff.ts';
-import type { Life } from '../lib/shutdown.ts';
-import type { Retry, SetAside } from '../lib/verdict.ts';
-import type { Observe } from '../telemetry/telemetry-event.ts';
+import { retryUntilSettled } from '../lib/backoff.ts';
+import type { ShutdownSignals } from '../lib/shutdown.ts';
+import type { Reject, Retry } from '../lib/verdict.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
 import type { DeadLetter } from './dead-letter.ts';
 
-export interface SettingAside {
+export interface DeadLetterContext {
   readonly sink: string;
   readonly deadLetter: DeadLetter;
-  readonly observe: Observe;
+  readonly emit: Emit;
   readonly random: () => number;
 }
 
 /**
- * Puts a record into the dead letter and says so; where the disk refuses, again and again until `life.stop`. True where
+ * Puts a record into the dead letter and says so; where the disk refuses, again and again until `signals.graceful`. True where
  * it is there.
  */
-export async function putAside(
+export async function writeDeadLetter(
   { event }: Encoded,
-  { reason, detail }: SetAside,
-  { sink, deadLetter, observe, random }: SettingAside,
-  life: Life,
+  { reason, detail }: Reject,
+  { sink, deadLetter, emit, random }: DeadLetterContext,
+  signals: ShutdownSignals,
 ): Promise<boolean> {
   let sinceMs: number | undefined;
-  const verdict = await insist<Retry | { kind: 'kept' }>(
+  const verdict = await retryUntilSettled<Retry | { kind: 'kept' }>(
     async () => {
       try {
         await deadLetter.append({ sink, reason: `${reason}: ${detail}`, event });
@@ -39,14 +39,14 @@ export async function putAside(
       random,
       onRetry: (retry, attempt, waitMs) => {
         sinceMs ??= performance.now();
-        observe({ event: 'checkpoint.retry', sink, detail: retry.detail, attempt, waitMs });
+        emit({ event: 'checkpoint.retry', sink, detail: retry.detail, attempt, waitMs });
       },
     },
-    life,
+    signals,
   );
   if (verdict.kind !== 'kept') return false;
   if (sinceMs !== undefined)
-    observe({ event: 'checkpoint.recovered', sink, outageMs: Math.round(performance.now() - sinceMs) });
-  observe({ event: 'route.set_aside', sink, id: event.id, reason, detail });
+    emit({ event: 'checkpoint.recovered', sink, outageMs: Math.round(performance.now() - sinceMs) });
+  emit({ event: 'pipeline.set_aside', sink, id: event.id, reason, detail });
   return true;
 }

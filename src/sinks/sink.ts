@@ -1,8 +1,8 @@
 import type { Batch, Cursor } from '../event/event.ts';
-import type { Note } from '../event/status-record.ts';
+import type { StatusRecord } from '../event/status-record.ts';
 import type { Format } from '../format/format.ts';
 import type { Verdict } from '../lib/verdict.ts';
-import type { Observe } from '../telemetry/telemetry-event.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
 
 /** On the wire, not yet known to be safe: `confirmed` tells, and never rejects but with the reason of `kill`. */
 export interface Sent {
@@ -10,7 +10,7 @@ export interface Sent {
   readonly confirmed: Promise<Verdict>;
 }
 
-export interface Recovered {
+export interface ResumedBatch {
   /** Inclusive id ranges. */
   readonly ranges: readonly (readonly [Cursor, Cursor])[];
   /** Never rejects but with the reason of the sink's closing. */
@@ -42,18 +42,18 @@ export interface Sink extends AsyncDisposable {
    * What must be remembered over a restart to ask about batches sent and not confirmed; JSON. The route saves it with
    * the checkpoint, also after each `sent`.
    */
-  journal?(): unknown;
+  pendingAcks?(): unknown;
   /**
    * Batches an earlier process sent, taken from `deps.journal`, whose fate may still be learnt. Their ids count as in
    * flight; `accepted` makes them delivered, anything else has them read and sent again.
    */
-  readonly recovered?: readonly Recovered[];
+  readonly resumed?: readonly ResumedBatch[];
   /**
    * Sends one record of the forwarder's own, clearly apart from audit records and always as JSON. May be called while a
    * `send` is under way, and holds up none longer than a record of that size would.
    * @throws the reason of `kill`
    */
-  tell(note: Note, kill: AbortSignal): Promise<Verdict | Sent>;
+  sendStatus(note: StatusRecord, kill: AbortSignal): Promise<Verdict | Sent>;
   /** Goes the way of `send` as far as can be without delivering anything; serves `check`. */
   probe(kill: AbortSignal): Promise<Verdict>;
 }
@@ -65,12 +65,12 @@ export interface SinkDeps {
   readonly tenant: string;
   readonly version: string;
   readonly format: Format;
-  readonly observe: Observe;
+  readonly emit: Emit;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
   /** What `Sink.journal` gave in an earlier process, as it stands in the checkpoint. */
-  readonly journal?: unknown;
+  readonly pendingAcks?: unknown;
   readonly env: Readonly<Record<string, string | undefined>>;
 }

@@ -2,14 +2,14 @@ import { closeSync, fstatSync, openSync, readSync, writeFile } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { type Batch, copyRecord, sizeOf } from '../event/event.ts';
-import { noteText } from '../event/status-record.ts';
-import { together } from '../lib/options/values.ts';
+import { statusRecordText } from '../event/status-record.ts';
+import { runEvenIfInvalid } from '../lib/options/values.ts';
 import { accepted, type Verdict } from '../lib/verdict.ts';
 import { checkRecords, entry } from './common-options.ts';
 import type { Sink } from './sink.ts';
 
 /** Configuration of a `stdout` sink. */
-export const stdoutOptions = entry('stdout').superRefine(checkRecords, together);
+export const stdoutOptions = entry('stdout').superRefine(checkRecords, runEvenIfInvalid);
 
 const newline = 0x0a;
 type Failure = NodeJS.ErrnoException;
@@ -51,7 +51,7 @@ export function openStdout(out: Writable | number = destination()): Sink {
     window: 1,
     limits: { maxEvents: 1000, maxBytes: 900 * 1024 },
     send: (batch, kill) => send(() => lines(batch, torn), kill),
-    tell: (note, kill) => send(() => Buffer.from(`${torn ? '\n' : ''}${noteText(note)}\n`), kill),
+    sendStatus: (note, kill) => send(() => Buffer.from(`${torn ? '\n' : ''}${statusRecordText(note)}\n`), kill),
     probe: async () => (failed === undefined ? accepted : judge(failed)),
     async [Symbol.asyncDispose]() {
       stream?.off('error', onError);
@@ -91,7 +91,7 @@ function endsWithinLine(fd: number): boolean {
 
 function judge(error: Failure): Verdict {
   if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED')
-    return { kind: 'stop', reason: 'network', detail: 'the reader of standard output is gone', final: true };
+    return { kind: 'stop', reason: 'network', detail: 'the reader of standard output is gone', permanent: true };
   return { kind: 'retry', reason: 'network', detail: `standard output can't be written: ${error.message}` };
 }
 

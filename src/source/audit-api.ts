@@ -4,15 +4,15 @@ import { gunzipper } from '../lib/gzip.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../lib/http.ts';
 import type { Moment } from '../lib/moment.ts';
 import { type Secret, type SecretSource, withoutSecret } from '../lib/secret.ts';
-import type { Life } from '../lib/shutdown.ts';
-import { Interner } from '../lib/string-cache.ts';
+import type { ShutdownSignals } from '../lib/shutdown.ts';
+import { StringCache } from '../lib/string-cache.ts';
 import type { Retry, Stop } from '../lib/verdict.ts';
-import type { Observe } from '../telemetry/telemetry-event.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
 import { largestBodyBytes, PageSize } from './page-size.ts';
-import type { Pace } from './rate-limiter.ts';
-import { Novelty } from './seen-ids.ts';
+import type { RateLimiter } from './rate-limiter.ts';
+import { SeenIds } from './seen-ids.ts';
 import type { Page } from './source.ts';
-import { cutPage } from './split-page.ts';
+import { splitPage } from './split-page.ts';
 import { judge, type Refused } from './verdicts.ts';
 
 export interface AuditApiOptions {
@@ -22,8 +22,8 @@ export interface AuditApiOptions {
   readonly authScheme: 'Bearer' | 'ApiKey';
   readonly pageSize: number;
   readonly http: HttpClient;
-  readonly pace: Pace;
-  readonly observe: Observe;
+  readonly pace: RateLimiter;
+  readonly emit: Emit;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly reading: Reading;
@@ -32,7 +32,7 @@ export interface AuditApiOptions {
   /** Told of events that were never read before, some of a page at once. */
   readonly onFresh?: (events: readonly AuditEvent[]) => void;
   /** What a source before this one has read; default nothing. */
-  readonly novelty?: Novelty | undefined;
+  readonly novelty?: SeenIds | undefined;
 }
 
 export interface Fetched {
@@ -45,8 +45,8 @@ export class AuditApi {
   readonly #options: AuditApiOptions;
   readonly #size: PageSize;
   readonly #gunzip = gunzipper(largestBodyBytes);
-  readonly #novelty: Novelty;
-  readonly #actions = new Interner();
+  readonly #novelty: SeenIds;
+  readonly #actions = new StringCache();
   /** Counts that were too much behind a cursor, halved; light pages elsewhere must not raise them. */
   readonly #bounds = new Map<Cursor, number>();
   #everRead: boolean;
@@ -54,22 +54,26 @@ export class AuditApi {
   constructor(options: AuditApiOptions) {
     this.#options = options;
     this.#everRead = options.readBefore;
-    this.#novelty = options.novelty ?? new Novelty();
-    this.#size = new PageSize(options.pageSize, options.observe);
+    this.#novelty = options.novelty ?? new SeenIds();
+    this.#size = new PageSize(options.pageSize, options.emit);
   }
 
   /**
    * One request, for `most` events where that is given; another where a refusal finds a new key in its file, or with
    * half the count where the page is too large.
-   * Undefined where `life.stop` fires before it is this request's turn.
-   * @throws the reason of `life.kill`
+   * Undefined where `signals.graceful` fires before it is this request's turn.
+   * @throws the reason of `signals.forced`
    */
-  async fetch(after: Cursor, life: Life, most?: number): Promise<Fetched | Retry | Stop | Refused | undefined> {
+  async fetch(
+    after: Cursor,
+    signals: ShutdownSignals,
+    most?: number,
+  ): Promise<Fetched | Retry | Stop | Refused | undefined> {
     const { apiKey } = this.#options;
     for (;;) {
       const count = Math.min(most ?? this.#size.next, this.#bounds.get(after) ?? Number.POSITIVE_INFINITY);
       const key = apiKey.current;
-      const verdict = await this.#once(after, life, count, key);
+      const verdict = await this.#once(after, signals, count, key);
       if (verdict?.kind === 'retry' && verdict.reason === 'too_large' && count > 1) continue;
       if (verdict?.kind !== 'stop' || verdict.reason !== 'auth') return verdict;
       // A key that was rotated meanwhile is no misconfigured key; another request may have found the new one already.
@@ -79,15 +83,15 @@ export class AuditApi {
 
   async #once(
     after: Cursor,
-    life: Life,
+    signals: ShutdownSignals,
     count: number,
     key: Secret,
   ): Promise<Fetched | Retry | Stop | Refused | undefined> {
-    const { origin, authScheme, http, pace, observe, now } = this.#options;
+    const { origin, authScheme, http, pace, emit, now } = this.#options;
     const asked = `/api/public/v0/audit-logs?after=${after}&count=${count}`;
-    const answered = await pace.turn(life);
+    const answered = await pace.turn(signals);
     if (answered === undefined) return undefined;
-    observe({ event: 'source.asking', after });
+    emit({ event: 'source.request', after });
     const startedMs = performance.now();
     const outcome = await http
       .request(
@@ -100,14 +104,14 @@ export class AuditApi {
             'accept-encoding': 'gzip',
           },
         },
-        life.kill,
+        signals.forced,
       )
       .then((outcome) => {
         answered(outcome.kind === 'answer' ? startedMs + outcome.sentMs : undefined);
         return outcome;
       });
-    observe({
-      event: 'source.request',
+    emit({
+      event: 'source.response',
       after,
       status: outcome.kind === 'answer' ? outcome.status : outcome.reason === 'proxy' ? 'network' : outcome.reason,
       elapsedMs: outcome.elapsedMs,
@@ -134,12 +138,12 @@ export class AuditApi {
     key: Secret,
     { asked, answered, serverAheadMs }: Moments,
   ): Fetched | Retry {
-    const { observe, now, onFresh, reading } = this.#options;
-    const cut = cutPage(body, now(), reading, this.#actions);
+    const { emit, now, onFresh, reading } = this.#options;
+    const cut = splitPage(body, now(), reading, this.#actions);
     if (cut.kind === 'unreadable') {
-      const again = cutPage(withoutSecret(key, body), now());
+      const again = splitPage(withoutSecret(key, body), now());
       const detail = again.kind === 'unreadable' ? again.detail : 'it quotes the key';
-      observe({ event: 'source.unreadable', after, detail });
+      emit({ event: 'source.unreadable', after, detail });
       return { kind: 'retry', reason: 'malformed', detail: `the page after ${after} can't be read: ${detail}` };
     }
     this.#everRead = true;
@@ -149,9 +153,9 @@ export class AuditApi {
     const events = first === -1 ? [] : first === 0 ? cut.events : cut.events.slice(first);
     const greatest = events.at(-1)?.id;
     if (greatest !== undefined && cut.answeredAfter !== undefined && cut.answeredAfter !== String(greatest))
-      observe({ event: 'source.cursor_mismatch', after, answered: cut.answeredAfter, greatest });
+      emit({ event: 'source.cursor_mismatch', after, answered: cut.answeredAfter, greatest });
     const { fresh, delaysMs } = this.#novelty.take(after, events, asked, answered);
-    observe({
+    emit({
       event: 'source.page',
       after,
       events: events.length,
@@ -160,7 +164,7 @@ export class AuditApi {
       ...(serverAheadMs !== undefined && { serverAheadMs }),
     });
     if (fresh.length > 0) onFresh?.(fresh);
-    if (delaysMs.length > 0) observe({ event: 'source.visible', delaysMs });
+    if (delaysMs.length > 0) emit({ event: 'source.visible', delaysMs });
     return { kind: 'page', page: { after, events, asked, answered } };
   }
 
@@ -195,7 +199,7 @@ export class AuditApi {
       };
     }
     const detail = `the event after ${after} is larger than ${largestBodyBytes} bytes; "cursor set" passes it`;
-    this.#options.observe({ event: 'source.unreadable', after, detail });
+    this.#options.emit({ event: 'source.unreadable', after, detail });
     return { kind: 'retry', reason: 'too_large', detail };
   }
 

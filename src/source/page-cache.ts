@@ -1,27 +1,27 @@
 import type { Cursor } from '../event/event.ts';
-import { insist } from '../lib/backoff.ts';
+import { retryUntilSettled } from '../lib/backoff.ts';
 import type { Notifier } from '../lib/notifier.ts';
-import { type Life, unless } from '../lib/shutdown.ts';
+import { type ShutdownSignals, untilAborted } from '../lib/shutdown.ts';
 import type { Retry, Stop } from '../lib/verdict.ts';
-import type { Observe } from '../telemetry/telemetry-event.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
 import type { AuditApi, Fetched } from './audit-api.ts';
-import type { Restriction } from './key-scope.ts';
+import type { KeyScopeCheck } from './key-scope.ts';
 import { type Page, type Source, SourceStop } from './source.ts';
 import type { Refused } from './verdicts.ts';
 
-export interface SharedOptions {
+export interface CachedSourceOptions {
   readonly api: AuditApi;
   readonly onKeyRejected: 'exit' | 'wait';
-  readonly observe: Observe;
+  readonly emit: Emit;
   readonly random: () => number;
   /** A SIGHUP: ask now. */
   readonly wake: Notifier;
   /** Whether the key can do more than read the audit log; looked at with the first page. */
-  readonly restriction: Restriction;
+  readonly restriction: KeyScopeCheck;
   /** Pages to keep for routes a little behind; 0 where there is one route. */
   readonly keepPages: number;
-  /** The life of the whole source; it ends with the process. */
-  readonly life: Life;
+  /** The signals of the whole source; it ends with the process. */
+  readonly signals: ShutdownSignals;
 }
 
 /** Bytes of text that kept pages may hold. */
@@ -29,9 +29,9 @@ const keepBytes = 16 * 1024 ** 2;
 const keyWaitMs = 5 * 60_000;
 
 /** One reader for all routes: what two want at one cursor is asked for once, and recent pages are kept for a while. */
-export class SharedSource implements Source, AsyncDisposable {
-  readonly #options: SharedOptions;
-  readonly #life: Life;
+export class CachedSource implements Source, AsyncDisposable {
+  readonly #options: CachedSourceOptions;
+  readonly #signals: ShutdownSignals;
   readonly #running = new Map<string, Promise<Page | undefined>>();
   #kept: Page[] = [];
   #stopped: SourceStop | undefined;
@@ -41,35 +41,38 @@ export class SharedSource implements Source, AsyncDisposable {
   /** Since when nothing came, monotonic; and how often it was asked for. */
   #outage: { sinceMs: number; attempts: number } | undefined;
 
-  constructor(options: SharedOptions) {
+  constructor(options: CachedSourceOptions) {
     this.#options = options;
     // Nothing is lost with a read that is broken off: it need not be waited for.
-    this.#life = { stop: options.life.stop, kill: options.life.stop };
+    this.#signals = { graceful: options.signals.graceful, forced: options.signals.graceful };
   }
 
   get trouble(): string | undefined {
     return this.#troubles.values().next().value;
   }
 
-  async page(after: Cursor, notBeforeMs: number, life: Life): Promise<Page | undefined> {
+  async page(after: Cursor, notBeforeMs: number, signals: ShutdownSignals): Promise<Page | undefined> {
     const key = String(after);
     for (;;) {
-      if (life.stop.aborted) return undefined;
+      if (signals.graceful.aborted) return undefined;
       if (this.#stopped !== undefined) throw this.#stopped;
       const kept = this.#kept.find((page) => page.after === after && page.asked.monotonicMs >= notBeforeMs);
       if (kept !== undefined) return kept;
-      const page = await unless(life.stop, this.#running.get(key) ?? this.#start(key, () => this.#fetch(key, after)));
+      const page = await untilAborted(
+        signals.graceful,
+        this.#running.get(key) ?? this.#start(key, () => this.#fetch(key, after)),
+      );
       if (page === undefined) return undefined;
       // A request that was on its way before may not show what is new: ask again.
       if (page.asked.monotonicMs >= notBeforeMs) return page;
     }
   }
 
-  async peek(after: Cursor, life: Life): Promise<Page | undefined> {
+  async peek(after: Cursor, signals: ShutdownSignals): Promise<Page | undefined> {
     if (this.#stopped !== undefined) throw this.#stopped;
     const key = `peek ${after} ${this.#peeks++}`;
-    const page = await unless(
-      life.stop,
+    const page = await untilAborted(
+      signals.graceful,
       this.#start(key, () => this.#fetch(key, after, 1)),
     );
     return page === undefined ? undefined : { ...page, events: page.events.slice(0, 1) };
@@ -86,10 +89,10 @@ export class SharedSource implements Source, AsyncDisposable {
   }
 
   async #fetch(key: string, after: Cursor, most?: number): Promise<Page | undefined> {
-    const { api, observe, random, wake } = this.#options;
-    const life = this.#life;
-    const verdict = await insist<Fetched | Stop | { kind: 'stopped' }>(
-      async () => this.#patient((await api.fetch(after, life, most)) ?? { kind: 'stopped' }),
+    const { api, emit, random, wake } = this.#options;
+    const signals = this.#signals;
+    const verdict = await retryUntilSettled<Fetched | Stop | { kind: 'stopped' }>(
+      async () => this.#patient((await api.fetch(after, signals, most)) ?? { kind: 'stopped' }),
       {
         firstMs: 1000,
         longestMs: 60_000,
@@ -99,12 +102,12 @@ export class SharedSource implements Source, AsyncDisposable {
           this.#troubles.set(key, verdict.detail);
           this.#outage ??= { sinceMs: performance.now(), attempts: 0 };
           this.#outage.attempts += 1;
-          observe({ event: 'source.retry', reason: verdict.reason, detail: verdict.detail, attempt, waitMs });
+          emit({ event: 'source.retry', reason: verdict.reason, detail: verdict.detail, attempt, waitMs });
         },
       },
-      life,
+      signals,
     ).catch((error): { kind: 'stopped' } => {
-      if (life.stop.aborted) return { kind: 'stopped' };
+      if (signals.graceful.aborted) return { kind: 'stopped' };
       throw error;
     });
     switch (verdict.kind) {
@@ -112,7 +115,7 @@ export class SharedSource implements Source, AsyncDisposable {
         this.#accepted();
         this.#recovered(key);
         if (most === undefined) this.#keep(verdict.page);
-        await this.#lookAtKey(life);
+        await this.#lookAtKey(signals);
         return verdict.page;
       case 'stop':
         throw this.#stop(verdict);
@@ -126,13 +129,13 @@ export class SharedSource implements Source, AsyncDisposable {
     if (!isRefused(verdict) || this.#options.onKeyRejected === 'exit') return verdict as A | Retry | Stop;
     const { status, detail, causes, reason } = verdict;
     this.#key = 'refused';
-    this.#options.observe({ event: 'source.refused', status, detail, causes });
+    this.#options.emit({ event: 'source.refused', status, detail, causes });
     return { kind: 'retry', reason, detail: `the API refuses the key: ${detail}`, afterMs: keyWaitMs };
   }
 
   /** @throws {SourceStop} where the key can do more than it may */
-  async #lookAtKey(life: Life): Promise<void> {
-    const broad = await this.#options.restriction.look(life);
+  async #lookAtKey(signals: ShutdownSignals): Promise<void> {
+    const broad = await this.#options.restriction.look(signals);
     if (broad !== undefined) throw this.#stop(broad);
   }
 
@@ -142,8 +145,8 @@ export class SharedSource implements Source, AsyncDisposable {
     const { reason, detail } = verdict;
     if (isRefused(verdict)) {
       const { status, causes } = verdict;
-      this.#options.observe({ event: 'source.refused', status, detail, causes });
-    } else this.#options.observe({ event: 'source.stopped', reason, detail });
+      this.#options.emit({ event: 'source.refused', status, detail, causes });
+    } else this.#options.emit({ event: 'source.stopped', reason, detail });
     this.#stopped = new SourceStop(reason === 'auth' ? 77 : reason === 'address' ? 78 : 70, detail);
     return this.#stopped;
   }
@@ -151,7 +154,7 @@ export class SharedSource implements Source, AsyncDisposable {
   #accepted(): void {
     if (this.#key === 'accepted') return;
     this.#key = 'accepted';
-    this.#options.observe({ event: 'source.accepted' });
+    this.#options.emit({ event: 'source.accepted' });
   }
 
   /** The outage is over when no request waits for its next try any more. */
@@ -160,7 +163,7 @@ export class SharedSource implements Source, AsyncDisposable {
     if (this.#outage === undefined || this.#troubles.size > 0) return;
     const { attempts, sinceMs } = this.#outage;
     this.#outage = undefined;
-    this.#options.observe({ event: 'source.recovered', attempts, outageMs: Math.round(performance.now() - sinceMs) });
+    this.#options.emit({ event: 'source.recovered', attempts, outageMs: Math.round(performance.now() - sinceMs) });
   }
 
   #keep(page: Page): void {

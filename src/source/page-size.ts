@@ -1,4 +1,4 @@
-import type { Observe } from '../telemetry/telemetry-event.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
 
 /** Longest page taken, bytes after decompression. */
 export const largestBodyBytes = 64 * 1024 ** 2;
@@ -8,12 +8,12 @@ const heavyBodyBytes = 8 * 1024 ** 2;
 /** How many events to ask for: what is configured, less after heavy or late pages, growing back with good ones. */
 export class PageSize {
   readonly #most: number;
-  readonly #observe: Observe;
+  readonly #emit: Emit;
   #next: number;
 
-  constructor(most: number, observe: Observe) {
+  constructor(most: number, emit: Emit) {
     this.#most = most;
-    this.#observe = observe;
+    this.#emit = emit;
     this.#next = most;
   }
 
@@ -38,6 +38,6 @@ export class PageSize {
   #set(count: number, why: string): void {
     if (count === this.#next) return;
     this.#next = count;
-    this.#observe({ event: 'source.count', count, why });
+    this.#emit({ event: 'source.count', count, why });
   }
 }

@@ -1,5 +1,5 @@
 import type { Cursor } from '../event/event.ts';
-import type { Life } from '../lib/shutdown.ts';
+import type { ShutdownSignals } from '../lib/shutdown.ts';
 import type { Page, Source } from './source.ts';
 
 export interface RangeOptions {
@@ -22,16 +22,16 @@ export class RangeSource implements Source {
     return this.#options.source.trouble;
   }
 
-  async page(after: Cursor, notBeforeMs: number, life: Life): Promise<Page | undefined> {
+  async page(after: Cursor, notBeforeMs: number, signals: ShutdownSignals): Promise<Page | undefined> {
     const { source, until, turn } = this.#options;
     if (after >= until) return emptyPage(after);
     await turn();
-    return this.#cut(await source.page(after, notBeforeMs, life));
+    return this.#cut(await source.page(after, notBeforeMs, signals));
   }
 
-  async peek(after: Cursor, life: Life): Promise<Page | undefined> {
+  async peek(after: Cursor, signals: ShutdownSignals): Promise<Page | undefined> {
     const { source, until } = this.#options;
-    return after >= until ? emptyPage(after) : this.#cut(await source.peek(after, life));
+    return after >= until ? emptyPage(after) : this.#cut(await source.peek(after, signals));
   }
 
   #cut(page: Page | undefined): Page | undefined {

@@ -1,5 +1,5 @@
-import { Turns } from '../lib/mutex.ts';
-import { type Life, sleep } from '../lib/shutdown.ts';
+import { Mutex } from '../lib/mutex.ts';
+import { type ShutdownSignals, sleep } from '../lib/shutdown.ts';
 
 interface Taken {
   readonly startedMs: number;
@@ -11,19 +11,19 @@ interface Taken {
  * Keeps to `perSecond` requests in any one-second window, as the server sees them. A request counts from when it was on
  * the wire (a new connection takes its time before that), one that is not answered yet as if it were sent now.
  */
-export class Pace {
+export class RateLimiter {
   #limit = 1;
   #windowMs = 0;
   readonly #now: () => number;
   #taken: Taken[] = [];
-  readonly #turns = new Turns();
+  readonly #turns = new Mutex();
   #heldUntilMs = 0;
 
   /**
    * @param now monotonic milliseconds
    * @param before the pace that was kept until now: what it let through and was told to wait for counts on
    */
-  constructor(perSecond: number, now: () => number, before?: Pace) {
+  constructor(perSecond: number, now: () => number, before?: RateLimiter) {
     this.allow(perSecond);
     this.#now = now;
     if (before === undefined) return;
@@ -44,16 +44,16 @@ export class Pace {
   }
 
   /**
-   * Waits for a turn, first come first served; undefined where `life.stop` fires first. Call the result at the answer,
+   * Waits for a turn, first come first served; undefined where `signals.graceful` fires first. Call the result at the answer,
    * with when the request was on the wire.
    */
-  turn(life: Life): Promise<((sentMs?: number) => void) | undefined> {
+  turn(signals: ShutdownSignals): Promise<((sentMs?: number) => void) | undefined> {
     return this.#turns.take(async () => {
       for (;;) {
-        if (life.stop.aborted) return undefined;
+        if (signals.graceful.aborted) return undefined;
         const waitMs = this.#waitMs();
         if (waitMs <= 0) break;
-        await sleep(waitMs, life.stop);
+        await sleep(waitMs, signals.graceful);
       }
       const taken: Taken = { startedMs: this.#now(), sentMs: undefined };
       this.#taken.push(taken);

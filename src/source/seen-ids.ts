@@ -2,7 +2,7 @@ import { type AuditEvent, type Cursor, createdAtMs } from '../event/event.ts';
 import { IdRanges } from '../event/id-ranges.ts';
 import type { Moment } from '../lib/moment.ts';
 
-export interface News {
+export interface NewEvents {
   /** Events that no earlier page held. */
   readonly fresh: readonly AuditEvent[];
   /** For each of them, how long it took from `createdAt` to this page; empty where they may have waited for us. */
@@ -20,7 +20,7 @@ const idsKept = 30_000;
  * those that appeared late within such a stretch. Ids are kept one by one only for the newest; below, what lies within
  * a stretch counts as fetched.
  */
-export class Novelty {
+export class SeenIds {
   /** Stretches read, `]from, to]`, ascending and apart: about one for each route. */
   #read: { from: Cursor; to: Cursor }[] = [];
   /** Every id fetched that is greater than `#forgotten`. */
@@ -30,7 +30,7 @@ export class Novelty {
   /** When the end of the log was last seen. */
   #endSeen: Moment | undefined;
 
-  take(after: Cursor, events: readonly AuditEvent[], asked: Moment, answered: Moment): News {
+  take(after: Cursor, events: readonly AuditEvent[], asked: Moment, answered: Moment): NewEvents {
     const last = events.at(-1)?.id ?? after;
     const greatest = this.#read.at(-1)?.to ?? after;
     const isCovered = ({ id }: AuditEvent) => this.#read.some(({ from, to }) => id > from && id <= to);

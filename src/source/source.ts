@@ -1,6 +1,6 @@
 import type { AuditEvent, Cursor } from '../event/event.ts';
 import type { Moment } from '../lib/moment.ts';
-import type { Life } from '../lib/shutdown.ts';
+import type { ShutdownSignals } from '../lib/shutdown.ts';
 
 /** One answer of the audit log, put in order. */
 export interface Page {
@@ -28,12 +28,12 @@ export class SourceStop extends Error {
 export interface Source {
   /**
    * The page after `after`, asked for at `notBeforeMs` (monotonic) or later: an earlier one would not show what is new.
-   * Waits out what passes, for ever; undefined where `life.stop` fires first.
+   * Waits out what passes, for ever; undefined where `signals.graceful` fires first.
    * @throws {SourceStop} what will not pass
    */
-  page(after: Cursor, notBeforeMs: number, life: Life): Promise<Page | undefined>;
+  page(after: Cursor, notBeforeMs: number, signals: ShutdownSignals): Promise<Page | undefined>;
   /** The first event after `after` as of now, as a page of at most one; never kept or shared. Else as `page`. */
-  peek(after: Cursor, life: Life): Promise<Page | undefined>;
+  peek(after: Cursor, signals: ShutdownSignals): Promise<Page | undefined>;
   /** What the source is waiting out just now, one printable line; undefined while all is well. */
   readonly trouble: string | undefined;
 }

@@ -3,7 +3,7 @@ import { decodeString, eachMember, endOfValue, skipSpace } from '../event/json-s
 import { Rows } from '../event/rows.ts';
 import type { Sheet } from '../event/sheet.ts';
 import { printable } from '../lib/printable.ts';
-import type { Interner } from '../lib/string-cache.ts';
+import type { StringCache } from '../lib/string-cache.ts';
 import { DocumentedReader } from './fast-path.ts';
 
 /** A list of events as it stands in a page. */
@@ -32,7 +32,7 @@ const scratch = Buffer.allocUnsafeSlow(32 * 1024);
  * Cuts up the list that begins at `at`; undefined where there is none, or where it could not be told apart.
  * @throws {SyntaxError} where an element is no JSON
  */
-export function cutList(sheet: Sheet, at: number, actions: Interner): EventList | undefined {
+export function splitEventList(sheet: Sheet, at: number, actions: StringCache): EventList | undefined {
   return sheet.bytes[at] === openBracket ? new ListCutter(sheet, actions).cut(at) : undefined;
 }
 
@@ -40,7 +40,7 @@ export function cutList(sheet: Sheet, at: number, actions: Interner): EventList 
 class ListCutter {
   readonly #sheet: Sheet;
   readonly #text: Buffer;
-  readonly #actions: Interner;
+  readonly #actions: StringCache;
   /** Where most events are asked for their values, these are made here. */
   readonly #reader: DocumentedReader | undefined;
   readonly #rows: Rows;
@@ -54,7 +54,7 @@ class ListCutter {
   #here = 0;
   #more = false;
 
-  constructor(sheet: Sheet, actions: Interner) {
+  constructor(sheet: Sheet, actions: StringCache) {
     const { bytes, reading } = sheet;
     this.#sheet = sheet;
     this.#text = bytes;

@@ -4,10 +4,10 @@ import { decodeString, eachMember, endOfValue, skipSpace } from '../event/json-s
 import type { Reading } from '../event/reading.ts';
 import { Sheet } from '../event/sheet.ts';
 import { printable } from '../lib/printable.ts';
-import { Interner } from '../lib/string-cache.ts';
-import { cutList, type EventList } from './split-event-list.ts';
+import { StringCache } from '../lib/string-cache.ts';
+import { type EventList, splitEventList } from './split-event-list.ts';
 
-export interface CutPage {
+export interface SplitPage {
   readonly kind: 'page';
   /** In order of id, each id once; of doubled ids the first in the text stays. */
   readonly events: CutEvent[];
@@ -32,12 +32,12 @@ const openBrace = 0x7b;
  *
  * @param actions makes the events' actions; from page to page the same ones
  */
-export function cutPage(
+export function splitPage(
   body: Buffer,
   receivedAtMs: number,
   reading: Reading = {},
-  actions = new Interner(),
-): CutPage | Unreadable {
+  actions = new StringCache(),
+): SplitPage | Unreadable {
   if (!isUtf8(body)) return unreadable('the body is not UTF-8');
   const text = body.subarray(0, 3).equals(byteOrderMark) ? body.subarray(3) : body;
   try {
@@ -49,7 +49,7 @@ export function cutPage(
 }
 
 /** Undefined where the text is no page. @throws {SyntaxError} where a part of it is no JSON */
-function cutText(sheet: Sheet, actions: Interner): CutPage | Unreadable | undefined {
+function cutText(sheet: Sheet, actions: StringCache): SplitPage | Unreadable | undefined {
   const text = sheet.bytes;
   const start = skipSpace(text, 0);
   if (text[start] !== openBrace) return undefined;
@@ -61,7 +61,7 @@ function cutText(sheet: Sheet, actions: Interner): CutPage | Unreadable | undefi
     // Of a doubled key the last one counts, as in JSON.parse.
     if (key === 'events') {
       listAt = valueAt;
-      list = cutList(sheet, valueAt, actions);
+      list = splitEventList(sheet, valueAt, actions);
       return list?.end;
     }
     if (key !== 'after') return undefined;

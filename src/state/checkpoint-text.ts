@@ -11,7 +11,7 @@ export type Parsed =
 
 /** One line of JSON; its last member is the SHA-256 of all before it. Ids are strings of digits. */
 export function print(checkpoint: Checkpoint, updatedAt: string): string {
-  const { sink, source, after, delivered, startMs, refusedInRow, newest, journal } = checkpoint;
+  const { sink, source, after, delivered, startMs, refusedInRow, newest, pendingAcks } = checkpoint;
   const text = JSON.stringify({
     version,
     sink,
@@ -22,7 +22,7 @@ export function print(checkpoint: Checkpoint, updatedAt: string): string {
     ...(startMs !== undefined && { startAt: new Date(startMs).toISOString() }),
     refusedInRow,
     ...(newest !== undefined && { newest: { id: String(newest.id), sha256: newest.sha256 } }),
-    ...(journal !== undefined && { journal }),
+    ...(pendingAcks !== undefined && { journal: pendingAcks }),
   });
   return `${text.slice(0, -1)},"checksum":"${digest(text)}"}\n`;
 }
@@ -62,7 +62,7 @@ export function parse(text: string, name: string): Parsed {
       ...(typeof startAt === 'string' && { startMs: Date.parse(startAt) }),
       refusedInRow: typeof refusedInRow === 'number' ? refusedInRow : 0,
       ...(newest !== undefined && { newest: { id: BigInt(newest.id), sha256: newest.sha256 } }),
-      ...(journal !== undefined && { journal }),
+      ...(journal !== undefined && { pendingAcks: journal }),
     },
   };
 }

@@ -16,7 +16,7 @@ export interface Checkpoint {
   /** The newest delivered event and a SHA-256 of its text: tells a log that was rewritten. */
   readonly newest?: { readonly id: Cursor; readonly sha256: string };
   /** What the sink itself wants to remember (open acknowledgements); JSON. */
-  readonly journal?: unknown;
+  readonly pendingAcks?: unknown;
 }
 
 /** A checkpoint that can't be used: the start stops (exit code 78), the files stay untouched. */

@@ -1,5 +1,5 @@
 import { reasons } from '../lib/verdict.ts';
-import type { Happening } from './telemetry-event.ts';
+import type { TelemetryEvent } from './telemetry-event.ts';
 
 export interface Described {
   readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -11,11 +11,11 @@ export interface Described {
 }
 
 /** The words for a happening, and how loud they are. */
-export function describe(h: Happening): Described {
+export function describe(h: TelemetryEvent): Described {
   switch (h.event) {
-    case 'source.asking':
-      return { level: 'trace', message: `asks the API for what comes after ${h.after}` };
     case 'source.request':
+      return { level: 'trace', message: `asks the API for what comes after ${h.after}` };
+    case 'source.response':
       return { level: 'trace', message: `the API answered: ${h.status}` };
     case 'source.page':
       return { level: 'debug', message: `page of ${h.events} events after ${h.after}` };
@@ -44,8 +44,8 @@ export function describe(h: Happening): Described {
       return { level: 'info', message: 'QA Sphere accepts the API key', ends: ['source.refused'] };
     case 'source.stopped':
       return { level: 'fatal', message: `QA Sphere can't be read: ${h.detail}` };
-    case 'source.restriction':
-      return { level: h.breadth === 'restricted' ? 'debug' : 'info', message: h.detail };
+    case 'source.key_scope':
+      return { level: h.scope === 'restricted' ? 'debug' : 'info', message: h.detail };
     case 'source.unreadable':
       return {
         level: 'error',
@@ -61,80 +61,80 @@ export function describe(h: Happening): Described {
       return { level: 'debug', message: `asking for ${h.count} events a page: ${h.why}` };
     case 'source.drift':
       return {
-        level: h.news.length > 0 ? 'warn' : 'trace',
+        level: h.firstSeen.length > 0 ? 'warn' : 'trace',
         message: `events are not as the API documents them, and are forwarded as they are: ${names(h)}`,
       };
     case 'source.unknown_actions':
       return {
-        level: h.news.length > 0 ? 'info' : 'trace',
+        level: h.firstSeen.length > 0 ? 'info' : 'trace',
         message: `no row of the table of actions names these, so their words say what they mean (add them with actionsFile): ${names(h)}`,
       };
-    case 'route.start':
+    case 'pipeline.start':
       return { level: 'info', message: `${h.sink} goes on after event ${h.after} (${h.from})` };
-    case 'route.newest':
+    case 'pipeline.history_check':
       return describeNewest(h);
-    case 'route.polling':
+    case 'pipeline.polling':
       return { level: 'trace', message: `${h.sink}: a poll begins` };
-    case 'route.encoded':
+    case 'pipeline.encoded':
       return { level: 'trace', message: `${h.sink}: made ${h.records} records` };
-    case 'route.poll':
+    case 'pipeline.poll':
       return { level: 'debug', message: `${h.sink}: poll brought ${h.fresh} new events` };
-    case 'route.waiting':
+    case 'pipeline.waiting':
       return {
         level: 'trace',
         message: `${h.sink}: ${h.oldestAtMs === undefined ? 'all that was read is confirmed' : 'waits for confirmations'}`,
       };
-    case 'route.delivered':
+    case 'pipeline.delivered':
       return { level: 'debug', message: `${h.sink}: delivered ${h.records} records up to ${h.last}` };
-    case 'route.filtered':
+    case 'pipeline.filtered':
       return { level: 'debug', message: `${h.sink}: ${h.events} events filtered out` };
-    case 'route.late':
+    case 'pipeline.late':
       return {
         level: 'info',
         message: `${h.sink}: ${h.events} events appeared behind the cursor, the first is ${h.first}`,
       };
-    case 'route.retry':
+    case 'pipeline.retry':
       return {
         level: 'warn',
         message: `${h.sink}: not delivered, trying again: ${h.detail}`,
-        lasts: `route.retry ${h.sink} ${h.reason}`,
+        lasts: `pipeline.retry ${h.sink} ${h.reason}`,
       };
-    case 'route.recovered':
+    case 'pipeline.recovered':
       return {
         level: 'info',
         message: `${h.sink}: delivers again after ${seconds(h.outageMs)}`,
         ends: retriesOf(h.sink),
       };
-    case 'route.parked':
+    case 'pipeline.parked':
       return {
         level: 'error',
         message: `${h.sink}: parked, nothing is skipped; tried again every minute: ${h.detail}`,
-        lasts: `route.parked ${h.sink}`,
+        lasts: `pipeline.parked ${h.sink}`,
       };
-    case 'route.unparked':
+    case 'pipeline.unparked':
       return {
         level: 'info',
         message: `${h.sink}: accepted again after ${seconds(h.outageMs)}`,
-        ends: [`route.parked ${h.sink}`, `route.breaker ${h.sink}`, ...retriesOf(h.sink)],
+        ends: [`pipeline.parked ${h.sink}`, `pipeline.breaker ${h.sink}`, ...retriesOf(h.sink)],
       };
-    case 'route.gone':
+    case 'pipeline.failed':
       return { level: 'info', message: `${h.sink}: ended, ${h.detail}` };
-    case 'route.set_aside':
+    case 'pipeline.set_aside':
       return { level: 'error', message: `${h.sink}: event ${h.id} set aside in the dead letter: ${h.detail}` };
-    case 'route.breaker':
+    case 'pipeline.breaker':
       return {
         level: 'error',
         message: `${h.sink}: ${h.refused} events refused in a row: nothing more is set aside until one is accepted`,
-        lasts: `route.breaker ${h.sink}`,
+        lasts: `pipeline.breaker ${h.sink}`,
       };
-    case 'route.gave_up':
+    case 'pipeline.gave_up':
       return {
         level: 'error',
         message: `${h.sink}: given up after ${seconds(h.patienceMs)} without progress, waiting for the ${h.waitingFor}: ${h.detail}`,
       };
-    case 'route.progress':
+    case 'pipeline.progress':
       return { level: 'info', message: `${h.sink}: ${h.events} events so far, ${Math.round(h.perSecond)} a second` };
-    case 'route.done':
+    case 'pipeline.done':
       return { level: 'info', message: `${h.sink}: has everything up to event ${h.after}` };
     case 'checkpoint.saved':
       return { level: 'trace', message: `${h.sink}: checkpoint at ${h.after}` };
@@ -198,30 +198,30 @@ export function describe(h: Happening): Described {
     case 'daemon.stopping':
       return { level: 'info', message: `${h.signal}: finishing what is in flight` };
     case 'daemon.stopped':
-      return h.behind.length === 0
+      return h.pending.length === 0
         ? { level: 'info', message: 'stopped' }
         : {
             level: 'warn',
-            message: `stopped before all was confirmed; it comes again at the next start: ${h.behind.join(', ')}`,
+            message: `stopped before all was confirmed; it comes again at the next start: ${h.pending.join(', ')}`,
           };
   }
 }
 
-function describeReload({ sinks, anew }: Extract<Happening, { event: 'daemon.start' }>): string {
-  const same = sinks.filter((sink) => !anew.includes(sink));
+function describeReload({ sinks, restarted }: Extract<TelemetryEvent, { event: 'daemon.start' }>): string {
+  const same = sinks.filter((sink) => !restarted.includes(sink));
   const parts = [
-    anew.length > 0 && `${anew.join(', ')} begin anew`,
+    restarted.length > 0 && `${restarted.join(', ')} begin anew`,
     same.length > 0 && `${same.join(', ')} go on as before`,
   ];
   return `the configuration was read again: ${parts.filter((part) => part !== false).join('; ')}`;
 }
 
-function describeNewest({ sink, id, fate }: Extract<Happening, { event: 'route.newest' }>): Described {
-  const lasts = `route.newest ${sink}`;
-  if (fate === 'there')
+function describeNewest({ sink, id, result }: Extract<TelemetryEvent, { event: 'pipeline.history_check' }>): Described {
+  const lasts = `pipeline.history_check ${sink}`;
+  if (result === 'there')
     return { level: 'trace', message: `${sink}: event ${id} is as it was delivered`, ends: [lasts] };
   const remedy = `if the tenant was restored from a backup, ids are given out again: compare the SIEM with QA Sphere and set the cursor with "cursor set ${sink} ID"`;
-  if (fate === 'gone')
+  if (result === 'gone')
     return {
       level: 'warn',
       message: `${sink}: event ${id}, the newest delivered, is gone while older ones are there: ${remedy}`,
@@ -234,9 +234,10 @@ function describeNewest({ sink, id, fate }: Extract<Happening, { event: 'route.n
   };
 }
 
-const retriesOf = (sink: string) => reasons.map((reason) => `route.retry ${sink} ${reason}`);
+const retriesOf = (sink: string) => reasons.map((reason) => `pipeline.retry ${sink} ${reason}`);
 
-const names = ({ news }: { readonly news: readonly string[] }) => (news.length > 0 ? news.join(', ') : 'told before');
+const names = ({ firstSeen }: { readonly firstSeen: readonly string[] }) =>
+  firstSeen.length > 0 ? firstSeen.join(', ') : 'told before';
 
 function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 1000)} s`;

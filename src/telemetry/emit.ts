@@ -1,7 +1,7 @@
 import { printable } from '../lib/printable.ts';
 import { type Described, describe } from './catalog.ts';
 import type { Logger } from './logger.ts';
-import type { Happening, Observe } from './telemetry-event.ts';
+import type { Emit, TelemetryEvent } from './telemetry-event.ts';
 
 /** How often a condition that lasts is told again, milliseconds. */
 const reminderMs = 5 * 60_000;
@@ -15,7 +15,7 @@ interface Lasting {
   untold: number;
 }
 
-export interface ObserveOptions {
+export interface EmitOptions {
   readonly logger: Logger;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -25,7 +25,7 @@ export interface ObserveOptions {
  * One happening, one log line. What lasts is told first, then every five minutes with the count of what was left out
  * (`repeated`), and at its end with how long it lasted (`lastedMs`).
  */
-export function createObserve({ logger, now }: ObserveOptions): Observe {
+export function createEmit({ logger, now }: EmitOptions): Emit {
   const lasting = new Map<string, Lasting>();
 
   /** How many were left out before this one, or undefined where this one is left out too. */
@@ -73,7 +73,7 @@ export function createObserve({ logger, now }: ObserveOptions): Observe {
 const isQuiet = (level: Described['level']) => level === 'debug' || level === 'trace';
 
 /** The happening as log members: ids as strings, so that no digit is lost; text from outside fit to be shown. */
-function members(happening: Happening): Record<string, unknown> {
+function members(happening: TelemetryEvent): Record<string, unknown> {
   return Object.fromEntries(Object.entries(happening).map(([key, value]) => [key, shown(value)]));
 }
 

@@ -9,7 +9,7 @@ export interface Instant {
 }
 
 /** Something that does not work, since when, and what was last said of it. */
-export interface Trouble<Kind extends string = string> {
+export interface Outage<Kind extends string = string> {
   readonly kind: Kind;
   readonly since: Instant;
   readonly reason: Reason | undefined;
@@ -31,7 +31,7 @@ export interface SourceHealth {
   lastPoll: Instant | undefined;
   key: 'unknown' | 'accepted' | 'refused';
   /** Polls fail. */
-  trouble: Trouble<'failing' | 'refused'> | undefined;
+  trouble: Outage<'failing' | 'refused'> | undefined;
   /** By the cursor whose page can't be read. */
   readonly unreadable: Map<Cursor, { readonly since: Instant; readonly detail: string }>;
   /** Requests that are out, by their cursor. */
@@ -51,9 +51,9 @@ export interface SinkHealth {
   /** When that event was created, epoch. */
   headAtMs: number | undefined;
   lastSuccess: Instant | undefined;
-  trouble: Trouble<'failing' | 'parked' | 'gone'> | undefined;
+  trouble: Outage<'failing' | 'parked' | 'gone'> | undefined;
   /** The checkpoint or the dead letter can't be written. */
-  stateTrouble: Trouble<'state'> | undefined;
+  stateTrouble: Outage<'state'> | undefined;
   /** The newest delivered event has another text now: since when, and its id. */
   rewritten: { readonly since: Instant; readonly id: Cursor } | undefined;
   /** When the oldest event seen and not confirmed was created, epoch by the server's clock. */

@@ -2,14 +2,14 @@ import type { Reason } from '../lib/verdict.ts';
 import {
   type Certificate,
   type Instant,
+  type Outage,
   type SinkHealth,
   type SourceHealth,
-  type Trouble,
   unknownSink,
 } from './health-state.ts';
-import type { Happening } from './telemetry-event.ts';
+import type { TelemetryEvent } from './telemetry-event.ts';
 
-export type { Certificate, Instant, SinkHealth, SourceHealth, Trouble } from './health-state.ts';
+export type { Certificate, Instant, Outage, SinkHealth, SourceHealth } from './health-state.ts';
 
 /**
  * What the happenings add up to: how each part fares just now. Pure but for the clock it is given; nothing here decides
@@ -60,7 +60,7 @@ export class Health {
     return Math.max(waited, silent);
   }
 
-  observe(h: Happening): void {
+  handle(h: TelemetryEvent): void {
     if (h.event === 'daemon.start') this.#begin(h);
     else if (h.event === 'tls.certificate') this.#certificates.set(`${h.peer} ${h.whose}`, h);
     else if ('sink' in h) {
@@ -69,26 +69,26 @@ export class Health {
     } else this.#source(h);
   }
 
-  #begin({ version, sinks, pollEveryMs, anew }: Extract<Happening, { event: 'daemon.start' }>): void {
+  #begin({ version, sinks, pollEveryMs, restarted }: Extract<TelemetryEvent, { event: 'daemon.start' }>): void {
     this.version = version;
     this.pollEveryMs = pollEveryMs;
     // Of a source that was replaced nobody hears how its requests ended.
     this.source.asking.clear();
     // What nobody asks for any more is forgotten; where nothing changed, all is asked for as before.
-    if (anew.length > 0 || sinks.length < this.sinks.size) this.source.unreadable.clear();
+    if (restarted.length > 0 || sinks.length < this.sinks.size) this.source.unreadable.clear();
     for (const [key, { peer }] of this.#certificates)
-      if (peer !== 'source' && (anew.includes(peer.slice(5)) || !sinks.includes(peer.slice(5))))
+      if (peer !== 'source' && (restarted.includes(peer.slice(5)) || !sinks.includes(peer.slice(5))))
         this.#certificates.delete(key);
     this.sinks = new Map(sinks.map((name) => [name, this.sinks.get(name) ?? unknownSink()]));
   }
 
-  #source(h: Happening): void {
+  #source(h: TelemetryEvent): void {
     const { source } = this;
     switch (h.event) {
-      case 'source.asking':
+      case 'source.request':
         source.asking.set(h.after, this.#clock());
         break;
-      case 'source.request':
+      case 'source.response':
         source.asking.delete(h.after);
         break;
       case 'source.page': {
@@ -119,22 +119,22 @@ export class Health {
     }
   }
 
-  #sink(sink: SinkHealth, h: Extract<Happening, { sink: string }>): void {
+  #sink(sink: SinkHealth, h: Extract<TelemetryEvent, { sink: string }>): void {
     switch (h.event) {
-      case 'route.start':
+      case 'pipeline.start':
         // What the route before it waited for, this one tells itself.
         sink.oldestAtMs = undefined;
         sink.cursor = h.cursor;
         sink.head ??= h.after;
         break;
-      case 'route.newest':
-        if (h.fate === 'rewritten') sink.rewritten ??= { since: this.#clock(), id: h.id };
+      case 'pipeline.history_check':
+        if (h.result === 'rewritten') sink.rewritten ??= { since: this.#clock(), id: h.id };
         else sink.rewritten = undefined;
         break;
-      case 'route.waiting':
+      case 'pipeline.waiting':
         sink.oldestAtMs = h.oldestAtMs;
         break;
-      case 'route.delivered':
+      case 'pipeline.delivered':
         sink.lastSuccess = this.#clock();
         sink.trouble = undefined;
         sink.delivered += h.records;
@@ -143,20 +143,20 @@ export class Health {
         sink.head = h.last;
         sink.headAtMs = h.lastAtMs;
         break;
-      case 'route.retry':
+      case 'pipeline.retry':
         sink.trouble = this.#still(sink.trouble, 'failing', h.reason, h.detail);
         break;
-      case 'route.parked':
+      case 'pipeline.parked':
         sink.trouble = this.#still(sink.trouble, 'parked', h.reason, h.detail);
         break;
-      case 'route.gone':
+      case 'pipeline.failed':
         sink.trouble = this.#still(sink.trouble, 'gone', undefined, h.detail);
         break;
-      case 'route.recovered':
-      case 'route.unparked':
+      case 'pipeline.recovered':
+      case 'pipeline.unparked':
         sink.trouble = undefined;
         break;
-      case 'route.set_aside':
+      case 'pipeline.set_aside':
         sink.setAside += 1;
         sink.stateTrouble = undefined;
         break;
@@ -174,11 +174,11 @@ export class Health {
   }
 
   #still<Kind extends string>(
-    before: Trouble<Kind> | undefined,
+    before: Outage<Kind> | undefined,
     kind: Kind,
     reason: Reason | undefined,
     detail: string,
-  ): Trouble<Kind> {
+  ): Outage<Kind> {
     return { kind, reason, detail, since: before?.since ?? this.#clock(), attempts: (before?.attempts ?? 0) + 1 };
   }
 }

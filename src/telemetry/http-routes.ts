@@ -2,7 +2,7 @@ import type { Health } from './health.ts';
 import type { Answer } from './http.ts';
 import { isAlive, readiness } from './readiness.ts';
 
-export interface AnswersOptions {
+export interface HttpRoutesOptions {
   readonly health: Health;
   /** The metrics in Prometheus's text format; undefined while they are not to be had. */
   readonly metrics: () => Promise<string | undefined>;
@@ -11,7 +11,11 @@ export interface AnswersOptions {
 }
 
 /** What the listener answers, by path (contract section 5). */
-export function answers({ health, metrics, page }: AnswersOptions): Record<string, () => Answer | Promise<Answer>> {
+export function httpRoutes({
+  health,
+  metrics,
+  page,
+}: HttpRoutesOptions): Record<string, () => Answer | Promise<Answer>> {
   return {
     '/livez': () => (isAlive(health) ? json(200, { alive: true }) : json(503, { alive: false })),
     '/readyz': () => {

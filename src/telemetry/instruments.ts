@@ -2,7 +2,7 @@ import type { Attributes, Meter, MetricOptions } from '@opentelemetry/api';
 import { reasons } from '../lib/verdict.ts';
 import type { Health, SinkHealth } from './health.ts';
 import { readiness } from './readiness.ts';
-import type { Happening, Observe } from './telemetry-event.ts';
+import type { Emit, TelemetryEvent } from './telemetry-event.ts';
 
 type Row = MetricOptions & { readonly kind: 'counter' | 'histogram' | 'gauge' };
 
@@ -54,7 +54,7 @@ export const instruments = {
 export type InstrumentName = keyof typeof instruments;
 
 /** What the metrics are moved by; observable ones are asked of `health` whenever they are collected. */
-export function createInstruments(meter: Meter, health: Health): Observe {
+export function createInstruments(meter: Meter, health: Health): Emit {
   const labels = new Map<string, Attributes>();
   const of = (sink: string): Attributes => {
     const known = labels.get(sink) ?? { sink };
@@ -76,7 +76,7 @@ export function createInstruments(meter: Meter, health: Health): Observe {
   const visibility = histogram('forwarder_event_visibility_seconds');
   observeHealth(meter, health, of);
 
-  return (h: Happening) => {
+  return (h: TelemetryEvent) => {
     switch (h.event) {
       case 'daemon.start':
         // A counter that begins with its first event hides that event from `increase`.
@@ -88,7 +88,7 @@ export function createInstruments(meter: Meter, health: Health): Observe {
       case 'source.page':
         fetched.add(h.fresh);
         break;
-      case 'source.request':
+      case 'source.response':
         requests.add(1, { status: String(h.status) });
         break;
       case 'source.visible':
@@ -100,47 +100,47 @@ export function createInstruments(meter: Meter, health: Health): Observe {
       case 'source.unknown_actions':
         for (const [action, events] of Object.entries(h.actions)) unknownActions.add(events, { action });
         break;
-      case 'route.delivered':
+      case 'pipeline.delivered':
         delivered.add(h.records, of(h.sink));
         duration.record(h.elapsedMs / 1000, of(h.sink));
         break;
-      case 'route.filtered':
+      case 'pipeline.filtered':
         filtered.add(h.events, of(h.sink));
         break;
-      case 'route.late':
+      case 'pipeline.late':
         late.add(h.events, of(h.sink));
         break;
-      case 'route.set_aside':
+      case 'pipeline.set_aside':
         setAside.add(1, of(h.sink));
         break;
-      case 'route.retry':
-      case 'route.parked':
+      case 'pipeline.retry':
+      case 'pipeline.parked':
         failures.add(1, { sink: h.sink, reason: h.reason });
         break;
       // These move nothing, or what `health` is asked for.
-      case 'source.asking':
+      case 'source.request':
       case 'source.retry':
       case 'source.recovered':
       case 'source.refused':
       case 'source.accepted':
       case 'source.stopped':
-      case 'source.restriction':
+      case 'source.key_scope':
       case 'source.unreadable':
       case 'source.cursor_mismatch':
       case 'source.count':
-      case 'route.start':
-      case 'route.newest':
-      case 'route.polling':
-      case 'route.poll':
-      case 'route.encoded':
-      case 'route.waiting':
-      case 'route.recovered':
-      case 'route.unparked':
-      case 'route.gone':
-      case 'route.breaker':
-      case 'route.gave_up':
-      case 'route.progress':
-      case 'route.done':
+      case 'pipeline.start':
+      case 'pipeline.history_check':
+      case 'pipeline.polling':
+      case 'pipeline.poll':
+      case 'pipeline.encoded':
+      case 'pipeline.waiting':
+      case 'pipeline.recovered':
+      case 'pipeline.unparked':
+      case 'pipeline.failed':
+      case 'pipeline.breaker':
+      case 'pipeline.gave_up':
+      case 'pipeline.progress':
+      case 'pipeline.done':
       case 'checkpoint.saved':
       case 'checkpoint.retry':
       case 'checkpoint.recovered':

@@ -1,6 +1,6 @@
 import type { Meter, Tracer } from '@opentelemetry/api';
 import { printable } from '../lib/printable.ts';
-import type { Observe } from './telemetry-event.ts';
+import type { Emit } from './telemetry-event.ts';
 
 export interface SdkOptions {
   readonly version: string;
@@ -10,7 +10,7 @@ export interface SdkOptions {
   readonly prometheus: boolean;
   /** Send by OTLP over HTTP (protobuf); undefined: not. */
   readonly otlp: Otlp | undefined;
-  readonly observe: Observe;
+  readonly emit: Emit;
 }
 
 export interface Otlp {
@@ -38,7 +38,7 @@ export interface Sdk {
 const scope = 'qasphere-siem-forwarder';
 
 /** Loads what is needed of the SDK, and nothing else; nothing global is set. */
-export async function startSdk({ version, instance, prometheus, otlp, observe }: SdkOptions): Promise<Sdk> {
+export async function startSdk({ version, instance, prometheus, otlp, emit }: SdkOptions): Promise<Sdk> {
   const [metrics, resources] = await Promise.all([
     import('@opentelemetry/sdk-metrics'),
     import('@opentelemetry/resources'),
@@ -63,9 +63,9 @@ export async function startSdk({ version, instance, prometheus, otlp, observe }:
     scrape &&
     new scrape.PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true, withoutTargetInfo: true });
   const serializer = scrape && new scrape.PrometheusSerializer(undefined, false, undefined, true, true);
-  const readers = [...(reader ? [reader] : []), ...(otlp?.metrics ? [await push(otlp, observe)] : [])];
+  const readers = [...(reader ? [reader] : []), ...(otlp?.metrics ? [await push(otlp, emit)] : [])];
   const meters = new metrics.MeterProvider({ resource, readers });
-  const tracers = otlp?.traces ? await traces(otlp, resource, observe) : undefined;
+  const tracers = otlp?.traces ? await traces(otlp, resource, emit) : undefined;
   return {
     meter: meters.getMeter(scope, version),
     tracer: tracers?.getTracer(scope, version),
@@ -85,13 +85,13 @@ export async function startSdk({ version, instance, prometheus, otlp, observe }:
   };
 }
 
-async function push({ endpoint, intervalMs }: Otlp, observe: Observe) {
+async function push({ endpoint, intervalMs }: Otlp, emit: Emit) {
   const [{ PeriodicExportingMetricReader }, { OTLPMetricExporter }] = await Promise.all([
     import('@opentelemetry/sdk-metrics'),
     import('@opentelemetry/exporter-metrics-otlp-proto'),
   ]);
   const exporter = new OTLPMetricExporter(endpoint === undefined ? {} : { url: signalUrl(endpoint, 'metrics') });
-  told(exporter, 'metrics', observe);
+  told(exporter, 'metrics', emit);
   return new PeriodicExportingMetricReader({
     exporter,
     exportIntervalMillis: intervalMs,
@@ -102,14 +102,14 @@ async function push({ endpoint, intervalMs }: Otlp, observe: Observe) {
 async function traces(
   { endpoint, traceShare }: Otlp,
   resource: import('@opentelemetry/resources').Resource,
-  observe: Observe,
+  emit: Emit,
 ) {
   const [{ BatchSpanProcessor, TraceIdRatioBasedSampler, TracerProvider }, { OTLPTraceExporter }] = await Promise.all([
     import('@opentelemetry/sdk-trace'),
     import('@opentelemetry/exporter-trace-otlp-proto'),
   ]);
   const exporter = new OTLPTraceExporter(endpoint === undefined ? {} : { url: signalUrl(endpoint, 'traces') });
-  told(exporter, 'traces', observe);
+  told(exporter, 'traces', emit);
   return new TracerProvider({
     resource,
     sampler: new TraceIdRatioBasedSampler(traceShare),
@@ -124,7 +124,7 @@ const signalUrl = (endpoint: string, signal: string) => `${endpoint.replace(/\/$
 function told<Items>(
   exporter: { export(items: Items, done: (result: { code: number; error?: Error }) => void): void },
   signal: 'metrics' | 'traces',
-  observe: Observe,
+  emit: Emit,
 ): void {
   const send = exporter.export.bind(exporter);
   let failing = false;
@@ -133,10 +133,10 @@ function told<Items>(
       if (result.code !== exportSuccess) {
         failing = true;
         const detail = printable(result.error?.message ?? 'no reason given');
-        observe({ event: 'telemetry.export_failed', signal, detail });
+        emit({ event: 'telemetry.export_failed', signal, detail });
       } else if (failing) {
         failing = false;
-        observe({ event: 'telemetry.export_recovered', signal });
+        emit({ event: 'telemetry.export_recovered', signal });
       }
       done(result);
     });

@@ -1,4 +1,4 @@
-import type { Health, Instant, SinkHealth, Trouble } from './health.ts';
+import type { Health, Instant, Outage, SinkHealth } from './health.ts';
 import { isAlive, iso, readiness, type Unready } from './readiness.ts';
 
 /** How everything fares at one moment, fit for JSON: ids are strings of digits, times ISO 8601, spans seconds. */
@@ -89,7 +89,7 @@ function sinkStatus(name: string, sink: SinkHealth, health: Health, now: Instant
   };
 }
 
-function troubleOf({ kind, since, reason, detail }: Trouble, now: Instant): TroubleStatus {
+function troubleOf({ kind, since, reason, detail }: Outage, now: Instant): TroubleStatus {
   const lasts = seconds(now.monotonicMs - since.monotonicMs);
   return { kind, since: iso(since), seconds: lasts, ...(reason !== undefined && { reason }), detail };
 }

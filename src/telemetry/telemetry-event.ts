@@ -5,11 +5,11 @@ import type { Reason } from '../lib/verdict.ts';
  * All that a source, route, sink or the daemon ever reports. One value makes one log line and moves its instruments,
  * so that logs and metrics can't drift apart. No secret is ever a member. Text from outside passes `printable`.
  */
-export type Happening =
+export type TelemetryEvent =
   // source
-  /** A request goes out; `source.request` is its end, however it ends, unless the process stops. */
-  | { event: 'source.asking'; after: Cursor }
-  | { event: 'source.request'; after: Cursor; status: number | Reason; elapsedMs: number }
+  /** A request goes out; `source.response` is its end, however it ends, unless the process stops. */
+  | { event: 'source.request'; after: Cursor }
+  | { event: 'source.response'; after: Cursor; status: number | Reason; elapsedMs: number }
   /** A good poll. `fresh`: with ids never fetched before; `serverAheadMs`: the server's clock less this machine's. */
   | { event: 'source.page'; after: Cursor; events: number; fresh: number; bytes: number; serverAheadMs?: number }
   /** How long events took from `createdAt` to the first page that showed them, a poll's interval included. */
@@ -19,46 +19,46 @@ export type Happening =
   | { event: 'source.refused'; status: number; detail: string; causes: readonly string[] }
   | { event: 'source.accepted' }
   | { event: 'source.stopped'; reason: Reason; detail: string }
-  | { event: 'source.restriction'; breadth: 'restricted' | 'unknown'; detail: string }
+  | { event: 'source.key_scope'; scope: 'restricted' | 'unknown'; detail: string }
   | { event: 'source.unreadable'; after: Cursor; detail: string }
   | { event: 'source.cursor_mismatch'; after: Cursor; answered: string; greatest: Cursor }
   | { event: 'source.count'; count: number; why: string }
   /** Events, read for the first time, that are not as the API documents them, by field; `news`: never told before. */
-  | { event: 'source.drift'; fields: Readonly<Record<string, number>>; news: readonly string[] }
+  | { event: 'source.drift'; fields: Readonly<Record<string, number>>; firstSeen: readonly string[] }
   /** The same, by actions that no row of the table of actions names. */
-  | { event: 'source.unknown_actions'; actions: Readonly<Record<string, number>>; news: readonly string[] }
+  | { event: 'source.unknown_actions'; actions: Readonly<Record<string, number>>; firstSeen: readonly string[] }
   // route
   /** `after`: the greatest id it has; `cursor`: the checkpoint's `after`. */
-  | { event: 'route.start'; sink: string; after: Cursor; cursor: Cursor; from: Start }
+  | { event: 'pipeline.start'; sink: string; after: Cursor; cursor: Cursor; from: Start }
   /** The newest delivered event has another text now, or is gone while older ones are there. */
-  | { event: 'route.newest'; sink: string; id: Cursor; fate: 'there' | 'rewritten' | 'gone' }
-  | { event: 'route.polling'; sink: string }
-  | { event: 'route.poll'; sink: string; fresh: number }
-  | { event: 'route.encoded'; sink: string; records: number; elapsedMs: number }
+  | { event: 'pipeline.history_check'; sink: string; id: Cursor; result: 'there' | 'rewritten' | 'gone' }
+  | { event: 'pipeline.polling'; sink: string }
+  | { event: 'pipeline.poll'; sink: string; fresh: number }
+  | { event: 'pipeline.encoded'; sink: string; records: number; elapsedMs: number }
   /** `oldestAtMs`: when the oldest event seen and not confirmed was created, epoch; undefined where there is none. */
-  | { event: 'route.waiting'; sink: string; oldestAtMs: number | undefined }
-  | { event: 'route.delivered'; sink: string; records: number; last: Cursor; elapsedMs: number; lastAtMs?: number }
-  | { event: 'route.filtered'; sink: string; events: number }
-  | { event: 'route.late'; sink: string; events: number; first: Cursor }
-  | { event: 'route.retry'; sink: string; reason: Reason; detail: string; attempt: number; waitMs: number }
-  | { event: 'route.recovered'; sink: string; attempts: number; outageMs: number }
-  | { event: 'route.parked'; sink: string; reason: Reason; detail: string }
-  | { event: 'route.unparked'; sink: string; outageMs: number }
+  | { event: 'pipeline.waiting'; sink: string; oldestAtMs: number | undefined }
+  | { event: 'pipeline.delivered'; sink: string; records: number; last: Cursor; elapsedMs: number; lastAtMs?: number }
+  | { event: 'pipeline.filtered'; sink: string; events: number }
+  | { event: 'pipeline.late'; sink: string; events: number; first: Cursor }
+  | { event: 'pipeline.retry'; sink: string; reason: Reason; detail: string; attempt: number; waitMs: number }
+  | { event: 'pipeline.recovered'; sink: string; attempts: number; outageMs: number }
+  | { event: 'pipeline.parked'; sink: string; reason: Reason; detail: string }
+  | { event: 'pipeline.unparked'; sink: string; outageMs: number }
   /** The destination is gone for good: the route ends. */
-  | { event: 'route.gone'; sink: string; detail: string }
-  | { event: 'route.set_aside'; sink: string; id: Cursor; reason: Reason; detail: string }
-  | { event: 'route.breaker'; sink: string; refused: number }
-  | { event: 'route.gave_up'; sink: string; waitingFor: 'source' | 'sink'; detail: string; patienceMs: number }
+  | { event: 'pipeline.failed'; sink: string; detail: string }
+  | { event: 'pipeline.set_aside'; sink: string; id: Cursor; reason: Reason; detail: string }
+  | { event: 'pipeline.breaker'; sink: string; refused: number }
+  | { event: 'pipeline.gave_up'; sink: string; waitingFor: 'source' | 'sink'; detail: string; patienceMs: number }
   /** `reached`: when the last event delivered was created, ISO 8601. */
   | {
-      event: 'route.progress';
+      event: 'pipeline.progress';
       sink: string;
       events: number;
       perSecond: number;
       reached?: string;
       leftSeconds?: number;
     }
-  | { event: 'route.done'; sink: string; after: Cursor }
+  | { event: 'pipeline.done'; sink: string; after: Cursor }
   | { event: 'checkpoint.saved'; sink: string; after: Cursor; elapsedMs: number }
   | { event: 'checkpoint.retry'; sink: string; detail: string; attempt: number; waitMs: number }
   | { event: 'checkpoint.recovered'; sink: string; outageMs: number }
@@ -79,7 +79,7 @@ export type Happening =
   // daemon
   /**
    * At the start and, with `reload`, each time the configuration was read again. `pollEveryMs`: the schedule's longest
-   * interval. `anew`: sinks whose routes begin now.
+   * interval. `restarted`: sinks whose routes begin now.
    */
   | {
       event: 'daemon.start';
@@ -87,14 +87,14 @@ export type Happening =
       sinks: readonly string[];
       pollEveryMs: number;
       reload: boolean;
-      anew: readonly string[];
+      restarted: readonly string[];
     }
   | { event: 'daemon.warning'; topic: string; detail: string }
   | { event: 'daemon.stopping'; signal: string }
-  | { event: 'daemon.stopped'; behind: readonly string[] };
+  | { event: 'daemon.stopped'; pending: readonly string[] };
 
 /** Where a route begins. */
 export type Start = 'checkpoint' | 'beginning' | 'now' | 'id' | 'time';
 
 /** Takes a happening; must neither throw nor wait. */
-export type Observe = (happening: Happening) => void;
+export type Emit = (happening: TelemetryEvent) => void;

@@ -1,17 +1,17 @@
 import type { Tracer } from '@opentelemetry/api';
 import { printable } from '../lib/printable.ts';
 import { Health, type Instant } from './health.ts';
-import { Feeds, type Journal } from './heartbeat/heartbeats.ts';
+import { Heartbeats, type OperationsLog } from './heartbeat/heartbeats.ts';
 import { History, sampleEveryMs } from './history.ts';
 import { type Listener, startListener } from './http.ts';
-import { answers } from './http-routes.ts';
+import { httpRoutes } from './http-routes.ts';
 import { createInstruments } from './instruments.ts';
 import { observeProcess } from './process-metrics.ts';
 import { type Otlp, type Sdk, startSdk } from './sdk.ts';
 import { status } from './status.ts';
 import { statusPage } from './status-page.ts';
 import { serveStatus } from './status-socket.ts';
-import type { Happening, Observe } from './telemetry-event.ts';
+import type { Emit, TelemetryEvent } from './telemetry-event.ts';
 
 export interface TelemetryOptions {
   readonly version: string;
@@ -20,9 +20,9 @@ export interface TelemetryOptions {
   /** Tells instances apart in what is pushed. */
   readonly instance: string;
   readonly clock: () => Instant;
-  readonly journal: Journal;
+  readonly journal: OperationsLog;
   /** Where what happens to telemetry itself is told. */
-  readonly observe: Observe;
+  readonly emit: Emit;
 }
 
 /** What the configuration wants; the environment is read already. */
@@ -46,10 +46,10 @@ const mostPending = 10_000;
 /** All that tells how the program fares, but for the log. It outlives a reload; nothing of it can stop a route. */
 export class Telemetry implements AsyncDisposable {
   readonly health: Health;
-  readonly feeds: Feeds;
+  readonly feeds: Heartbeats;
   readonly #options: TelemetryOptions;
-  #instruments: Observe | undefined;
-  #pending: Happening[] | undefined;
+  #instruments: Emit | undefined;
+  #pending: TelemetryEvent[] | undefined;
   #sdk: Promise<Sdk | undefined> = Promise.resolve(undefined);
   #wanted = '';
   #sinks: readonly string[] = [];
@@ -63,12 +63,12 @@ export class Telemetry implements AsyncDisposable {
     this.#options = options;
     this.health = new Health(options.clock);
     this.#history = new History(this.health);
-    this.feeds = new Feeds(this.health, options.journal);
+    this.feeds = new Heartbeats(this.health, options.journal);
   }
 
-  observe(happening: Happening): void {
-    this.health.observe(happening);
-    this.feeds.observe(happening);
+  handle(happening: TelemetryEvent): void {
+    this.health.handle(happening);
+    this.feeds.handle(happening);
     if (this.#instruments !== undefined) this.#instruments(happening);
     else if (this.#pending !== undefined && this.#pending.length < mostPending) this.#pending.push(happening);
   }
@@ -91,7 +91,7 @@ export class Telemetry implements AsyncDisposable {
     if (key === this.#wanted && !lost) return;
     await this.#close();
     this.#wanted = key;
-    for (const detail of wanted.problems) this.#options.observe({ event: 'telemetry.failed', detail });
+    for (const detail of wanted.problems) this.#options.emit({ event: 'telemetry.failed', detail });
     if (wanted.listen === undefined && wanted.otlp === undefined) return;
     this.#pending = [];
     this.#sdk = this.#load(wanted);
@@ -106,9 +106,9 @@ export class Telemetry implements AsyncDisposable {
 
   /** Loaded beside the start of the routes: it must not hold up the first record. */
   async #load({ listen, otlp }: Wanted): Promise<Sdk | undefined> {
-    const { version, instance, observe } = this.#options;
+    const { version, instance, emit } = this.#options;
     try {
-      const sdk = await startSdk({ version, instance, prometheus: listen !== undefined, otlp, observe });
+      const sdk = await startSdk({ version, instance, prometheus: listen !== undefined, otlp, emit });
       const move = createInstruments(sdk.meter, this.health);
       observeProcess(sdk.meter);
       const draw = sdk.tracer && (await this.#traces(sdk.tracer));
@@ -126,7 +126,7 @@ export class Telemetry implements AsyncDisposable {
     }
   }
 
-  async #traces(tracer: Tracer): Promise<Observe> {
+  async #traces(tracer: Tracer): Promise<Emit> {
     const { createTraces } = await import('./traces.ts');
     const { origin, clock } = this.#options;
     return createTraces({ tracer, origin, now: () => clock().epochMs });
@@ -136,14 +136,14 @@ export class Telemetry implements AsyncDisposable {
     const { listen, hosts } = wanted;
     if (listen === undefined) return;
     if (wanted.page) this.#sampling ??= setInterval(() => this.#history.take(), sampleEveryMs).unref();
-    const paths = answers({
+    const paths = httpRoutes({
       health: this.health,
       metrics: async () => (await this.#sdk)?.prometheus(),
       page: wanted.page ? () => statusPage(status(this.health), (sink) => this.#history.of(sink)) : undefined,
     });
     try {
       this.#listener = await startListener({ ...listen, hosts, paths });
-      this.#options.observe({ event: 'telemetry.listening', address: this.#listener.address });
+      this.#options.emit({ event: 'telemetry.listening', address: this.#listener.address });
     } catch (error) {
       this.#failed(error, `telemetry.listen ${listen.host}:${listen.port}`);
       this.#again = setTimeout(() => void this.#listen(wanted), againMs).unref();
@@ -164,6 +164,6 @@ export class Telemetry implements AsyncDisposable {
 
   #failed(error: unknown, what: string): void {
     const detail = printable(`${what}: ${error instanceof Error ? error.message : 'failed'}`);
-    this.#options.observe({ event: 'telemetry.failed', detail });
+    this.#options.emit({ event: 'telemetry.failed', detail });
   }
 }

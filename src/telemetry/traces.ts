@@ -7,7 +7,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
-import type { Happening, Observe } from './telemetry-event.ts';
+import type { Emit, TelemetryEvent } from './telemetry-event.ts';
 
 interface Poll {
   readonly span: Span;
@@ -30,7 +30,7 @@ const path = '/api/public/v0/audit-logs';
  * so nothing in the work itself waits for tracing. A page that several sinks share is the child of one poll. Attributes
  * follow the semantic conventions where there are some, and are as closed a set as the metrics' labels, but for ids.
  */
-export function createTraces({ tracer, now, origin }: TracesOptions): Observe {
+export function createTraces({ tracer, now, origin }: TracesOptions): Emit {
   const polls = new Map<string, Poll>();
   const { hostname, port, protocol } = new URL(origin);
   const server = {
@@ -62,9 +62,9 @@ export function createTraces({ tracer, now, origin }: TracesOptions): Observe {
   };
   const anyOpen = () => polls.values().find(({ open }) => open);
 
-  return (h: Happening) => {
+  return (h: TelemetryEvent) => {
     switch (h.event) {
-      case 'route.polling': {
+      case 'pipeline.polling': {
         close(h.sink);
         const span = tracer.startSpan(
           'poll',
@@ -74,11 +74,11 @@ export function createTraces({ tracer, now, origin }: TracesOptions): Observe {
         polls.set(h.sink, { span, context: trace.setSpan(ROOT_CONTEXT, span), open: true });
         break;
       }
-      case 'route.poll':
+      case 'pipeline.poll':
         polls.get(h.sink)?.span.setAttribute('forwarder.events', h.fresh);
         close(h.sink);
         break;
-      case 'source.request': {
+      case 'source.response': {
         const failed = typeof h.status === 'string';
         const status = failed ? { 'error.type': h.status } : { 'http.response.status_code': h.status };
         const { span, end } = child(
@@ -92,18 +92,18 @@ export function createTraces({ tracer, now, origin }: TracesOptions): Observe {
         span.end(end);
         break;
       }
-      case 'route.encoded':
+      case 'pipeline.encoded':
         whole('encode', polls.get(h.sink), h.elapsedMs, { 'forwarder.sink': h.sink, 'forwarder.events': h.records });
         break;
-      case 'route.delivered':
+      case 'pipeline.delivered':
         whole('deliver', polls.get(h.sink), h.elapsedMs, {
           'forwarder.sink': h.sink,
           'forwarder.events': h.records,
           'forwarder.last': `${h.last}`,
         });
         break;
-      case 'route.retry':
-      case 'route.parked': {
+      case 'pipeline.retry':
+      case 'pipeline.parked': {
         const { span, end } = child('deliver', polls.get(h.sink), 0, {
           'forwarder.sink': h.sink,
           'error.type': h.reason,

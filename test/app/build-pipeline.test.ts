@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { shapeOf } from '../../src/app/build-pipeline.ts';
-import type { World } from '../../src/app/context.ts';
+import type { Context } from '../../src/app/context.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
-import { Broken, shape } from '../../src/pipeline/encode.ts';
+import { EncodingFailure, encodeEvent } from '../../src/pipeline/encode.ts';
 import { auditEvent } from '../support/audit-events.ts';
 import { configOf, load, withSink } from '../support/configuration.ts';
 import { scratch } from '../support/scratch.ts';
@@ -11,10 +11,10 @@ import { scratch } from '../support/scratch.ts';
 const { file } = scratch();
 const key = 'a-key-of-more-than-16-bytes';
 const pseudonym = (text: string) => createHmac('sha256', key).update(text).digest('hex');
-const world: World = {
+const ctx: Context = {
   version: '1.2.3',
   env: {},
-  observe: () => {},
+  emit: () => {},
   now: () => 0,
   random: () => 0,
   wake: new Notifier(),
@@ -25,9 +25,9 @@ function recordOf(text: string, lines: readonly string[], rest = ''): string {
   const config = configOf(load(`${withSink('type: stdout', ...lines)}${rest}`));
   const [sink] = config.sinks;
   if (sink === undefined) throw new Error('no sink');
-  const shaped = shape(auditEvent(text), shapeOf(sink, config, world));
+  const shaped = encodeEvent(auditEvent(text), shapeOf(sink, config, ctx));
   if (shaped === undefined) return 'filtered';
-  return shaped instanceof Broken ? 'broken' : shaped.record.toString();
+  return shaped instanceof EncodingFailure ? 'broken' : shaped.record.toString();
 }
 
 describe('what a sink gets of an event', () => {

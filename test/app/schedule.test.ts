@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { CronTicks } from '../../src/app/schedule.ts';
+import { CronSchedule } from '../../src/app/schedule.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.UTC(2026, 0, 1, 12) });
@@ -12,7 +12,7 @@ it.each([
   ['a minute', 60_000],
   ['a day', 86_400_000],
 ])('ticks on after the wall clock was set back by %s', async (_, ms) => {
-  await using ticks = new CronTicks('* * * * * *');
+  await using ticks = new CronSchedule('* * * * * *');
   const { signal } = new AbortController();
   let latest = 0;
   let count = 0;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Drift } from '../../src/app/schema-drift.ts';
 import { createActions } from '../../src/format/actions.ts';
 import { Secret } from '../../src/lib/secret.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { auditEvent } from '../support/audit-events.ts';
 
 const key = 'SIEM-LOG-ONLY-4711';
@@ -12,7 +12,7 @@ const whole = (action: string, more = '') =>
     `{"id":1,"user":null,"action":${JSON.stringify(action)},"ip":"","userAgent":"","createdAt":"2026-11-23T10:00:00Z"${more}}`,
   );
 const read = (drift: Drift, ...events: ReturnType<typeof whole>[]) => drift.of(events, actions, new Secret(key));
-const only = (happenings: readonly Happening[]) => {
+const only = (happenings: readonly TelemetryEvent[]) => {
   expect(happenings).toHaveLength(1);
   return happenings[0];
 };
@@ -35,13 +35,13 @@ describe('the drift of the API', () => {
         'missing:userAgent': 1,
         'missing:createdAt': 1,
       },
-      news: [
+      firstSeen: [
         'unknown:severity',
         ...['user', 'action', 'ip', 'userAgent', 'createdAt'].map((name) => `missing:${name}`),
       ],
     });
-    expect(only(read(drift, odd))).toMatchObject({ fields: { 'unknown:severity': 1 }, news: [] });
-    expect(only(read(drift, whole('user.login', ',"other":1')))).toMatchObject({ news: ['unknown:other'] });
+    expect(only(read(drift, odd))).toMatchObject({ fields: { 'unknown:severity': 1 }, firstSeen: [] });
+    expect(only(read(drift, whole('user.login', ',"other":1')))).toMatchObject({ firstSeen: ['unknown:other'] });
   });
 
   it('is counted by unknown action, and news once', () => {
@@ -49,11 +49,11 @@ describe('the drift of the API', () => {
     expect(only(read(drift, whole('gizmo.frobnicated'), whole('user.login'), whole('gizmo.frobnicated')))).toEqual({
       event: 'source.unknown_actions',
       actions: { 'gizmo.frobnicated': 2 },
-      news: ['gizmo.frobnicated'],
+      firstSeen: ['gizmo.frobnicated'],
     });
     expect(only(read(drift, whole('gizmo.frobnicated'), whole('gizmo.deleted')))).toMatchObject({
       actions: { 'gizmo.frobnicated': 1, 'gizmo.deleted': 1 },
-      news: ['gizmo.deleted'],
+      firstSeen: ['gizmo.deleted'],
     });
   });
 
@@ -63,14 +63,14 @@ describe('the drift of the API', () => {
       Array.from({ length: to - from }, (_, at) => whole(`gizmo.x${from + at}`, `,"x${from + at}":1`));
     const [fields, unknown] = read(drift, ...many(0, 60));
     expect(fields).toMatchObject({ fields: { 'unknown:x49': 1, other: 10 } });
-    expect(fields?.event === 'source.drift' && fields.news).toHaveLength(51);
+    expect(fields?.event === 'source.drift' && fields.firstSeen).toHaveLength(51);
     expect(unknown).toMatchObject({ actions: { 'gizmo.x49': 1, other: 10 } });
     expect(read(drift, ...many(60, 70))).toMatchObject([
-      { fields: { other: 10 }, news: [] },
-      { actions: { other: 10 }, news: [] },
+      { fields: { other: 10 }, firstSeen: [] },
+      { actions: { other: 10 }, firstSeen: [] },
     ]);
     // What is documented is never crowded out.
-    expect(only(read(drift, whole('user.login', ',"meta":1')))).toMatchObject({ news: ['type:meta'] });
+    expect(only(read(drift, whole('user.login', ',"meta":1')))).toMatchObject({ firstSeen: ['type:meta'] });
   });
 
   it('counts an event with many unknown fields once among the others', () => {
@@ -84,7 +84,9 @@ describe('the drift of the API', () => {
     const drift = new Drift();
     const hostile = whole(`a\u001b[31m\n${key}`, `,"__proto__":1,"${key}":2,"${'x'.repeat(500)}":3`);
     const [fields, unknown] = read(drift, hostile);
-    expect(fields).toMatchObject({ news: ['unknown:__proto__', 'unknown:[secret]', `unknown:${'x'.repeat(52)}…`] });
-    expect(unknown).toMatchObject({ news: ['a\\u001b[31m\\u000a[secret]'] });
+    expect(fields).toMatchObject({
+      firstSeen: ['unknown:__proto__', 'unknown:[secret]', `unknown:${'x'.repeat(52)}…`],
+    });
+    expect(unknown).toMatchObject({ firstSeen: ['a\\u001b[31m\\u000a[secret]'] });
   });
 });

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Notify, type Vitals } from '../../src/app/sd-notify.ts';
+import { SdNotify, type WatchdogStatus } from '../../src/app/sd-notify.ts';
 import { unixDatagramSocket } from '../../src/lib/unix-datagram.ts';
 import { startOf } from '../support/happenings.ts';
 import { scratch } from '../support/scratch.ts';
@@ -11,11 +11,11 @@ let sockets = 0;
 const page = { event: 'source.page', after: 0n, events: 0, fresh: 0, bytes: 2 } as const;
 
 /** A daemon's notify and the systemd it talks to. */
-async function supervised(env: Readonly<Record<string, string>> = {}, vitals: Partial<Vitals> = {}) {
+async function supervised(env: Readonly<Record<string, string>> = {}, vitals: Partial<WatchdogStatus> = {}) {
   const path = join(directory, `notify-${++sockets}`);
   const systemd = unixReceiver(path);
   const stop = new AbortController();
-  const notify = await Notify.open({
+  const notify = await SdNotify.open({
     env: { NOTIFY_SOCKET: path, ...env },
     pid: 4711,
     stop: stop.signal,
@@ -27,17 +27,17 @@ async function supervised(env: Readonly<Record<string, string>> = {}, vitals: Pa
 describe('a daemon under systemd', () => {
   it('is ready with the first page that was read, and not before', async () => {
     const { systemd, notify } = await supervised();
-    notify.observe(startOf('splunk'));
-    notify.observe({ event: 'source.retry', reason: 'network', detail: 'refused', attempt: 1, waitMs: 1 });
+    notify.emit(startOf('splunk'));
+    notify.emit({ event: 'source.retry', reason: 'network', detail: 'refused', attempt: 1, waitMs: 1 });
     expect(systemd.take()).toEqual([]);
-    notify.observe(page);
-    notify.observe(page);
+    notify.emit(page);
+    notify.emit(page);
     expect(systemd.take()).toEqual(['READY=1', 'STATUS=splunk at 5, lag 0 s']);
   });
 
   it('says at once why it ends when the key is refused', async () => {
     const { systemd, notify } = await supervised({}, { status: () => 'no polls: answered 403.\n' });
-    notify.observe({ event: 'source.refused', status: 403, detail: 'answered 403.', causes: [] });
+    notify.emit({ event: 'source.refused', status: 403, detail: 'answered 403.', causes: [] });
     notify[Symbol.dispose]();
     expect(systemd.take()).toEqual(['STATUS=no polls: answered 403.\\u000a', 'STOPPING=1']);
   });
@@ -52,19 +52,19 @@ describe('a daemon under systemd', () => {
 
   it('is reloading until the routes of the new configuration run', async () => {
     const { systemd, notify } = await supervised();
-    notify.observe(page);
+    notify.emit(page);
     systemd.take();
     expect(notify.reload(() => 'new')).toBe('new');
     expect(systemd.take()).toEqual([expect.stringMatching(/^RELOADING=1\nMONOTONIC_USEC=\d+$/)]);
-    notify.observe(page);
+    notify.emit(page);
     expect(systemd.take()).toEqual([]);
-    notify.observe(startOf('splunk'));
+    notify.emit(startOf('splunk'));
     expect(systemd.take()).toEqual(['READY=1']);
   });
 
   it('is ready again at once where the old configuration stays', async () => {
     const { systemd, notify } = await supervised();
-    notify.observe(page);
+    notify.emit(page);
     systemd.take();
     expect(notify.reload(() => undefined)).toBeUndefined();
     expect(systemd.take()).toEqual([expect.stringMatching(/^RELOADING=1/), 'READY=1']);
@@ -74,7 +74,7 @@ describe('a daemon under systemd', () => {
     const { systemd, notify } = await supervised();
     notify.reload(() => undefined);
     notify.reload(() => 'new');
-    notify.observe(startOf('splunk'));
+    notify.emit(startOf('splunk'));
     expect(systemd.take()).toEqual([]);
   });
 
@@ -122,7 +122,7 @@ describe('a daemon under systemd', () => {
     const name = `forwarder-test-${process.pid}`;
     using systemd = unixReceiver(`\0${name}`);
     const { notify } = await supervised({ NOTIFY_SOCKET: `@${name}` });
-    notify.observe(page);
+    notify.emit(page);
     expect(systemd.take()).toContain('READY=1');
   });
 
@@ -130,14 +130,14 @@ describe('a daemon under systemd', () => {
     const { systemd, notify } = await supervised();
     using flood = await unixDatagramSocket();
     while (flood?.send(Buffer.from('x'), join(directory, `notify-${sockets}`)) === '');
-    notify.observe(page);
+    notify.emit(page);
     expect(systemd.take().every((message) => message === 'x')).toBe(true);
     notify[Symbol.dispose]();
     expect(systemd.take()).toEqual(['READY=1', 'STATUS=splunk at 5, lag 0 s', 'STOPPING=1']);
   });
 
   it('leaves systemd alone where there is none', async () => {
-    const notify = await Notify.open({
+    const notify = await SdNotify.open({
       env: { WATCHDOG_USEC: '1000' },
       pid: 1,
       stop: new AbortController().signal,
@@ -150,7 +150,7 @@ describe('a daemon under systemd', () => {
         },
       },
     });
-    notify.observe(page);
+    notify.emit(page);
     expect(notify.reload(() => 'new')).toBe('new');
     expect(notify.problem).toBeUndefined();
     notify[Symbol.dispose]();

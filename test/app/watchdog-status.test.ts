@@ -1,23 +1,28 @@
 import { describe, expect, it } from 'vitest';
-import { vitalsOf } from '../../src/app/watchdog-status.ts';
+import { watchdogStatusOf } from '../../src/app/watchdog-status.ts';
 import { Health } from '../../src/telemetry/health.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { startOf } from '../support/happenings.ts';
 
 const page = { event: 'source.page', after: 0n, events: 0, fresh: 0, bytes: 2 } as const;
-const begin: Happening = startOf('splunk', 'siem');
+const begin: TelemetryEvent = startOf('splunk', 'siem');
 
 /** The status line after so much had happened, a minute ago, and then the rest. */
-function lineAfter(before: readonly Happening[], then: readonly Happening[]): string {
+function lineAfter(before: readonly TelemetryEvent[], then: readonly TelemetryEvent[]): string {
   let nowMs = 0;
   const health = new Health(() => ({ epochMs: 1_700_000_000_000 + nowMs, monotonicMs: nowMs }));
-  for (const happening of before) health.observe(happening);
+  for (const happening of before) health.handle(happening);
   nowMs = 60_000;
-  for (const happening of then) health.observe(happening);
-  return vitalsOf(health).status();
+  for (const happening of then) health.handle(happening);
+  return watchdogStatusOf(health).status();
 }
 
-const saved = (sink: string, after: bigint): Happening => ({ event: 'checkpoint.saved', sink, after, elapsedMs: 1 });
+const saved = (sink: string, after: bigint): TelemetryEvent => ({
+  event: 'checkpoint.saved',
+  sink,
+  after,
+  elapsedMs: 1,
+});
 
 describe('the status line', () => {
   it('names each cursor, and no lag where everything is delivered', () => {
@@ -27,14 +32,19 @@ describe('the status line', () => {
   });
 
   it('says what is wrong with a sink', () => {
-    const parked: Happening = { event: 'route.parked', sink: 'siem', reason: 'auth', detail: 'bad certificate' };
+    const parked: TelemetryEvent = {
+      event: 'pipeline.parked',
+      sink: 'siem',
+      reason: 'auth',
+      detail: 'bad certificate',
+    };
     expect(lineAfter([begin, page], [saved('splunk', 13n), saved('siem', 10n), parked])).toBe(
       'splunk at 13, lag 0 s; siem at 10, lag 0 s: bad certificate',
     );
   });
 
   it('says first that polls fail, and counts for every sink from the last good one', () => {
-    const refused: Happening = { event: 'source.refused', status: 403, detail: 'answered 403.', causes: [] };
+    const refused: TelemetryEvent = { event: 'source.refused', status: 403, detail: 'answered 403.', causes: [] };
     expect(lineAfter([begin, page, saved('splunk', 13n)], [refused])).toBe(
       'answered 403.; splunk at 13, lag 60 s; siem not started',
     );

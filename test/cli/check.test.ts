@@ -99,7 +99,7 @@ describe('the state directory', () => {
     const state = made('checkpoints');
     const checkpoints = join(state, 'checkpoints');
     const store = (source: string) =>
-      FileStore.open({ directory: checkpoints, source, observe: () => {}, now: () => nowMs });
+      FileStore.open({ directory: checkpoints, source, emit: () => {}, now: () => nowMs });
     const save = async (sink: string, source = tenant) =>
       (await store(source)).save({ sink, source, after: 5n, delivered: [], refusedInRow: 0 });
     expect((await of(state))['checkpoints']).toMatchObject({

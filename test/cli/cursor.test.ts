@@ -3,16 +3,16 @@ import { link, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/cli/command.ts';
 import { applyRename, applyReset, applySet, examineRename } from '../../src/cli/cursor/apply.ts';
 import { lookAtCursors } from '../../src/cli/cursor/list-cursors.ts';
 import { Lookup } from '../../src/cli/cursor/lookup.ts';
 import { planRename, planReset, planSet } from '../../src/cli/cursor/plan.ts';
-import { Misuse } from '../../src/cli/require-sink.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
 import { FileStore } from '../../src/state/file/checkpoint-files.ts';
 import { type Checkpoint, CheckpointProblem } from '../../src/state/store.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { configOf, load } from '../support/configuration.ts';
 
@@ -23,11 +23,11 @@ const event = (id: number) =>
   `{"id":${id},"user":null,"action":"user.login","createdAt":"${new Date(at + id * 1000).toISOString()}"}`;
 
 let state: string;
-let happenings: Happening[];
-const world = {
+let happenings: TelemetryEvent[];
+const ctx = {
   version: '0.0.0',
   env: {},
-  observe: (happening: Happening) => void happenings.push(happening),
+  emit: (happening: TelemetryEvent) => void happenings.push(happening),
   now: () => at,
   random: () => 0.5,
   wake: new Notifier(),
@@ -48,7 +48,7 @@ function configured(url: string, startAt = 'beginning'): Config {
 const checkpoints = () => join(state, 'checkpoints');
 const file = (name: string) => join(checkpoints(), name);
 const storeOf = (source = tenant) =>
-  FileStore.open({ directory: checkpoints(), source, observe: world.observe, now: () => at });
+  FileStore.open({ directory: checkpoints(), source, emit: ctx.emit, now: () => at });
 async function save(sink: string, after: bigint, more: Partial<Checkpoint> = {}): Promise<void> {
   const store = await storeOf();
   for (const back of [1n, 0n])
@@ -57,15 +57,15 @@ async function save(sink: string, after: bigint, more: Partial<Checkpoint> = {})
 const deaf = (config: Config) => {
   const stop = new AbortController();
   stop.abort(new Error('not asked here'));
-  return new Lookup(config, world, stop.signal);
+  return new Lookup(config, ctx, stop.signal);
 };
 async function set(config: Config, sink: string, id: bigint): Promise<void> {
-  await applySet(config, await planSet(config, sink, id, deaf(config)), id, world);
+  await applySet(config, await planSet(config, sink, id, deaf(config)), id, ctx);
 }
 async function renamed(config: Config, sink: string, to: string): Promise<void> {
   const rename = await examineRename(config, sink, to);
   const plan = await planRename(config, { sink, to, deadLetters: [] }, deaf(config));
-  await applyRename(config, plan, rename, world);
+  await applyRename(config, plan, rename, ctx);
 }
 const operations = () =>
   readFileSync(join(state, 'operations.ndjson'), 'utf8')
@@ -76,7 +76,7 @@ const operations = () =>
 describe('a cursor that is set', () => {
   it('moves both generations and forgets what was delivered above it, the journal and the newest event', async () => {
     const config = configured(tenant);
-    await save('a', 50n, { delivered: [[60n, 70n]], journal: { open: 1 }, newest: { id: 70n, sha256: 'ab' } });
+    await save('a', 50n, { delivered: [[60n, 70n]], pendingAcks: { open: 1 }, newest: { id: 70n, sha256: 'ab' } });
     await set(config, 'a', 9007199254740993n);
     const expected = { sink: 'a', source: tenant, after: 9007199254740993n, delivered: [], refusedInRow: 0 };
     const store = await storeOf();
@@ -122,7 +122,7 @@ describe('a cursor that is set', () => {
     const config = configured(tenant);
     const plan = await planSet(config, 'a', 1n, deaf(config));
     await writeFile(checkpoints(), 'in the way');
-    await expect(applySet(config, plan, 1n, world)).rejects.toThrow(/state directory/);
+    await expect(applySet(config, plan, 1n, ctx)).rejects.toThrow(/state directory/);
     expect(operations()).toMatchObject([{ to: { id: '1' } }, { to: { id: '1' }, outcome: 'failed' }]);
   });
 });
@@ -134,7 +134,7 @@ describe('the plan of a move', () => {
     const config = configured(simulator.url);
     const store = await storeOf(simulator.url);
     await store.save({ sink: 'a', source: simulator.url, after: 9n, delivered: [[12n, 12n]], refusedInRow: 0 });
-    using lookup = new Lookup(config, world, new AbortController().signal);
+    using lookup = new Lookup(config, ctx, new AbortController().signal);
     const back = await planSet(config, 'a', 3n, lookup);
     expect(back.from).toMatchObject({ id: 12n, after: 9n, event: { id: 12n, action: 'user.login' } });
     expect(back.to).toMatchObject({ id: 3n, event: { id: 5n } });
@@ -153,7 +153,7 @@ describe('the plan of a move', () => {
   it('waits out a 429, which a full pace can bring, but not for long', async () => {
     const options = { log: [event(7)], key: 'SIEM-LOG-ONLY-demo' };
     await using simulator = await startSimulator({ ...options, faults: [{ kind: '429', share: 1, times: 1 }] });
-    using lookup = new Lookup(configured(simulator.url), world, new AbortController().signal);
+    using lookup = new Lookup(configured(simulator.url), ctx, new AbortController().signal);
     expect(await lookup.first(0n)).toMatchObject({ id: 7n });
     simulator.setFaults([{ kind: '429', share: 1 }]);
     expect(await lookup.first(0n)).toBeUndefined();
@@ -163,7 +163,7 @@ describe('the plan of a move', () => {
   it('says so where the source can not be asked, and what is known all the same', async () => {
     const config = configured('http://127.0.0.1:1');
     await save('a', 50n, { source: config.source.url });
-    using lookup = new Lookup(config, world, new AbortController().signal);
+    using lookup = new Lookup(config, ctx, new AbortController().signal);
     const plan = await planSet(config, 'a', 40n, lookup);
     expect(plan.between).toEqual({ events: 10n, exact: false, direction: 'back' });
     expect(plan.consequences.join()).toMatch(/at most 10 events.*can't be asked.*ECONNREFUSED/);
@@ -174,7 +174,7 @@ describe('the plan of a move', () => {
     await using simulator = await startSimulator({ log, key: 'SIEM-LOG-ONLY-demo' });
     const config = configured(simulator.url, new Date(at + 2000_000).toISOString());
     await save('a', 2500n, { source: simulator.url });
-    using lookup = new Lookup(config, world, new AbortController().signal);
+    using lookup = new Lookup(config, ctx, new AbortController().signal);
     const plan = await planReset(config, 'a', lookup);
     expect(plan.to).toMatchObject({ id: 1999n, event: { id: 2000n } });
     expect(plan.between).toEqual({ events: 501n, exact: true, direction: 'back' });
@@ -185,7 +185,7 @@ it('a cursor that is reset is gone in both generations, and in no sink else', as
   const config = configured(tenant);
   await save('a', 50n);
   await save('b', 60n);
-  await applyReset(config, await planReset(config, 'a', deaf(config)), world);
+  await applyReset(config, await planReset(config, 'a', deaf(config)), ctx);
   expect(readdirSync(checkpoints()).sort()).toEqual(['b.json', 'b.previous.json']);
   expect(await (await storeOf()).load('a')).toBeUndefined();
 });
@@ -193,7 +193,7 @@ it('a cursor that is reset is gone in both generations, and in no sink else', as
 describe('a sink that is renamed', () => {
   it('keeps its cursor, all that belongs to it and its dead letters', async () => {
     const config = configured(tenant);
-    await save('old', 50n, { delivered: [[52n, 53n]], newest: { id: 53n, sha256: 'ab' }, journal: [1] });
+    await save('old', 50n, { delivered: [[52n, 53n]], newest: { id: 53n, sha256: 'ab' }, pendingAcks: [1] });
     const before = await (await storeOf()).load('old');
     await mkdir(join(state, 'dead-letter'));
     for (const name of ['old.ndjson', 'old.replay.ndjson', 'old.torn', 'older.ndjson'])
@@ -228,7 +228,7 @@ describe('a sink that is renamed', () => {
     await save('old', 50n);
     await mkdir(join(state, 'dead-letter'));
     for (const name of ['old.ndjson', 'a.ndjson']) await writeFile(join(state, 'dead-letter', name), `${name}\n`);
-    await expect(renamed(config, 'old', 'a')).rejects.toThrow(Misuse);
+    await expect(renamed(config, 'old', 'a')).rejects.toThrow(UsageError);
     expect(existsSync(file('old.json'))).toBe(true);
     expect(await readFile(join(state, 'dead-letter', 'a.ndjson'), 'utf8')).toBe('a.ndjson\n');
   });

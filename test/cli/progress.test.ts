@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Progress, type ProgressOptions } from '../../src/cli/progress.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 
 const day = 86_400_000;
 const start = Date.UTC(2026, 0, 11);
@@ -12,8 +12,8 @@ function progress(options: ProgressOptions = {}, stderrIsTerminal = true): Progr
   open.push(made);
   return made;
 }
-const delivered = (sink: string, records: number, last: bigint, lastAtMs?: number): Happening => ({
-  event: 'route.delivered',
+const delivered = (sink: string, records: number, last: bigint, lastAtMs?: number): TelemetryEvent => ({
+  event: 'pipeline.delivered',
   sink,
   records,
   last,
@@ -32,50 +32,50 @@ afterEach(() => {
 describe('the progress of a drain', () => {
   it('tells the date reached and the time left by the dates of the events', () => {
     const made = progress();
-    made.observe(delivered('splunk', 100, 100n, start - 10 * day));
+    made.emit(delivered('splunk', 100, 100n, start - 10 * day));
     now += 10_000;
-    made.observe(delivered('splunk', 900, 1_000n, start - 8 * day));
+    made.emit(delivered('splunk', 900, 1_000n, start - 8 * day));
     expect(made.line(200)).toBe('[####................] 20%  at 2026-01-03T00:00Z  40s left  splunk 1000 (100/s)');
   });
 
   it('tells the share of a range by its ids', () => {
     const made = progress({ range: { after: 1_000n, until: 2_000n } });
     now += 5_000;
-    made.observe(delivered('splunk', 10, 1_250n));
+    made.emit(delivered('splunk', 10, 1_250n));
     expect(made.line(200)).toBe('[#####...............] 25%  15s left  splunk 10 (2/s)');
   });
 
   it('goes by the slowest sink', () => {
     const made = progress();
-    for (const sink of ['fast', 'slow']) made.observe(delivered(sink, 1, 1n, start - 10 * day));
+    for (const sink of ['fast', 'slow']) made.emit(delivered(sink, 1, 1n, start - 10 * day));
     now += 1_000;
-    made.observe(delivered('fast', 1, 9n, start));
-    made.observe(delivered('slow', 1, 2n, start - 5 * day));
+    made.emit(delivered('fast', 1, 9n, start));
+    made.emit(delivered('slow', 1, 2n, start - 5 * day));
     expect(made.line(200)).toContain('50%  at 2026-01-06');
     expect(made.line(30)).toHaveLength(30);
   });
 
   it('foretells nothing while too little is done', () => {
     const made = progress();
-    made.observe(delivered('splunk', 1, 1n, start - 10 * day));
+    made.emit(delivered('splunk', 1, 1n, start - 10 * day));
     now += 1_000;
     expect(made.line(200)).not.toContain('left');
   });
 
   it('is a log line every ten seconds where stderr is no terminal', async () => {
     vi.useFakeTimers();
-    const told: Happening[] = [];
+    const told: TelemetryEvent[] = [];
     const made = progress({}, false);
     made.logWith((happening) => told.push(happening));
     await vi.advanceTimersByTimeAsync(10_000);
     expect(told).toEqual([]);
-    made.observe(delivered('splunk', 100, 100n, start - 10 * day));
+    made.emit(delivered('splunk', 100, 100n, start - 10 * day));
     now += 20_000;
-    made.observe(delivered('splunk', 100, 200n, start - 5 * day));
+    made.emit(delivered('splunk', 100, 200n, start - 5 * day));
     await vi.advanceTimersByTimeAsync(10_000);
     expect(told).toEqual([
       {
-        event: 'route.progress',
+        event: 'pipeline.progress',
         sink: 'splunk',
         events: 200,
         perSecond: 10,

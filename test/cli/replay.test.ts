@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-const life = { stop: new AbortController().signal, kill: new AbortController().signal };
+const signals = { graceful: new AbortController().signal, forced: new AbortController().signal };
 const textOf = (id: Cursor, more = '') => `{"id":${id}${more}}`;
 
 /** Sets events aside as separate runs would: nothing is known to be there already. */
@@ -89,7 +89,7 @@ describe('a range of a log', () => {
       turns = 0;
       const found: Cursor[] = [];
       for (let after = 0n; ; ) {
-        const page = await range.page(after, 0, life);
+        const page = await range.page(after, 0, signals);
         const last = page?.events.at(-1);
         if (page === undefined || last === undefined) break;
         found.push(...page.events.map(({ id }) => id));
@@ -98,7 +98,7 @@ describe('a range of a log', () => {
       expect(found).toEqual(expected);
       expect(asked.every((after) => after < until)).toBe(true);
       expect(turns).toBe(asked.length);
-      expect((await range.peek(5n, life))?.events).toEqual([]);
+      expect((await range.peek(5n, signals))?.events).toEqual([]);
       expect(range.trouble).toBe('waiting');
     }
   });

@@ -88,10 +88,10 @@ describe('five sinks of five formats', () => {
       eventText(id).replace('user.login', 'gizmo.frobnicated').replace('"ip"', '"severity":1,"ip"');
     const { told } = await drain([odd(1), eventText(2), odd(3)]);
     expect(told.filter(({ event }) => event === 'source.drift')).toMatchObject([
-      { level: 'warn', fields: { 'unknown:severity': 2 }, news: ['unknown:severity'] },
+      { level: 'warn', fields: { 'unknown:severity': 2 }, firstSeen: ['unknown:severity'] },
     ]);
     expect(told.filter(({ event }) => event === 'source.unknown_actions')).toMatchObject([
-      { level: 'info', actions: { 'gizmo.frobnicated': 2 }, news: ['gizmo.frobnicated'] },
+      { level: 'info', actions: { 'gizmo.frobnicated': 2 }, firstSeen: ['gizmo.frobnicated'] },
     ]);
   });
 });

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Batch, Cursor } from '../../src/event/event.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
-import { Route } from '../../src/pipeline/pipeline.ts';
+import { Pipeline } from '../../src/pipeline/pipeline.ts';
 import type { Sink } from '../../src/sinks/sink.ts';
 import { splunkHecOptions } from '../../src/sinks/splunk-hec/options.ts';
 import { openSplunkHec } from '../../src/sinks/splunk-hec/sink.ts';
 import type { Source } from '../../src/source/source.ts';
 import { FileStore } from '../../src/state/file/checkpoint-files.ts';
 import { DeadLetterFile } from '../../src/state/file/dead-letter-files.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { chance, draw } from '../support/chance.ts';
 import { type Fault, type HecServer, type HecServerOptions, startHecServer } from '../support/hec-server.ts';
 import { eventOf, sinkDeps, textOf } from '../support/sink-parts.ts';
@@ -102,11 +102,11 @@ async function storm(acknowledgement: boolean, restartsAt: readonly number[], se
   const store = await FileStore.open({
     directory: join(directory, 'checkpoints'),
     source: 'https://acme.test',
-    observe: deps.observe,
+    emit: deps.emit,
     now: Date.now,
   });
-  const life = { stop: new AbortController().signal, kill: new AbortController().signal };
-  const route = await Route.open(
+  const signals = { graceful: new AbortController().signal, forced: new AbortController().signal };
+  const route = await Pipeline.open(
     {
       name: 'hec',
       origin: 'https://acme.test',
@@ -116,7 +116,7 @@ async function storm(acknowledgement: boolean, restartsAt: readonly number[], se
       settleMs: 0,
       pageSize: 1000,
       startAt: { kind: 'beginning' },
-      observe: deps.observe,
+      emit: deps.emit,
       now: Date.now,
       random: () => random() / 20, // short waits
       wake: new Notifier(),
@@ -124,13 +124,13 @@ async function storm(acknowledgement: boolean, restartsAt: readonly number[], se
       format: deps.format,
       wants: () => true,
       redact: (event) => event,
-      openSink: (journal) =>
-        watching(openSplunkHec(parsed, { ...deps, journal }, { firstMs: 20, longestMs: 100, hurryMs: 10 }), again),
+      openSink: (pendingAcks) =>
+        watching(openSplunkHec(parsed, { ...deps, pendingAcks }, { firstMs: 20, longestMs: 100, hurryMs: 10 }), again),
     },
-    life,
+    signals,
   );
   if (route === undefined) throw new Error('the route did not open');
-  await route.once(performance.now(), life);
+  await route.once(performance.now(), signals);
   await route[Symbol.asyncDispose]();
   const checkpoint = await store.load('hec');
   const deadLetter = readFileSync(join(directory, 'dead-letter', 'hec.ndjson'), 'utf8')
@@ -169,7 +169,7 @@ function examine(hec: HecServer, again: ReadonlySet<string>) {
   };
 }
 
-const count = (heard: readonly Happening[], event: Happening['event']) =>
+const count = (heard: readonly TelemetryEvent[], event: TelemetryEvent['event']) =>
   heard.filter((one) => one.event === event).length;
 const poison = Array.from({ length: events }, (_, index) => index + 1).filter(isPoison);
 
@@ -191,7 +191,7 @@ describe('200,000 events to a collector that fails at random', () => {
       expect(found.once).toBeGreaterThan(events / 2);
       expect(checkpoint).toMatchObject({ after: BigInt(events) });
       expect(checkpoint).not.toHaveProperty('journal');
-      expect(count(heard, 'route.retry')).toBeGreaterThan(0);
+      expect(count(heard, 'pipeline.retry')).toBeGreaterThan(0);
     },
     400_000,
   );

@@ -23,7 +23,7 @@ describe('a reload that is cut short', () => {
     let uncertain = 0;
     const start = async () => {
       const program = startProgram(['run', '-c', file]);
-      await program.until((stderr) => stderr.includes('"event":"route.start"'));
+      await program.until((stderr) => stderr.includes('"event":"pipeline.start"'));
       return program;
     };
     let checkpoint: ReturnType<typeof readCheckpoint> | undefined;

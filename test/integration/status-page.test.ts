@@ -52,7 +52,7 @@ describe.skipIf(browser === undefined)('the status page in a browser (skipped wh
   it('is shown whole, without a complaint, and tells a sink that fails from one that works', async () => {
     await using simulator = await startSimulator({ events: 20, key });
     const { program, address } = await daemonAt(simulator.url, key);
-    await program.until((stderr, stdout) => stderr.includes('route.retry') && stdout.split('\n').length > 20);
+    await program.until((stderr, stdout) => stderr.includes('pipeline.retry') && stdout.split('\n').length > 20);
     const { dom, complaints } = browse(address);
     expect(complaints).toEqual([]);
     expect(dom).toContain('<title>Ready: qasphere-siem-forwarder</title>');

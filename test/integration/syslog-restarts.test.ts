@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Encoded } from '../../src/event/event.ts';
 import type { Sink } from '../../src/sinks/sink.ts';
-import { Wire } from '../../src/sinks/syslog/connection.ts';
+import { Connection } from '../../src/sinks/syslog/connection.ts';
 import { credentials } from '../../src/sinks/syslog/credentials.ts';
-import { openWire } from '../../src/sinks/syslog/open-connection.ts';
+import { openConnection } from '../../src/sinks/syslog/open-connection.ts';
 import { openSyslog } from '../../src/sinks/syslog/sink.ts';
 import { StreamDelivery } from '../../src/sinks/syslog/stream.ts';
 import { streamDefaults } from '../../src/sinks/syslog/stream-rules.ts';
@@ -106,8 +106,8 @@ describe.skipIf(missing !== undefined)(`a real rsyslog that is restarted${skippe
       restarting = Promise.all([restarting, soon]).then(() => collector.restart());
     };
     const open = async (kill: AbortSignal) => {
-      const wire = await openWire({ to: { host: '127.0.0.1', port }, where, tls, timeoutMs: 30_000 }, kill);
-      if (!(wire instanceof Wire)) return wire;
+      const wire = await openConnection({ to: { host: '127.0.0.1', port }, where, tls, timeoutMs: 30_000 }, kill);
+      if (!(wire instanceof Connection)) return wire;
       const halfClose = wire.halfClose.bind(wire);
       wire.halfClose = (waitMs) => {
         aboutToHalfClose();
@@ -136,7 +136,7 @@ function sinkOf(delivery: StreamDelivery): Sink {
     window: streamDefaults.maxUnconfirmedBatches + 1,
     limits: { maxEvents: 500, maxBytes: 256 * 1024 },
     send: ({ records }, kill) => delivery.send(Buffer.from(records.map(frameOf).join('')), kill),
-    tell: async () => ({ kind: 'accepted' }),
+    sendStatus: async () => ({ kind: 'accepted' }),
     finish: (kill) => delivery.finish(kill),
     probe: async () => ({ kind: 'accepted' }),
     [Symbol.asyncDispose]: () => delivery.dispose(),

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { Interner } from '../../src/lib/string-cache.ts';
+import { StringCache } from '../../src/lib/string-cache.ts';
 
 it('gives the text that stands there, whatever was asked for before', () => {
   const text = fc.oneof(
@@ -9,7 +9,7 @@ it('gives the text that stands there, whatever was asked for before', () => {
   );
   fc.assert(
     fc.property(fc.array(fc.tuple(text, fc.nat(5)), { maxLength: 400, size: 'max' }), (texts) => {
-      const interner = new Interner();
+      const interner = new StringCache();
       for (const [text, at] of texts) {
         const bytes = Buffer.from(`${'#'.repeat(at)}${text}##`);
         expect(interner.textAt(bytes, at, bytes.length - 2)).toBe(Buffer.from(text).toString());

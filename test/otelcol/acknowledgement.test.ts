@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { accepted } from '../../src/lib/verdict.ts';
-import type { Pace } from '../../src/sinks/splunk-hec/ack-poller.ts';
+import type { PollInterval } from '../../src/sinks/splunk-hec/ack-poller.ts';
 import { alive, delivered, saidOf, sent } from '../support/hec-sink.ts';
 import { batchOf } from '../support/sink-parts.ts';
 import { type Collector, collectorMissing, startCollector } from './collector.ts';
 import { openSink } from './sinks.ts';
 
 /** No question but those that become due. */
-const never: Pace = { firstMs: 3_600_000, longestMs: 3_600_000, hurryMs: 3_600_000 };
+const never: PollInterval = { firstMs: 3_600_000, longestMs: 3_600_000, hurryMs: 3_600_000 };
 const idsOf = (collector: Collector) => collector.received().map(({ event }) => (event as { id: number }).id);
 
 describe.skipIf(collectorMissing !== undefined)(
@@ -50,9 +50,9 @@ describe.skipIf(collectorMissing !== undefined)(
       await using collector = await startCollector();
       await using before = openSink(collector, { pace: never });
       for (let n = 0; n < 32; n++) await sent(before.sink, batchOf(n * 10 + 1, n * 10 + 10));
-      const journal = JSON.parse(JSON.stringify(before.sink.journal?.()));
-      await using after = openSink(collector, { deps: { journal } });
-      const recovered = after.sink.recovered ?? [];
+      const pendingAcks = JSON.parse(JSON.stringify(before.sink.pendingAcks?.()));
+      await using after = openSink(collector, { deps: { pendingAcks } });
+      const recovered = after.sink.resumed ?? [];
       expect(recovered.map(({ ranges }) => ranges)).toHaveLength(32);
       for (const { confirmed } of recovered) expect(await confirmed).toBe(accepted);
       await collector.stop();

@@ -1,9 +1,9 @@
 import type { Encoded } from '../../src/event/event.ts';
 import type { Sink, SinkDeps } from '../../src/sinks/sink.ts';
-import type { Pace } from '../../src/sinks/splunk-hec/ack-poller.ts';
+import type { PollInterval } from '../../src/sinks/splunk-hec/ack-poller.ts';
 import { type SplunkHecOptions, splunkHecOptions } from '../../src/sinks/splunk-hec/options.ts';
 import { openSplunkHec } from '../../src/sinks/splunk-hec/sink.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { quick } from '../support/hec-sink.ts';
 import { sinkDeps } from '../support/sink-parts.ts';
 import type { Collector } from './collector.ts';
@@ -12,7 +12,7 @@ export const token = '6d2bd2a4-0000-4000-8000-1f0c3c7f3f3e';
 
 export interface Opened extends AsyncDisposable {
   readonly sink: Sink;
-  readonly heard: Happening[];
+  readonly heard: TelemetryEvent[];
 }
 
 /** `parsed`: past what a configuration may say. */
@@ -20,7 +20,7 @@ export interface Set {
   readonly options?: object;
   readonly parsed?: Partial<SplunkHecOptions>;
   readonly deps?: Partial<SinkDeps>;
-  readonly pace?: Pace;
+  readonly pace?: PollInterval;
 }
 
 /** A sink for a collector, as `options` configure it. */

@@ -44,7 +44,7 @@ export const activeAgain = (machine: Machine, before: Readonly<Record<string, st
     timeoutMs,
   );
 
-/** The unit in its life, from the first start to the end that needs a person. Leaves it failed. */
+/** The unit in its signals, from the first start to the end that needs a person. Leaves it failed. */
 export async function checkUnit(checks: Checks, machine: Machine, peers: Peers): Promise<void> {
   const { simulator } = peers;
 
@@ -199,7 +199,7 @@ async function rotatedToken(machine: Machine, peers: Peers): Promise<void> {
   await allArrived(peers);
   peers.hec.renew('11111111-2222-3333-4444-555555555555');
   await until(
-    async () => /"event":"route.parked"/.test(await journal(machine)),
+    async () => /"event":"pipeline.parked"/.test(await journal(machine)),
     () => journal(machine, '-n 5'),
   );
   await machine.write(file, peers.hec.token, '0640', 'qasphere-siem-forwarder');

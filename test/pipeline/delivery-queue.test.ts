@@ -1,21 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Encoded } from '../../src/event/event.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
-import type { SetAside, Verdict } from '../../src/lib/verdict.ts';
-import { Lane } from '../../src/pipeline/delivery-queue.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { Reject, Verdict } from '../../src/lib/verdict.ts';
+import { DeliveryQueue } from '../../src/pipeline/delivery-queue.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { freeze, ScriptedSink } from '../support/fake-sink.ts';
 
 const record = (id: number): Encoded => {
   const event = { id: BigInt(id), text: Buffer.from(`{"id":${id}}`), value: { id }, receivedAtMs: 0 };
-  return { event, shown: event, record: event.text };
+  return { event, redacted: event, record: event.text };
 };
 const records = (...ids: number[]) => ids.map(record);
-const refuse = (culprit?: number): SetAside => ({
-  kind: 'set-aside',
+const refuse = (failedIndex?: number): Reject => ({
+  kind: 'reject',
   reason: 'malformed',
   detail: 'no',
-  ...(culprit !== undefined && { culprit }),
+  ...(failedIndex !== undefined && { failedIndex }),
 });
 const retry: Verdict = { kind: 'retry', reason: 'server', detail: 'busy' };
 const isBad = (bad: readonly bigint[]) => (batch: { records: readonly Encoded[] }) =>
@@ -24,17 +24,17 @@ const isBad = (bad: readonly bigint[]) => (batch: { records: readonly Encoded[] 
 function lane(sink: ScriptedSink) {
   const stop = new AbortController();
   const kill = new AbortController();
-  const life = { stop: stop.signal, kill: kill.signal };
-  const happenings: Happening[] = [];
+  const signals = { graceful: stop.signal, forced: kill.signal };
+  const happenings: TelemetryEvent[] = [];
   const delivered: bigint[] = [];
   const aside: bigint[] = [];
   const saves: number[] = [];
   let dirty = false;
   let refusedInRow = 0;
-  const built = new Lane({
+  const built = new DeliveryQueue({
     name: 'test',
     sink,
-    observe: (h) => happenings.push(h),
+    emit: (h) => happenings.push(h),
     random: () => 1,
     wake: new Notifier(),
     delivered: (records) => {
@@ -55,11 +55,11 @@ function lane(sink: ScriptedSink) {
     sent: () => {},
     refusedInRow: () => refusedInRow,
   });
-  const run = built.run(life);
+  const run = built.run(signals);
   const isDone = async (check: () => boolean) => {
     await vi.waitFor(() => expect(check()).toBe(true), { timeout: 5_000 });
   };
-  return { built, life, stop, kill, run, happenings, delivered, aside, saves, isDone };
+  return { built, signals, stop, kill, run, happenings, delivered, aside, saves, isDone };
 }
 
 beforeEach(() => {
@@ -72,9 +72,9 @@ afterEach(() => {
 describe('a lane', () => {
   it('delivers batches in order and saves each before it sends the next', async () => {
     const sink = new ScriptedSink();
-    const { built, life, stop, run, saves } = lane(sink);
-    for (const batch of [records(1, 2), records(3), records(4, 5)]) await built.offer(batch, life);
-    await built.flush(life);
+    const { built, signals, stop, run, saves } = lane(sink);
+    for (const batch of [records(1, 2), records(3), records(4, 5)]) await built.offer(batch, signals);
+    await built.flush(signals);
     stop.abort();
     await run;
     expect(sink.taken).toEqual([1n, 2n, 3n, 4n, 5n]);
@@ -84,17 +84,17 @@ describe('a lane', () => {
   it('sends a batch again until it is taken, and nothing behind it before', async () => {
     const sink = new ScriptedSink();
     sink.answer = (batch, attempt) => (attempt <= 3 ? retry : sink.take(batch.records));
-    const { built, life, stop, run, happenings, isDone } = lane(sink);
-    await built.offer(records(1), life);
-    void built.offer(records(2), life);
+    const { built, signals, stop, run, happenings, isDone } = lane(sink);
+    await built.offer(records(1), signals);
+    void built.offer(records(2), signals);
     await isDone(() => sink.sends.length === 1);
     await vi.advanceTimersByTimeAsync(20_000);
     await isDone(() => built.isIdle);
     stop.abort();
     await run;
     expect(sink.sends).toEqual([[1n], [1n], [1n], [1n], [2n]]);
-    expect(happenings.filter(({ event }) => event === 'route.retry')).toHaveLength(3);
-    expect(happenings).toContainEqual(expect.objectContaining({ event: 'route.recovered', attempts: 3 }));
+    expect(happenings.filter(({ event }) => event === 'pipeline.retry')).toHaveLength(3);
+    expect(happenings).toContainEqual(expect.objectContaining({ event: 'pipeline.recovered', attempts: 3 }));
   });
 
   it('sends what comes back before a later batch that could not be sent meanwhile', async () => {
@@ -106,9 +106,9 @@ describe('a lane', () => {
       lost.resolve(retry);
       return retry;
     };
-    const { built, life, stop, run, isDone } = lane(sink);
-    await built.offer(records(1), life);
-    await built.offer(records(2), life);
+    const { built, signals, stop, run, isDone } = lane(sink);
+    await built.offer(records(1), signals);
+    await built.offer(records(2), signals);
     await vi.advanceTimersByTimeAsync(20_000);
     await isDone(() => built.isIdle);
     stop.abort();
@@ -122,17 +122,17 @@ describe('a lane', () => {
       kind: 'sent',
       confirmed: Promise.resolve(attempt <= 2 ? retry : sink.take(batch.records)),
     });
-    const { built, life, stop, run, happenings, isDone } = lane(sink);
-    await built.offer(records(1), life);
+    const { built, signals, stop, run, happenings, isDone } = lane(sink);
+    await built.offer(records(1), signals);
     await isDone(() => sink.sends.length === 2);
     await vi.advanceTimersByTimeAsync(20_000);
     await isDone(() => built.isIdle);
     stop.abort();
     await run;
     expect(happenings.map(({ event }) => event).filter((event) => /retry|recovered/.test(event))).toEqual([
-      'route.retry',
-      'route.retry',
-      'route.recovered',
+      'pipeline.retry',
+      'pipeline.retry',
+      'pipeline.recovered',
     ]);
     expect(built.trouble).toBeUndefined();
   });
@@ -144,22 +144,22 @@ describe('a lane', () => {
       kind: 'sent',
       confirmed: new Promise((resolve) => confirm.push(() => resolve(sink.take(batch.records)))),
     });
-    const { built, life, stop, run, happenings, isDone } = lane(sink);
+    const { built, signals, stop, run, happenings, isDone } = lane(sink);
     const created = (id: number, at: string): Encoded => {
       const { event, ...rest } = record(id);
       return { ...rest, event: { ...event, value: { id, createdAt: at } } };
     };
-    await built.offer([created(1, '2026-01-01T00:00:01Z')], life);
-    await built.offer([created(2, '2026-01-01T00:00:02Z')], life);
+    await built.offer([created(1, '2026-01-01T00:00:01Z')], signals);
+    await built.offer([created(2, '2026-01-01T00:00:02Z')], signals);
     await isDone(() => confirm.length === 2);
     confirm[1]?.();
-    await isDone(() => happenings.some(({ event }) => event === 'route.delivered'));
+    await isDone(() => happenings.some(({ event }) => event === 'pipeline.delivered'));
     confirm[0]?.();
     await isDone(() => built.isIdle);
     stop.abort();
     await run;
     const first = Date.UTC(2026, 0, 1, 0, 0, 1);
-    const oldest = happenings.flatMap((h) => (h.event === 'route.waiting' ? [h.oldestAtMs] : []));
+    const oldest = happenings.flatMap((h) => (h.event === 'pipeline.waiting' ? [h.oldestAtMs] : []));
     expect(oldest).toEqual([first, first, undefined]);
   });
 
@@ -168,14 +168,14 @@ describe('a lane', () => {
     ['named wrongly', 0],
     ['named out of range', 99],
     ['not named', undefined],
-  ])('delivers all but the poison record, once each and in order, when it is %s', async (_, culprit) => {
+  ])('delivers all but the poison record, once each and in order, when it is %s', async (_, failedIndex) => {
     const sink = new ScriptedSink();
     const bad = isBad([3n]);
     sink.answer = (batch) =>
-      bad(batch) ? refuse(batch.records.length > 1 ? culprit : undefined) : sink.take(batch.records);
-    const { built, life, stop, run, aside, delivered } = lane(sink);
-    await built.offer(records(1, 2, 3, 4, 5, 6, 7), life);
-    await built.flush(life);
+      bad(batch) ? refuse(batch.records.length > 1 ? failedIndex : undefined) : sink.take(batch.records);
+    const { built, signals, stop, run, aside, delivered } = lane(sink);
+    await built.offer(records(1, 2, 3, 4, 5, 6, 7), signals);
+    await built.flush(signals);
     stop.abort();
     await run;
     expect(aside).toEqual([3n]);
@@ -188,11 +188,11 @@ describe('a lane', () => {
     sink.answer = (batch, attempt) => {
       if (attempt > 1) return sink.take(batch.records);
       sink.take(batch.records.slice(0, 2));
-      return { kind: 'retry', reason: 'network', detail: 'cut', taken: 2 };
+      return { kind: 'retry', reason: 'network', detail: 'cut', acceptedPrefix: 2 };
     };
-    const { built, life, stop, run } = lane(sink);
-    await built.offer(records(1, 2, 3, 4), life);
-    await built.flush(life);
+    const { built, signals, stop, run } = lane(sink);
+    await built.offer(records(1, 2, 3, 4), signals);
+    await built.flush(signals);
     stop.abort();
     await run;
     expect(sink.sends).toEqual([
@@ -206,10 +206,10 @@ describe('a lane', () => {
     const sink = new ScriptedSink(2);
     const confirm: ((verdict: Verdict) => void)[] = [];
     sink.answer = () => ({ kind: 'sent', confirmed: new Promise((resolve) => confirm.push(resolve)) });
-    const { built, life, stop, run, delivered, isDone } = lane(sink);
-    await built.offer(records(1), life);
-    await built.offer(records(2), life);
-    void built.offer(records(3), life);
+    const { built, signals, stop, run, delivered, isDone } = lane(sink);
+    await built.offer(records(1), signals);
+    await built.offer(records(2), signals);
+    void built.offer(records(3), signals);
     await isDone(() => sink.sends.length === 2);
     confirm[0]?.(retry);
     await isDone(() => sink.sends.length === 3);
@@ -227,8 +227,8 @@ describe('a lane', () => {
   it('does not hammer a far side that takes and loses every batch', async () => {
     const sink = new ScriptedSink(2);
     sink.answer = () => ({ kind: 'sent', confirmed: Promise.resolve(retry) });
-    const { built, life, stop, run } = lane(sink);
-    await built.offer(records(1), life);
+    const { built, signals, stop, run } = lane(sink);
+    await built.offer(records(1), signals);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(sink.sends.length).toBeLessThan(12);
     expect(sink.sends.length).toBeGreaterThan(4);
@@ -240,8 +240,8 @@ describe('a lane', () => {
     const sink = new ScriptedSink();
     sink.answer = (batch, attempt) =>
       attempt <= 2 ? { kind: 'stop', reason: 'auth', detail: 'token' } : sink.take(batch.records);
-    const { built, life, stop, run, aside, happenings, isDone } = lane(sink);
-    await built.offer(records(1), life);
+    const { built, signals, stop, run, aside, happenings, isDone } = lane(sink);
+    await built.offer(records(1), signals);
     await isDone(() => built.parked !== undefined);
     await vi.advanceTimersByTimeAsync(55_000);
     expect(sink.sends).toHaveLength(1);
@@ -251,15 +251,15 @@ describe('a lane', () => {
     stop.abort();
     await run;
     expect(aside).toEqual([]);
-    expect(happenings.map(({ event }) => event)).toContain('route.unparked');
+    expect(happenings.map(({ event }) => event)).toContain('pipeline.unparked');
   });
 
   it('tries at once when a person asks for it', async () => {
     const sink = new ScriptedSink();
     sink.answer = (batch, attempt) =>
       attempt <= 1 ? { kind: 'stop', reason: 'auth', detail: 'token' } : sink.take(batch.records);
-    const { built, life, stop, run, isDone } = lane(sink);
-    await built.offer(records(1), life);
+    const { built, signals, stop, run, isDone } = lane(sink);
+    await built.offer(records(1), signals);
     await isDone(() => built.parked !== undefined);
     built.retryNow();
     await isDone(() => built.isIdle);
@@ -271,12 +271,12 @@ describe('a lane', () => {
     const sink = new ScriptedSink();
     let healed = false;
     sink.answer = (batch) => (healed ? sink.take(batch.records) : refuse());
-    const { built, life, stop, run, aside, isDone, happenings } = lane(sink);
+    const { built, signals, stop, run, aside, isDone, happenings } = lane(sink);
     const ids = Array.from({ length: 120 }, (_, i) => i + 1);
     void (async () => {
-      for (let i = 0; i < ids.length; i += 10) await built.offer(records(...ids.slice(i, i + 10)), life);
+      for (let i = 0; i < ids.length; i += 10) await built.offer(records(...ids.slice(i, i + 10)), signals);
     })();
-    await isDone(() => happenings.some(({ event }) => event === 'route.breaker'));
+    await isDone(() => happenings.some(({ event }) => event === 'pipeline.breaker'));
     expect(aside).toHaveLength(100);
     const before = sink.sends.length;
     await vi.advanceTimersByTimeAsync(61_000);
@@ -296,12 +296,12 @@ describe('a lane', () => {
     const sink = new ScriptedSink(3);
     const confirm: ((verdict: Verdict) => void)[] = [];
     sink.answer = () => ({ kind: 'sent', confirmed: new Promise((resolve) => confirm.push(resolve)) });
-    const { built, life, stop, run, delivered, saves, isDone } = lane(sink);
-    await built.offer(records(1), life);
-    await built.offer(records(2), life);
+    const { built, signals, stop, run, delivered, saves, isDone } = lane(sink);
+    await built.offer(records(1), signals);
+    await built.offer(records(2), signals);
     await isDone(() => sink.sends.length === 2);
     stop.abort();
-    void built.offer(records(3), life);
+    void built.offer(records(3), signals);
     await isDone(() => sink.finished > 0);
     confirm[0]?.({ kind: 'accepted' });
     confirm[1]?.(retry);
@@ -314,8 +314,8 @@ describe('a lane', () => {
   it('ends with the batch undelivered when it is killed', async () => {
     const sink = new ScriptedSink(3);
     sink.answer = () => ({ kind: 'sent', confirmed: new Promise(() => {}) });
-    const { built, life, stop, kill, run, delivered, isDone } = lane(sink);
-    await built.offer(records(1), life);
+    const { built, signals, stop, kill, run, delivered, isDone } = lane(sink);
+    await built.offer(records(1), signals);
     await isDone(() => sink.sends.length === 1);
     stop.abort();
     kill.abort();
@@ -328,9 +328,9 @@ describe('a lane', () => {
     let confirm: (verdict: Verdict) => void = () => {};
     sink.answer = (_, attempt, kill) =>
       attempt === 1 ? { kind: 'sent', confirmed: new Promise((resolve) => (confirm = resolve)) } : freeze(kill);
-    const { built, life, stop, kill, run, delivered, saves, isDone } = lane(sink);
-    await built.offer(records(1), life);
-    void built.offer(records(2), life);
+    const { built, signals, stop, kill, run, delivered, saves, isDone } = lane(sink);
+    await built.offer(records(1), signals);
+    void built.offer(records(2), signals);
     await isDone(() => sink.sends.length === 2);
     confirm({ kind: 'accepted' });
     await isDone(() => delivered.length === 1);

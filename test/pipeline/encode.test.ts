@@ -45,8 +45,14 @@ describe('an event that a format or redaction throws at', () => {
       [2n, `malformed: ${broken}`],
       [4n, `malformed: ${broken}`],
     ]);
-    expect(happenings.filter(({ event }) => event === 'route.set_aside')).toEqual(
-      [2n, 4n].map((id) => ({ event: 'route.set_aside', sink: 'test', id, reason: 'malformed', detail: broken })),
+    expect(happenings.filter(({ event }) => event === 'pipeline.set_aside')).toEqual(
+      [2n, 4n].map((id) => ({
+        event: 'pipeline.set_aside',
+        sink: 'test',
+        id,
+        reason: 'malformed',
+        detail: broken,
+      })),
     );
     log.nowMs += 2 * minute;
     await poll();
@@ -75,7 +81,7 @@ describe('an event that was filtered', () => {
     const before = await routed(log, store, without('*.read'));
     await before.poll();
     expect(before.sink.taken).toEqual([1n, 3n]);
-    expect(before.happenings).toContainEqual({ event: 'route.filtered', sink: 'test', events: 2 });
+    expect(before.happenings).toContainEqual({ event: 'pipeline.filtered', sink: 'test', events: 2 });
     expect(before.route.after).toBe(0n);
 
     log.nowMs += minute / 4;
@@ -95,7 +101,7 @@ describe('an event that was filtered', () => {
     await (await routed(log, store)).poll();
     const after = await routed(log, store, without('*'));
     await after.poll();
-    expect(after.happenings.filter(({ event }) => event === 'route.filtered')).toEqual([]);
+    expect(after.happenings.filter(({ event }) => event === 'pipeline.filtered')).toEqual([]);
     expect(after.sink.taken).toEqual([]);
   });
 

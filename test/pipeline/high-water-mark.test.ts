@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Moment } from '../../src/lib/moment.ts';
-import { type PageEvidence, Progress } from '../../src/pipeline/high-water-mark.ts';
+import { HighWaterMark, type PageObservation } from '../../src/pipeline/high-water-mark.ts';
 
 const settleMs = 60_000;
 /** How far createdAt may lag behind the order of ids, in addition to an event's lateness: both together stay within `settle`. */
@@ -22,7 +22,7 @@ class Server {
     this.#events = [...events].sort((a, b) => (a.id < b.id ? -1 : 1));
     this.#dated = dated;
   }
-  page(after: bigint, count: number, nowMs: number): PageEvidence {
+  page(after: bigint, count: number, nowMs: number): PageObservation {
     const events = this.#events.filter(({ id, visibleMs }) => id > after && visibleMs <= nowMs).slice(0, count);
     const moment: Moment = { monotonicMs: nowMs + 5_000_000, serverMs: this.#dated ? nowMs : undefined };
     return evidence(after, events, moment);
@@ -33,14 +33,14 @@ function evidence(
   after: bigint,
   events: readonly { id: bigint; createdAtMs: number | undefined }[],
   moment: Moment,
-): PageEvidence {
+): PageObservation {
   const times = Float64Array.from(events, ({ createdAtMs }) => createdAtMs ?? Number.NaN);
   return { after, ids: events.map(({ id }) => id), times, asked: moment, answered: moment };
 }
 
 /** One drain the way a route reads: a small window with the news, a large one apart. */
 function drain(
-  progress: Progress,
+  progress: HighWaterMark,
   server: Server,
   count: number,
   nowMs: number,
@@ -107,7 +107,7 @@ describe('progress with late events', () => {
           return { id: BigInt(index * gap + 1), createdAtMs: dates[date], visibleMs };
         });
         const server = new Server(committed, dated);
-        let progress = new Progress(settleMs, 0n);
+        let progress = new HighWaterMark(settleMs, 0n);
         const taken: bigint[] = [];
         let open: { ids: readonly bigint[]; dueAt: number }[] = [];
         const settle = (poll: number) => {
@@ -126,7 +126,7 @@ describe('progress with late events', () => {
           });
           if (!restarts.includes(index)) return;
           settle(Number.POSITIVE_INFINITY);
-          progress = new Progress(settleMs, progress.after, progress.delivered);
+          progress = new HighWaterMark(settleMs, progress.after, progress.delivered);
         };
         for (const [index, waitMs] of polls.entries()) poll(index, waitMs);
         const end = Math.max(nowMs, createdMs) + settleMs;
@@ -147,7 +147,7 @@ describe('progress with late events', () => {
     after: bigint,
     askedMs: number,
     ...events: [id: bigint, createdAtMs: number | undefined][]
-  ): PageEvidence =>
+  ): PageObservation =>
     evidence(
       after,
       events.map(([id, createdAtMs]) => ({ id, createdAtMs })),
@@ -155,7 +155,7 @@ describe('progress with late events', () => {
     );
 
   it('passes an id at once when the page was asked for long after its time', () => {
-    const progress = new Progress(settleMs, 0n);
+    const progress = new HighWaterMark(settleMs, 0n);
     progress.offer(page(0n, 100_000, [1n, 10_000], [2n, 39_999], [3n, 40_001]));
     progress.settle([1n, 2n, 3n]);
     expect(progress.after).toBe(2n);
@@ -163,7 +163,7 @@ describe('progress with late events', () => {
   });
 
   it('does not pass what is in flight, nor anything behind it', () => {
-    const progress = new Progress(settleMs, 0n);
+    const progress = new HighWaterMark(settleMs, 0n);
     progress.offer(page(0n, 100_000, [1n, 0], [2n, 0], [3n, 0]));
     progress.settle([1n, 3n]);
     expect(progress.after).toBe(1n);
@@ -173,7 +173,7 @@ describe('progress with late events', () => {
   });
 
   it('does not take the word of a page that was asked for too early, however late it is used', () => {
-    const progress = new Progress(settleMs, 0n);
+    const progress = new HighWaterMark(settleMs, 0n);
     progress.offer(page(0n, 50_000, [1n, 40_000]));
     progress.settle([1n]);
     expect(progress.after).toBe(0n);
@@ -184,19 +184,19 @@ describe('progress with late events', () => {
   });
 
   it('offers an event once though it is read again while in flight', () => {
-    const progress = new Progress(settleMs, 0n);
+    const progress = new HighWaterMark(settleMs, 0n);
     expect(progress.offer(page(0n, 50_000, [1n, 40_000])).fresh.length).toBe(1);
     expect(progress.offer(page(0n, 51_000, [1n, 40_000])).fresh.length).toBe(0);
   });
 
   it('tells late events apart from new ones', () => {
-    const progress = new Progress(settleMs, 0n);
+    const progress = new HighWaterMark(settleMs, 0n);
     progress.offer(page(0n, 50_000, [1n, 40_000], [4n, 40_000]));
     expect(progress.offer(page(0n, 51_000, [1n, 40_000], [2n, 40_000], [4n, 40_000], [5n, 50_000])).late).toEqual([2n]);
   });
 
   it('lets an event dated in the future wait for settle from its first sight, no longer', () => {
-    const progress = new Progress(settleMs, 0n);
+    const progress = new HighWaterMark(settleMs, 0n);
     progress.offer(page(0n, 50_000, [1n, 9_000_000]));
     progress.settle([1n]);
     progress.offer(page(0n, 109_000, [1n, 9_000_000]));
@@ -206,7 +206,7 @@ describe('progress with late events', () => {
   });
 
   it('counts the wait of a late event without a readable time from its own first sight', () => {
-    const progress = new Progress(settleMs, 0n);
+    const progress = new HighWaterMark(settleMs, 0n);
     progress.offer(page(0n, 50_000, [1n, 40_000], [4n, 40_000]));
     progress.offer(page(0n, 100_000, [1n, 40_000], [2n, undefined], [4n, 40_000]));
     progress.settle([1n, 2n, 4n]);
@@ -217,7 +217,7 @@ describe('progress with late events', () => {
   });
 
   it('is the plain cursor when settle is off', () => {
-    const progress = new Progress(0, 0n);
+    const progress = new HighWaterMark(0, 0n);
     progress.offer(page(0n, 50_000, [1n, 50_000], [2n, undefined], [3n, 9_000_000]));
     progress.settle([1n, 3n]);
     expect([progress.after, progress.delivered]).toEqual([1n, []]);
@@ -226,7 +226,7 @@ describe('progress with late events', () => {
   });
 
   it('keeps few pages in mind when confirmations never come', () => {
-    const progress = new Progress(settleMs, 0n);
+    const progress = new HighWaterMark(settleMs, 0n);
     for (let poll = 0; poll < 5_000; poll++) progress.offer(page(0n, 1_000_000 + poll, [1n, 0], [2n, 0]));
     progress.settle([1n, 2n]);
     expect(progress.after).toBe(2n);

@@ -58,15 +58,15 @@ describe('a route', () => {
     const refusing = log(() => {
       throw new SourceStop(77, 'the key is refused');
     });
-    const { route, life } = await routed(refusing, new MemoryStore(), { openSink: () => sink, graceMs: () => 200 });
-    await expect(route.run(ticks, life)).rejects.toThrow('the key is refused');
+    const { route, signals } = await routed(refusing, new MemoryStore(), { openSink: () => sink, graceMs: () => 200 });
+    await expect(route.run(ticks, signals)).rejects.toThrow('the key is refused');
     expect(sink.sends).toHaveLength(1);
   });
 
   it('waits in once for what an earlier process sent, and sends again what of it got lost', async () => {
     let tell: (verdict: Verdict) => void = () => {};
     const sink = new ScriptedSink(2);
-    sink.recovered = [
+    sink.resumed = [
       { ranges: [[1n, 1n]], confirmed: Promise.resolve({ kind: 'accepted' }) },
       { ranges: [[2n, 2n]], confirmed: new Promise((resolve) => (tell = resolve)) },
     ];
@@ -87,9 +87,9 @@ describe('a route', () => {
     const { route, poll, happenings } = await routed(log(), new MemoryStore(), { openSink: () => sink });
     const sends: { atMs: number; setAside: number; progressMs: number }[] = [];
     sink.answer = () => {
-      const setAside = happenings.filter(({ event }) => event === 'route.set_aside').length;
+      const setAside = happenings.filter(({ event }) => event === 'pipeline.set_aside').length;
       sends.push({ atMs: performance.now(), setAside, progressMs: route.lastProgressMs });
-      return { kind: 'set-aside', reason: 'malformed', detail: 'not JSON to it' };
+      return { kind: 'reject', reason: 'malformed', detail: 'not JSON to it' };
     };
     await poll();
     const after = sends.filter(({ setAside }, index) => setAside > (sends[index - 1]?.setAside ?? 0));
@@ -102,8 +102,11 @@ describe('a route', () => {
 
   it('ends when it is stopped, though its sink hangs and nobody kills it', async () => {
     const sink = frozen();
-    const { route, life, stop } = await routed(log(), new MemoryStore(), { openSink: () => sink, graceMs: () => 200 });
-    const run = route.run(ticks, life);
+    const { route, signals, stop } = await routed(log(), new MemoryStore(), {
+      openSink: () => sink,
+      graceMs: () => 200,
+    });
+    const run = route.run(ticks, signals);
     await until(() => sink.sends.length === 1);
     stop.abort();
     await run;
@@ -116,7 +119,7 @@ describe('a route', () => {
     store.isFull = true;
     const stop = new AbortController();
     const kill = new AbortController();
-    const once = route.once(performance.now(), { stop: stop.signal, kill: kill.signal });
+    const once = route.once(performance.now(), { graceful: stop.signal, forced: kill.signal });
     await until(() => happenings.some(({ event }) => event === 'checkpoint.retry'));
     stop.abort();
     kill.abort(new Error('given up'));
@@ -126,9 +129,9 @@ describe('a route', () => {
 
   it('is not done once all is confirmed: that has to be saved, however long the disk is full', async () => {
     const store = new MemoryStore();
-    const { route, life, happenings } = await routed(log(), store, { graceMs: () => 1 });
+    const { route, signals, happenings } = await routed(log(), store, { graceMs: () => 1 });
     store.isFull = true;
-    const once = route.once(performance.now(), life);
+    const once = route.once(performance.now(), signals);
     await until(() => happenings.filter(({ event }) => event === 'checkpoint.retry').length > 10);
     store.isFull = false;
     await once;
@@ -140,8 +143,8 @@ describe('a route', () => {
     const sink = new ScriptedSink();
     let take: () => void = () => {};
     sink.answer = ({ records }) => new Promise((resolve) => (take = () => resolve(sink.take(records))));
-    const { route, life, stop, happenings } = await routed(log(), store, { openSink: () => sink });
-    const run = route.run(ticks, life);
+    const { route, signals, stop, happenings } = await routed(log(), store, { openSink: () => sink });
+    const run = route.run(ticks, signals);
     await until(() => sink.sends.length === 1);
     store.isFull = true;
     take();

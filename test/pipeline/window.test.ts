@@ -33,7 +33,7 @@ describe('a busy minute of 60,000 events', () => {
       const came = new Set(sink.taken);
       expect(sink.taken.length).toBe(120_000);
       expect(came.size).toBe(120_000);
-      expect(happenings.filter(({ event }) => event === 'route.late').length).toBeGreaterThan(1);
+      expect(happenings.filter(({ event }) => event === 'pipeline.late').length).toBeGreaterThan(1);
       expect(route.after).toBe(BigInt(120_000 * gap));
       expect(store.last?.delivered).toEqual([]);
     },

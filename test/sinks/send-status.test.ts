@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import type { Note } from '../../src/event/status-record.ts';
+import type { StatusRecord } from '../../src/event/status-record.ts';
 import { openStdout } from '../../src/sinks/stdout.ts';
 import { openSyslog } from '../../src/sinks/syslog/sink.ts';
 import { acknowledging, alive, collector } from '../support/hec-sink.ts';
@@ -9,7 +9,7 @@ import { batchOf, textOf } from '../support/sink-parts.ts';
 import { encoded, eventOf, options, sinkDeps } from '../support/syslog.ts';
 import { tcpServer } from '../support/tcp-server.ts';
 
-const note: Note = {
+const note: StatusRecord = {
   event: 'forwarder.heartbeat',
   atMs: Date.UTC(2026, 0, 1, 12, 0, 0, 7),
   members: { sequence: 3, detail: 'a "quote" ] and \u2028' },
@@ -27,7 +27,7 @@ describe('a record of the forwarder’s own', () => {
   it('is a line of its own on stdout, also while a batch is being written', async () => {
     const out = new PassThrough({ highWaterMark: 1 });
     const sink = openStdout(out);
-    const both = Promise.all([sink.send(batchOf(1, 2), alive), sink.tell(note, alive)]);
+    const both = Promise.all([sink.send(batchOf(1, 2), alive), sink.sendStatus(note, alive)]);
     let text = '';
     out.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
@@ -40,7 +40,7 @@ describe('a record of the forwarder’s own', () => {
 
   it('has a sourcetype of its own in Splunk, with its own time and the sink’s index', async () => {
     await using at = await collector({ options: { index: 'security', compression: 'none' } });
-    expect(await at.sink.tell(note, alive)).toEqual({ kind: 'accepted' });
+    expect(await at.sink.sendStatus(note, alive)).toEqual({ kind: 'accepted' });
     const [event] = at.hec.events;
     expect(JSON.parse(String(event?.raw))).toEqual(body);
     expect(event).toMatchObject({
@@ -55,7 +55,7 @@ describe('a record of the forwarder’s own', () => {
   it('waits for no indexer, and moves nothing of what does', async () => {
     await using at = await acknowledging();
     const sent = await at.sink.send(batchOf(1), alive);
-    expect(await at.sink.tell(note, alive)).toEqual({ kind: 'accepted' });
+    expect(await at.sink.sendStatus(note, alive)).toEqual({ kind: 'accepted' });
     const [first, second] = at.hec.requests;
     expect(second?.channel).toBeDefined();
     expect(second?.channel).not.toBe(first?.channel);
@@ -66,7 +66,7 @@ describe('a record of the forwarder’s own', () => {
     await using server = await tcpServer();
     const sink = openSyslog(options({ address: `tcp://127.0.0.1:${server.port}`, framing: 'newline' }), sinkDeps());
     const records = [encoded(eventOf({ id: 1, action: 'user.login' }))];
-    const verdicts = await Promise.all([sink.send({ records }, alive), sink.tell(note, alive)]);
+    const verdicts = await Promise.all([sink.send({ records }, alive), sink.sendStatus(note, alive)]);
     expect(verdicts.map(({ kind }) => kind)).toEqual(['sent', 'sent']);
     await server.until(() => server.text().split('\n').length === 3);
     expect(server.sockets).toHaveLength(1);
@@ -86,7 +86,7 @@ describe('a record of the forwarder’s own', () => {
     await using server = await tcpServer();
     const given = { address: `tcp://127.0.0.1:${server.port}`, framing: 'newline', rfc: 3164 };
     const sink = openSyslog(options(given), sinkDeps());
-    await sink.tell({ ...note, event: 'forwarder.interrupted' }, alive);
+    await sink.sendStatus({ ...note, event: 'forwarder.interrupted' }, alive);
     await server.until(() => server.text().endsWith('\n'));
     expect(server.text()).toMatch(
       /^<108>Jan {2}1 12:00:00 acme\.eu1\.qasphere\.com qasphere: \{"forwarder":\{"event":"forwarder\.interrupted"/,

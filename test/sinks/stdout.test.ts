@@ -16,7 +16,7 @@ const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 const record = (id: number): Encoded => {
   const event = { id: BigInt(id), text: Buffer.from(`{"id":${id}}`), value: { id }, receivedAtMs: 0 };
-  return { event, shown: event, record: event.text };
+  return { event, redacted: event, record: event.text };
 };
 
 describe('stdout', () => {
@@ -34,7 +34,7 @@ describe('stdout', () => {
     expect(written).toEqual(['{"id":1}\n{"id":2}\n']);
     broken = true;
     for (const _ of [1, 2])
-      expect(await sink.send({ records: [record(3)] }, never)).toMatchObject({ kind: 'stop', final: true });
+      expect(await sink.send({ records: [record(3)] }, never)).toMatchObject({ kind: 'stop', permanent: true });
   });
 
   it('adds nothing to a stream that an earlier sink has left full, and leaves one listener behind', async () => {

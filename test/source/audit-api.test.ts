@@ -5,14 +5,14 @@ import { describe, expect, it } from 'vitest';
 import { httpClient } from '../../src/lib/http.ts';
 import { Secret, SecretSource } from '../../src/lib/secret.ts';
 import { AuditApi } from '../../src/source/audit-api.ts';
-import { Pace } from '../../src/source/rate-limiter.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import { RateLimiter } from '../../src/source/rate-limiter.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { scratch } from '../support/scratch.ts';
 
 const place = scratch();
 const never = new AbortController().signal;
-const life = { stop: never, kill: never };
+const signals = { graceful: never, forced: never };
 
 /** An API of one answer. */
 async function serve(answer: (response: ServerResponse, url: URL) => void) {
@@ -30,7 +30,7 @@ async function serve(answer: (response: ServerResponse, url: URL) => void) {
 }
 
 function api(origin: string, apiKey: SecretSource, perSecond = 20) {
-  const happenings: Happening[] = [];
+  const happenings: TelemetryEvent[] = [];
   const http = httpClient({ timeoutMs: 5_000, maxBodyBytes: 1024 ** 2, userAgent: 'test' });
   const built = new AuditApi({
     origin,
@@ -38,8 +38,8 @@ function api(origin: string, apiKey: SecretSource, perSecond = 20) {
     authScheme: 'Bearer',
     pageSize: 10,
     http,
-    pace: new Pace(perSecond, () => performance.now()),
-    observe: (happening) => happenings.push(happening),
+    pace: new RateLimiter(perSecond, () => performance.now()),
+    emit: (happening) => happenings.push(happening),
     now: Date.now,
     reading: { keepValues: true },
     readBefore: false,
@@ -54,7 +54,7 @@ describe('the audit log API', () => {
     const apiKey = new SecretSource(() => new Secret(readFileSync(path, 'utf8')), path);
     using client = api(simulator.url, apiKey);
     writeFileSync(path, 'second');
-    const verdicts = await Promise.all([0n, 10n, 20n].map((after) => client.built.fetch(after, life)));
+    const verdicts = await Promise.all([0n, 10n, 20n].map((after) => client.built.fetch(after, signals)));
     expect(verdicts.map((verdict) => verdict?.kind)).toEqual(['page', 'page', 'page']);
   });
 
@@ -72,7 +72,7 @@ describe('the audit log API', () => {
       response.end(body(key));
     });
     using client = api(server.url, new SecretSource(() => new Secret(key)));
-    const verdict = await client.built.fetch(0n, life);
+    const verdict = await client.built.fetch(0n, signals);
     const told = JSON.stringify([verdict, client.happenings], (_, value) =>
       typeof value === 'bigint' ? `${value}` : value,
     );
@@ -85,7 +85,7 @@ describe('the audit log API', () => {
       response.writeHead(403, { 'content-encoding': 'br', 'content-type': 'text/html' }).end('....');
     });
     using client = api(server.url, new SecretSource(() => new Secret('a-key')));
-    expect(await client.built.fetch(0n, life)).toMatchObject({ kind: 'stop', reason: 'auth', status: 403 });
+    expect(await client.built.fetch(0n, signals)).toMatchObject({ kind: 'stop', reason: 'auth', status: 403 });
   });
 
   it('finds the count that fits a heavy stretch while light pages are read elsewhere', async () => {
@@ -101,10 +101,10 @@ describe('the audit log API', () => {
     using client = api(server.url, new SecretSource(() => new Secret('a-key')), 1_000);
     let done = false;
     const light = async () => {
-      for (let after = 1_000n; !done; after += 10n) await client.built.fetch(after, life);
+      for (let after = 1_000n; !done; after += 10n) await client.built.fetch(after, signals);
     };
     const reading = [light(), light(), light()];
-    const verdict = await client.built.fetch(0n, life);
+    const verdict = await client.built.fetch(0n, signals);
     done = true;
     await Promise.all(reading);
     expect(verdict?.kind).toBe('page');

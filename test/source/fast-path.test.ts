@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type AuditEvent, actionOf, createdAtMs, ipOf, PlacedEvent, userOf } from '../../src/event/event.ts';
 import { driftOf } from '../../src/format/schema-drift.ts';
 import { DocumentedReader } from '../../src/source/fast-path.ts';
-import { cutPage } from '../../src/source/split-page.ts';
+import { splitPage } from '../../src/source/split-page.ts';
 import { auditEvent } from '../support/audit-events.ts';
 
 const said = (of: AuditEvent) => [of.id, actionOf(of), createdAtMs(of), userOf(of), ipOf(of), of.text.toString()];
@@ -17,7 +17,7 @@ function read(text: Buffer): { placed: unknown[]; parsed: unknown[]; drift: read
   if (!reader.read(1)) return undefined;
   const own = bytes.subarray(1, reader.to);
   const parsed = auditEvent(own, BigInt(JSON.parse(own.toString()).id));
-  const cut = cutPage(Buffer.from(`{"events":[${own}],"count":1,"after":1}`), 0);
+  const cut = splitPage(Buffer.from(`{"events":[${own}],"count":1,"after":1}`), 0);
   const placed = cut.kind === 'page' ? cut.events[0] : undefined;
   if (!(placed instanceof PlacedEvent)) throw new Error('the page is read in another way');
   return { placed: said(placed), parsed: said(parsed), drift: driftOf(parsed.value) };

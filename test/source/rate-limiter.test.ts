@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Pace } from '../../src/source/rate-limiter.ts';
+import { RateLimiter } from '../../src/source/rate-limiter.ts';
 
 const never = new AbortController().signal;
-const life = { stop: never, kill: never };
+const signals = { graceful: never, forced: never };
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -12,11 +12,11 @@ afterEach(() => {
 });
 
 /** When each of `count` requests gets its turn, milliseconds; each is on the wire at once. */
-async function turns(pace: Pace, count: number): Promise<number[]> {
+async function turns(pace: RateLimiter, count: number): Promise<number[]> {
   const times: number[] = [];
   const taking = (async () => {
     for (let i = 0; i < count; i++) {
-      const answered = await pace.turn(life);
+      const answered = await pace.turn(signals);
       times.push(performance.now());
       answered?.(performance.now());
     }
@@ -28,19 +28,19 @@ async function turns(pace: Pace, count: number): Promise<number[]> {
 
 describe('the pace', () => {
   it('lets no more than its limit through in any second', async () => {
-    const times = await turns(new Pace(3, () => performance.now()), 9);
+    const times = await turns(new RateLimiter(3, () => performance.now()), 9);
     for (let i = 3; i < times.length; i++) expect((times[i] ?? 0) - (times[i - 3] ?? 0)).toBeGreaterThanOrEqual(1_000);
   });
 
   it('counts on what an earlier pace let through, also with another limit', async () => {
-    const before = new Pace(5, () => performance.now());
+    const before = new RateLimiter(5, () => performance.now());
     const first = await turns(before, 5);
-    const [again = 0] = await turns(new Pace(2, () => performance.now(), before), 1);
+    const [again = 0] = await turns(new RateLimiter(2, () => performance.now(), before), 1);
     expect(again - (first[0] ?? 0)).toBeGreaterThanOrEqual(1_000);
   });
 
   it('counts what it let through on when it is told to allow less, so that no second holds more', async () => {
-    const pace = new Pace(10, () => performance.now());
+    const pace = new RateLimiter(10, () => performance.now());
     const fast = await turns(pace, 25);
     pace.allow(5);
     const slow = await turns(pace, 12);
@@ -51,10 +51,10 @@ describe('the pace', () => {
   });
 
   it('goes on waiting as an earlier pace was told to', async () => {
-    const before = new Pace(5, () => performance.now());
+    const before = new RateLimiter(5, () => performance.now());
     before.hold(30_000);
     const now = performance.now();
-    const [first = 0] = await turns(new Pace(5, () => performance.now(), before), 1);
+    const [first = 0] = await turns(new RateLimiter(5, () => performance.now(), before), 1);
     expect(first - now).toBeGreaterThanOrEqual(30_000);
   });
 });

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { Novelty } from '../../src/source/seen-ids.ts';
+import { SeenIds } from '../../src/source/seen-ids.ts';
 import { auditEvent } from '../support/audit-events.ts';
 
 const noon = Date.UTC(2026, 0, 1, 12);
 const at = (seconds: number) => ({ monotonicMs: seconds * 1000, serverMs: noon + seconds * 1000 });
-const take = (novelty: Novelty, after: number, ids: number[], seconds = 0, createdAt = noon) =>
+const take = (novelty: SeenIds, after: number, ids: number[], seconds = 0, createdAt = noon) =>
   novelty.take(
     BigInt(after),
     ids.map((id) => auditEvent(JSON.stringify({ id, createdAt: new Date(createdAt).toISOString() }), BigInt(id))),
@@ -14,14 +14,14 @@ const take = (novelty: Novelty, after: number, ids: number[], seconds = 0, creat
 
 describe('what of a page is new', () => {
   it('counts an event once, however often the window behind the cursor is read again', () => {
-    const novelty = new Novelty();
+    const novelty = new SeenIds();
     expect(take(novelty, 0, [1, 2, 5]).fresh).toHaveLength(3);
     expect(take(novelty, 0, [1, 2, 5, 6]).fresh).toHaveLength(1);
     expect(take(novelty, 2, [5, 6]).fresh).toHaveLength(0);
   });
 
   it('counts what a route far behind reads', () => {
-    const novelty = new Novelty();
+    const novelty = new SeenIds();
     take(novelty, 1000, [1001, 1002]);
     expect(take(novelty, 0, [7, 9]).fresh).toHaveLength(2);
     expect(take(novelty, 9, [1000, 1001]).fresh).toHaveLength(1);
@@ -29,7 +29,7 @@ describe('what of a page is new', () => {
   });
 
   it('counts an event that appears behind others already read, and how long it took', () => {
-    const novelty = new Novelty();
+    const novelty = new SeenIds();
     take(novelty, 0, [1, 2, 5]);
     take(novelty, 5, [], 15);
     const { fresh, delaysMs } = take(novelty, 0, [1, 2, 4, 5], 20, noon + 2_000);
@@ -39,7 +39,7 @@ describe('what of a page is new', () => {
   });
 
   it('keeps no more ids than it must, and takes none for new that it no longer knows', () => {
-    const novelty = new Novelty();
+    const novelty = new SeenIds();
     const odd = (from: number) => Array.from({ length: 1000 }, (_, index) => from + 2 * index + 1);
     for (let after = 0; after < 200_000; after += 2000) take(novelty, after, odd(after));
     expect(take(novelty, 0, odd(0)).fresh).toEqual([]);
@@ -53,14 +53,14 @@ describe('what of a page is new', () => {
   });
 
   it('tells how long an event took to show where the end of the log was seen just before', () => {
-    const novelty = new Novelty();
+    const novelty = new SeenIds();
     expect(take(novelty, 0, [1], 0, noon - 86_400_000).delaysMs).toEqual([]);
     take(novelty, 0, [1], 15);
     expect(take(novelty, 0, [1, 2, 3], 30, noon + 28_000).delaysMs).toEqual([2_000, 2_000]);
   });
 
   it('takes no backlog for a slow server', () => {
-    const novelty = new Novelty();
+    const novelty = new SeenIds();
     take(novelty, 0, [1], 0);
     take(novelty, 0, [1], 1);
     expect(take(novelty, 0, [1, 2], 3_600, noon + 60_000).delaysMs).toEqual([]);

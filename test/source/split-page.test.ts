@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cutPage } from '../../src/source/split-page.ts';
+import { splitPage } from '../../src/source/split-page.ts';
 
 const page = (...events: string[]) => Buffer.from(`{"after":9,"count":3,"events":[${events.join(',')}]}`);
 
 function cut(body: Buffer) {
-  const result = cutPage(body, 0);
+  const result = splitPage(body, 0);
   if (result.kind !== 'page') throw new Error(result.detail);
   return result;
 }
 
-const idsOf = (result: ReturnType<typeof cutPage>) =>
+const idsOf = (result: ReturnType<typeof splitPage>) =>
   result.kind === 'page' ? result.events.map(({ id }) => id) : undefined;
 
 /** The same by parsing the text as a whole; undefined where it is no page. */
@@ -87,7 +87,7 @@ describe('cutting a page into events', () => {
           const at = harm[0] % text.length;
           text = text.slice(0, at) + harm[1] + text.slice(at + 1);
         }
-        expect(idsOf(cutPage(Buffer.from(text), 0))).toEqual(idsByParsing(text));
+        expect(idsOf(splitPage(Buffer.from(text), 0))).toEqual(idsByParsing(text));
       }),
       { numRuns: 3000 },
     );
@@ -134,13 +134,13 @@ describe('cutting a page into events', () => {
     ['an event that is no object', '{"events":[1]}'],
     ['nothing', ''],
   ])('says that a page of %s is unreadable, in one printable line', (_, text) => {
-    const result = cutPage(Buffer.from(text), 0);
+    const result = splitPage(Buffer.from(text), 0);
     expect(result.kind).toBe('unreadable');
     if (result.kind === 'unreadable') expect(result.detail).toMatch(/^[^\n\r]{5,}$/);
   });
 
   it('says that broken UTF-8 is unreadable instead of altering it', () => {
     const body = Buffer.concat([Buffer.from('{"events":[{"id":1,"a":"'), Buffer.from([0xff]), Buffer.from('"}]}')]);
-    expect(cutPage(body, 0)).toMatchObject({ kind: 'unreadable', detail: expect.stringContaining('UTF-8') });
+    expect(splitPage(body, 0)).toMatchObject({ kind: 'unreadable', detail: expect.stringContaining('UTF-8') });
   });
 });

@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { openWire } from '../../src/sinks/syslog/open-connection.ts';
+import { openConnection } from '../../src/sinks/syslog/open-connection.ts';
 import { StreamDelivery } from '../../src/sinks/syslog/stream.ts';
 
 const ip = (...words: string[]) => execFileSync('ip', words);
@@ -34,7 +34,7 @@ const delivery = new StreamDelivery({
   proofMs: 20,
   maxUnconfirmedBytes: 1_000,
   maxUnconfirmedBatches: 100,
-  open: (kill) => openWire({ to, where, timeoutMs: 2_000 }, kill),
+  open: (kill) => openConnection({ to, where, timeoutMs: 2_000 }, kill),
 });
 
 const first = await delivery.send(Buffer.from('one'), never);

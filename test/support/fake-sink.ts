@@ -1,7 +1,7 @@
 import type { Batch, Encoded } from '../../src/event/event.ts';
-import type { Note } from '../../src/event/status-record.ts';
+import type { StatusRecord } from '../../src/event/status-record.ts';
 import { accepted, type Verdict } from '../../src/lib/verdict.ts';
-import type { Recovered, Sent, Sink } from '../../src/sinks/sink.ts';
+import type { ResumedBatch, Sent, Sink } from '../../src/sinks/sink.ts';
 
 /** Takes nothing and says nothing, until it is killed. */
 export const freeze = (kill: AbortSignal): Promise<never> =>
@@ -19,7 +19,7 @@ export class ScriptedSink implements Sink {
   /** What to say to a batch; default: accepted. */
   answer: (batch: Batch, attempt: number, kill: AbortSignal) => Verdict | Sent | Promise<Verdict | Sent> = (batch) =>
     this.take(batch.records);
-  recovered?: readonly Recovered[];
+  resumed?: readonly ResumedBatch[];
   finished = 0;
   closed = 0;
 
@@ -37,10 +37,10 @@ export class ScriptedSink implements Sink {
     return this.answer(batch, this.sends.length, kill);
   }
   /** Notes it was told. */
-  readonly told: Note[] = [];
-  hear: (note: Note) => Verdict | Sent | Promise<Verdict | Sent> = () => accepted;
+  readonly told: StatusRecord[] = [];
+  hear: (note: StatusRecord) => Verdict | Sent | Promise<Verdict | Sent> = () => accepted;
 
-  async tell(note: Note): Promise<Verdict | Sent> {
+  async sendStatus(note: StatusRecord): Promise<Verdict | Sent> {
     const verdict = await this.hear(note);
     if (verdict.kind === 'accepted') this.told.push(note);
     return verdict;

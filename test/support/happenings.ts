@@ -1,14 +1,14 @@
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 
 /** One of each, so that nothing can be added to the union without being looked at here. */
-type Samples = { readonly [E in Happening['event']]: Extract<Happening, { event: E }> };
+type Samples = { readonly [E in TelemetryEvent['event']]: Extract<TelemetryEvent, { event: E }> };
 
 const failing = { reason: 'network', detail: 'no answer', attempt: 1, waitMs: 10 } as const;
 const sink = 'splunk';
 
 export const samples: Samples = {
-  'source.asking': { event: 'source.asking', after: 1n },
-  'source.request': { event: 'source.request', after: 1n, status: 200, elapsedMs: 1 },
+  'source.request': { event: 'source.request', after: 1n },
+  'source.response': { event: 'source.response', after: 1n, status: 200, elapsedMs: 1 },
   'source.page': { event: 'source.page', after: 1n, events: 2, fresh: 1, bytes: 800, serverAheadMs: 3 },
   'source.visible': { event: 'source.visible', delaysMs: [1_000] },
   'source.retry': { event: 'source.retry', ...failing },
@@ -16,38 +16,38 @@ export const samples: Samples = {
   'source.refused': { event: 'source.refused', status: 403, detail: 'answered 403.', causes: ['one', 'two'] },
   'source.accepted': { event: 'source.accepted' },
   'source.stopped': { event: 'source.stopped', reason: 'address', detail: 'no tenant' },
-  'source.restriction': { event: 'source.restriction', breadth: 'restricted', detail: 'as it should' },
+  'source.key_scope': { event: 'source.key_scope', scope: 'restricted', detail: 'as it should' },
   'source.unreadable': { event: 'source.unreadable', after: 1n, detail: 'no JSON' },
   'source.cursor_mismatch': { event: 'source.cursor_mismatch', after: 1n, answered: '9', greatest: 8n },
   'source.count': { event: 'source.count', count: 500, why: 'the last page was heavy' },
-  'source.drift': { event: 'source.drift', fields: { 'unknown:x': 2 }, news: ['unknown:x'] },
-  'source.unknown_actions': { event: 'source.unknown_actions', actions: { 'gizmo.x': 2 }, news: ['gizmo.x'] },
-  'route.start': { event: 'route.start', sink, after: 9n, cursor: 7n, from: 'checkpoint' },
-  'route.newest': { event: 'route.newest', sink, id: 9n, fate: 'rewritten' },
-  'route.polling': { event: 'route.polling', sink },
-  'route.encoded': { event: 'route.encoded', sink, records: 2, elapsedMs: 1 },
-  'route.poll': { event: 'route.poll', sink, fresh: 2 },
-  'route.waiting': { event: 'route.waiting', sink, oldestAtMs: undefined },
-  'route.delivered': { event: 'route.delivered', sink, records: 2, last: 9n, elapsedMs: 12.3456, lastAtMs: 5 },
-  'route.filtered': { event: 'route.filtered', sink, events: 2 },
-  'route.late': { event: 'route.late', sink, events: 2, first: 3n },
-  'route.retry': { event: 'route.retry', sink, ...failing },
-  'route.recovered': { event: 'route.recovered', sink, attempts: 2, outageMs: 1_000 },
-  'route.parked': { event: 'route.parked', sink, reason: 'auth', detail: 'bad token' },
-  'route.unparked': { event: 'route.unparked', sink, outageMs: 1_000 },
-  'route.gone': { event: 'route.gone', sink, detail: 'the reader is gone' },
-  'route.set_aside': { event: 'route.set_aside', sink, id: 9n, reason: 'malformed', detail: 'no' },
-  'route.breaker': { event: 'route.breaker', sink, refused: 100 },
-  'route.gave_up': { event: 'route.gave_up', sink, waitingFor: 'sink', detail: 'no answer', patienceMs: 1_000 },
-  'route.progress': {
-    event: 'route.progress',
+  'source.drift': { event: 'source.drift', fields: { 'unknown:x': 2 }, firstSeen: ['unknown:x'] },
+  'source.unknown_actions': { event: 'source.unknown_actions', actions: { 'gizmo.x': 2 }, firstSeen: ['gizmo.x'] },
+  'pipeline.start': { event: 'pipeline.start', sink, after: 9n, cursor: 7n, from: 'checkpoint' },
+  'pipeline.history_check': { event: 'pipeline.history_check', sink, id: 9n, result: 'rewritten' },
+  'pipeline.polling': { event: 'pipeline.polling', sink },
+  'pipeline.encoded': { event: 'pipeline.encoded', sink, records: 2, elapsedMs: 1 },
+  'pipeline.poll': { event: 'pipeline.poll', sink, fresh: 2 },
+  'pipeline.waiting': { event: 'pipeline.waiting', sink, oldestAtMs: undefined },
+  'pipeline.delivered': { event: 'pipeline.delivered', sink, records: 2, last: 9n, elapsedMs: 12.3456, lastAtMs: 5 },
+  'pipeline.filtered': { event: 'pipeline.filtered', sink, events: 2 },
+  'pipeline.late': { event: 'pipeline.late', sink, events: 2, first: 3n },
+  'pipeline.retry': { event: 'pipeline.retry', sink, ...failing },
+  'pipeline.recovered': { event: 'pipeline.recovered', sink, attempts: 2, outageMs: 1_000 },
+  'pipeline.parked': { event: 'pipeline.parked', sink, reason: 'auth', detail: 'bad token' },
+  'pipeline.unparked': { event: 'pipeline.unparked', sink, outageMs: 1_000 },
+  'pipeline.failed': { event: 'pipeline.failed', sink, detail: 'the reader is gone' },
+  'pipeline.set_aside': { event: 'pipeline.set_aside', sink, id: 9n, reason: 'malformed', detail: 'no' },
+  'pipeline.breaker': { event: 'pipeline.breaker', sink, refused: 100 },
+  'pipeline.gave_up': { event: 'pipeline.gave_up', sink, waitingFor: 'sink', detail: 'no answer', patienceMs: 1_000 },
+  'pipeline.progress': {
+    event: 'pipeline.progress',
     sink,
     events: 2,
     perSecond: 1.234,
     reached: '2026-01-01T00:00:00.000Z',
     leftSeconds: 9,
   },
-  'route.done': { event: 'route.done', sink, after: 9n },
+  'pipeline.done': { event: 'pipeline.done', sink, after: 9n },
   'checkpoint.saved': { event: 'checkpoint.saved', sink, after: 9n, elapsedMs: 1 },
   'checkpoint.retry': { event: 'checkpoint.retry', sink, detail: 'ENOSPC', attempt: 1, waitMs: 10 },
   'checkpoint.recovered': { event: 'checkpoint.recovered', sink, outageMs: 1_000 },
@@ -64,10 +64,10 @@ export const samples: Samples = {
   'daemon.start': startOf(sink),
   'daemon.warning': { event: 'daemon.warning', topic: 'configuration', detail: 'readable by others' },
   'daemon.stopping': { event: 'daemon.stopping', signal: 'SIGTERM' },
-  'daemon.stopped': { event: 'daemon.stopped', behind: [] },
+  'daemon.stopped': { event: 'daemon.stopped', pending: [] },
 };
 
 /** The first start, of these sinks. */
-export function startOf(...sinks: readonly string[]): Extract<Happening, { event: 'daemon.start' }> {
-  return { event: 'daemon.start', version: '1', sinks, pollEveryMs: 15_000, reload: false, anew: sinks };
+export function startOf(...sinks: readonly string[]): Extract<TelemetryEvent, { event: 'daemon.start' }> {
+  return { event: 'daemon.start', version: '1', sinks, pollEveryMs: 15_000, reload: false, restarted: sinks };
 }

@@ -2,20 +2,20 @@ import { expect } from 'vitest';
 import type { Batch } from '../../src/event/event.ts';
 import type { Verdict } from '../../src/lib/verdict.ts';
 import type { Sent, Sink, SinkDeps } from '../../src/sinks/sink.ts';
-import type { Pace } from '../../src/sinks/splunk-hec/ack-poller.ts';
+import type { PollInterval } from '../../src/sinks/splunk-hec/ack-poller.ts';
 import { type SplunkHecOptions, splunkHecOptions } from '../../src/sinks/splunk-hec/options.ts';
 import { openSplunkHec } from '../../src/sinks/splunk-hec/sink.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { type HecServer, type HecServerOptions, startHecServer } from './hec-server.ts';
 import { sinkDeps } from './sink-parts.ts';
 
 export const alive = new AbortController().signal;
-export const quick: Pace = { firstMs: 4, longestMs: 20, hurryMs: 2 };
+export const quick: PollInterval = { firstMs: 4, longestMs: 20, hurryMs: 2 };
 
 export interface At extends AsyncDisposable {
   readonly hec: HecServer;
   readonly sink: Sink;
-  readonly heard: Happening[];
+  readonly heard: TelemetryEvent[];
   /** Another process: the same collector, with what the last one left. */
   reopen(journal: unknown): Sink;
 }
@@ -26,7 +26,7 @@ export interface Set {
   /** Past what a configuration may say. */
   readonly parsed?: Partial<SplunkHecOptions>;
   readonly deps?: Partial<SinkDeps>;
-  readonly pace?: Pace;
+  readonly pace?: PollInterval;
 }
 
 /** A collector on loopback and a sink for it, without acknowledgement unless `options` says so. */
@@ -46,7 +46,7 @@ export async function collector({ server, options, parsed, deps, pace = quick }:
     hec,
     sink: open(own),
     heard: own.heard,
-    reopen: (journal) => open({ ...own, journal: JSON.parse(JSON.stringify(journal)) }),
+    reopen: (journal) => open({ ...own, pendingAcks: JSON.parse(JSON.stringify(journal)) }),
     async [Symbol.asyncDispose]() {
       for (const sink of opened) await sink[Symbol.asyncDispose]();
       await hec[Symbol.asyncDispose]();
@@ -86,5 +86,5 @@ export async function settleDown(): Promise<void> {
 export const idsOf = (hec: HecServer): number[] => hec.events.map(({ raw }) => JSON.parse(raw.toString()).id);
 
 /** What was reported under a topic. */
-export const saidOf = (heard: readonly Happening[], topic: string): string[] =>
+export const saidOf = (heard: readonly TelemetryEvent[], topic: string): string[] =>
   heard.flatMap((one) => ('topic' in one && one.topic === topic ? [one.detail] : []));

@@ -1,11 +1,11 @@
 import type { AuditEvent, Cursor } from '../../src/event/event.ts';
 import { jsonFormat } from '../../src/format/json.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
-import { Route, type RouteOptions } from '../../src/pipeline/pipeline.ts';
+import { Pipeline, type PipelineOptions } from '../../src/pipeline/pipeline.ts';
 import type { Page, Source } from '../../src/source/source.ts';
 import { print } from '../../src/state/checkpoint-text.ts';
 import type { Checkpoint, CheckpointStore } from '../../src/state/store.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { ScriptedSink } from './fake-sink.ts';
 
 const settleMs = 60_000;
@@ -61,12 +61,12 @@ export class MemoryStore implements CheckpointStore {
 }
 
 /** A route over `log`, settle a minute, with the polls in the test's hand; `special` in place of the usual options. */
-export async function routed(log: Log, store: MemoryStore, special: Partial<RouteOptions> = {}) {
+export async function routed(log: Log, store: MemoryStore, special: Partial<PipelineOptions> = {}) {
   const sink = Object.assign(new ScriptedSink(), { limits: { maxEvents: 1000, maxBytes: 1e9 } });
-  const happenings: Happening[] = [];
+  const happenings: TelemetryEvent[] = [];
   const stop = new AbortController();
-  const life = { stop: stop.signal, kill: new AbortController().signal };
-  const route = await Route.open(
+  const signals = { graceful: stop.signal, forced: new AbortController().signal };
+  const route = await Pipeline.open(
     {
       name: 'test',
       origin,
@@ -76,7 +76,7 @@ export async function routed(log: Log, store: MemoryStore, special: Partial<Rout
       settleMs,
       pageSize: 1000,
       startAt: { kind: 'beginning' },
-      observe: (happening) => happenings.push(happening),
+      emit: (happening) => happenings.push(happening),
       now: () => log.nowMs,
       random: () => 0,
       wake: new Notifier(),
@@ -87,9 +87,9 @@ export async function routed(log: Log, store: MemoryStore, special: Partial<Rout
       openSink: () => sink,
       ...special,
     },
-    life,
+    signals,
   );
   if (route === undefined) throw new Error('no route');
-  const poll = () => route.once(log.nowMs, life);
-  return { route, sink, happenings, poll, life, stop };
+  const poll = () => route.once(log.nowMs, signals);
+  return { route, sink, happenings, poll, signals, stop };
 }

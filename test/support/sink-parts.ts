@@ -1,6 +1,6 @@
 import type { AuditEvent, Encoded } from '../../src/event/event.ts';
 import type { SinkDeps } from '../../src/sinks/sink.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 
 /** An event as the source cuts it from a page. */
 export function eventOf(text: string): AuditEvent {
@@ -11,7 +11,7 @@ export function eventOf(text: string): AuditEvent {
 /** A record of a JSON format: the event's own text. */
 export function recordOf(text: string): Encoded {
   const event = eventOf(text);
-  return { event, shown: event, record: event.text };
+  return { event, redacted: event, record: event.text };
 }
 
 /** An event of which only the id matters. */
@@ -24,14 +24,14 @@ export function batchOf(first: number, last = first): { records: Encoded[] } {
 }
 
 /** What a sink gets, and everything it reported. */
-export function sinkDeps(more: Partial<SinkDeps> = {}): SinkDeps & { readonly heard: Happening[] } {
-  const heard: Happening[] = [];
+export function sinkDeps(more: Partial<SinkDeps> = {}): SinkDeps & { readonly heard: TelemetryEvent[] } {
+  const heard: TelemetryEvent[] = [];
   return {
     name: 'hec',
     tenant: 'acme.eu1.qasphere.com',
     version: '0.0.0-test',
     format: { name: 'json', json: true, encode: (event) => event.text },
-    observe: (happening) => heard.push(happening),
+    emit: (happening) => heard.push(happening),
     now: Date.now,
     random: Math.random,
     env: {},

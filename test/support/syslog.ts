@@ -1,11 +1,11 @@
 import type { AuditEvent, Batch, Encoded } from '../../src/event/event.ts';
 import type { Format } from '../../src/format/format.ts';
-import type { SetAside, Verdict } from '../../src/lib/verdict.ts';
+import type { Reject, Verdict } from '../../src/lib/verdict.ts';
 import type { Sink, SinkDeps } from '../../src/sinks/sink.ts';
 import { Message } from '../../src/sinks/syslog/message.ts';
 import { messageWithin } from '../../src/sinks/syslog/message-size.ts';
 import { type SyslogOptions, syslogOptions } from '../../src/sinks/syslog/options.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 
 /** The event's own text: what format json is without an envelope. */
 export const plainJson: Format = { name: 'json', json: true, encode: (event) => event.text };
@@ -13,14 +13,14 @@ export const plainJson: Format = { name: 'json', json: true, encode: (event) => 
 export const options = (given: Record<string, unknown>): SyslogOptions =>
   syslogOptions.parse({ type: 'syslog', ...given });
 
-export function sinkDeps(format: Format = plainJson): SinkDeps & { readonly happenings: Happening[] } {
-  const happenings: Happening[] = [];
+export function sinkDeps(format: Format = plainJson): SinkDeps & { readonly happenings: TelemetryEvent[] } {
+  const happenings: TelemetryEvent[] = [];
   return {
     name: 'syslog',
     tenant: 'acme.eu1.qasphere.com',
     version: '0.1.0',
     format,
-    observe: (happening) => void happenings.push(happening),
+    emit: (happening) => void happenings.push(happening),
     now: Date.now,
     random: Math.random,
     env: {},
@@ -40,7 +40,7 @@ export function eventFromText(id: bigint, text: string): AuditEvent {
 
 export const encoded = (event: AuditEvent, format: Format = plainJson): Encoded => ({
   event,
-  shown: event,
+  redacted: event,
   record: format.encode(event),
 });
 
@@ -65,7 +65,7 @@ const visible = (text: string) =>
     );
 
 export interface Driven {
-  readonly setAside: { readonly id: bigint; readonly verdict: SetAside }[];
+  readonly setAside: { readonly id: bigint; readonly verdict: Reject }[];
   readonly retries: string[];
   sent: number;
 }
@@ -84,7 +84,7 @@ export async function drive(sink: Sink, records: readonly Encoded[], before = as
 
   const judge = async (batch: Encoded[], verdict: Verdict): Promise<void> => {
     if (verdict.kind === 'accepted') return;
-    const rest = batch.slice(verdict.taken ?? 0);
+    const rest = batch.slice(verdict.acceptedPrefix ?? 0);
     if (verdict.kind === 'stop') throw new Error(verdict.detail);
     if (verdict.kind === 'retry') {
       driven.retries.push(verdict.detail);
@@ -125,7 +125,7 @@ export async function drive(sink: Sink, records: readonly Encoded[], before = as
 const never = new AbortController().signal;
 
 /** The message of one record as bytes, or why there is none. */
-export function bytesWithin(...args: Parameters<typeof messageWithin>): Buffer | SetAside {
+export function bytesWithin(...args: Parameters<typeof messageWithin>): Buffer | Reject {
   const message = messageWithin(...args);
   return message instanceof Message ? message.toBuffer() : message;
 }

@@ -1,19 +1,26 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Health } from '../../src/telemetry/health.ts';
 import { isAlive, readiness } from '../../src/telemetry/readiness.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { HandClock } from '../support/hand-clock.ts';
 
 const minute = 60_000;
 const page = { event: 'source.page', after: 7n, events: 0, fresh: 0, bytes: 40, serverAheadMs: 0 } as const;
-const delivered = { event: 'route.delivered', sink: 'splunk', records: 2, last: 9n, elapsedMs: 5 } as const;
-const retry = { event: 'route.retry', sink: 'splunk', reason: 'network', detail: 'no', attempt: 1, waitMs: 1 } as const;
+const delivered = { event: 'pipeline.delivered', sink: 'splunk', records: 2, last: 9n, elapsedMs: 5 } as const;
+const retry = {
+  event: 'pipeline.retry',
+  sink: 'splunk',
+  reason: 'network',
+  detail: 'no',
+  attempt: 1,
+  waitMs: 1,
+} as const;
 const sourceRetry = { event: 'source.retry', reason: 'timeout', detail: 'no answer', attempt: 1, waitMs: 1 } as const;
 
 let clock: HandClock;
 let health: Health;
-const tell = (...happenings: Happening[]) => {
-  for (const happening of happenings) health.observe(happening);
+const tell = (...happenings: TelemetryEvent[]) => {
+  for (const happening of happenings) health.handle(happening);
 };
 const codes = () => readiness(health).reasons.map(({ code }) => code);
 const lag = (name = 'splunk') => {
@@ -21,13 +28,13 @@ const lag = (name = 'splunk') => {
   if (sink === undefined) throw new Error('no such sink');
   return health.lagMs(sink);
 };
-const start = (pollEveryMs = 15_000): Happening => ({
+const start = (pollEveryMs = 15_000): TelemetryEvent => ({
   event: 'daemon.start',
   version: '1',
   sinks: ['splunk', 'stdout'],
   pollEveryMs,
   reload: false,
-  anew: ['splunk', 'stdout'],
+  restarted: ['splunk', 'stdout'],
 });
 
 beforeEach(() => {
@@ -124,11 +131,11 @@ describe('readiness', () => {
   });
 
   it('tells a parked sink from one that fails', () => {
-    tell({ event: 'route.parked', sink: 'stdout', reason: 'auth', detail: 'bad token' });
+    tell({ event: 'pipeline.parked', sink: 'stdout', reason: 'auth', detail: 'bad token' });
     clock.pass(5 * minute + 1);
     tell(page);
     expect(codes()).toEqual(['sink_parked']);
-    tell({ event: 'route.unparked', sink: 'stdout', outageMs: 1 });
+    tell({ event: 'pipeline.unparked', sink: 'stdout', outageMs: 1 });
     expect(codes()).toEqual([]);
   });
 
@@ -140,39 +147,39 @@ describe('readiness', () => {
   });
 
   it('ends while the newest delivered event has another text, not where it is only gone', () => {
-    const newest = { event: 'route.newest', sink: 'splunk', id: 9n } as const;
-    tell(page, { ...newest, fate: 'gone' });
+    const newest = { event: 'pipeline.history_check', sink: 'splunk', id: 9n } as const;
+    tell(page, { ...newest, result: 'gone' });
     expect(codes()).toEqual([]);
-    tell({ ...newest, fate: 'rewritten' });
+    tell({ ...newest, result: 'rewritten' });
     expect(codes()).toEqual(['log_rewritten']);
-    tell({ ...newest, fate: 'there' });
+    tell({ ...newest, result: 'there' });
     expect(codes()).toEqual([]);
   });
 
   it('forgets what was unreadable with a reload, and what a route waited for with the start of the next', () => {
     tell(page, { event: 'source.unreadable', after: 41n, detail: 'x' });
-    tell({ event: 'route.waiting', sink: 'splunk', oldestAtMs: clock.epochMs - 5_000 }, start());
+    tell({ event: 'pipeline.waiting', sink: 'splunk', oldestAtMs: clock.epochMs - 5_000 }, start());
     expect(codes()).toEqual([]);
     expect(lag()).toBe(5_000);
-    tell({ event: 'route.start', sink: 'splunk', after: 9n, cursor: 9n, from: 'checkpoint' });
+    tell({ event: 'pipeline.start', sink: 'splunk', after: 9n, cursor: 9n, from: 'checkpoint' });
     expect(lag()).toBe(0);
   });
 });
 
 describe('liveness', () => {
   it('lasts while the source is waited for, and ends when a request never does', () => {
-    tell({ event: 'source.asking', after: 7n });
+    tell({ event: 'source.request', after: 7n });
     clock.pass(14 * minute);
     expect(isAlive(health)).toBe(true);
     clock.pass(2 * minute);
     expect(isAlive(health)).toBe(false);
-    tell({ event: 'source.request', after: 7n, status: 'timeout', elapsedMs: 1 }, sourceRetry);
+    tell({ event: 'source.response', after: 7n, status: 'timeout', elapsedMs: 1 }, sourceRetry);
     clock.pass(60 * minute);
     expect(isAlive(health)).toBe(true);
   });
 
   it('does not wait for a request of a source that a reload replaced, even where no route began anew', () => {
-    tell({ event: 'source.asking', after: 7n }, { ...start(), reload: true, anew: [] } as Happening);
+    tell({ event: 'source.request', after: 7n }, { ...start(), reload: true, restarted: [] } as TelemetryEvent);
     clock.pass(60 * minute);
     expect(isAlive(health)).toBe(true);
   });
@@ -183,11 +190,11 @@ describe('lag', () => {
     const hour = 60 * minute;
     tell({ ...page, serverAheadMs: hour });
     expect(lag()).toBe(0);
-    tell({ event: 'route.waiting', sink: 'splunk', oldestAtMs: clock.epochMs + hour - 20_000 });
+    tell({ event: 'pipeline.waiting', sink: 'splunk', oldestAtMs: clock.epochMs + hour - 20_000 });
     clock.pass(10_000);
     expect(lag()).toBe(30_000);
     expect(lag('stdout')).toBe(0);
-    tell({ event: 'route.waiting', sink: 'splunk', oldestAtMs: undefined });
+    tell({ event: 'pipeline.waiting', sink: 'splunk', oldestAtMs: undefined });
     expect(lag()).toBe(0);
   });
 
@@ -212,7 +219,7 @@ describe('lag', () => {
 
 describe('what is known of a sink', () => {
   it('does not go back when a late event is delivered', () => {
-    tell({ event: 'route.start', sink: 'splunk', after: 5n, cursor: 3n, from: 'checkpoint' }, delivered);
+    tell({ event: 'pipeline.start', sink: 'splunk', after: 5n, cursor: 3n, from: 'checkpoint' }, delivered);
     tell({ ...delivered, last: 6n, records: 1 });
     expect(health.sinks.get('splunk')).toMatchObject({ head: 9n, cursor: 3n, delivered: 3 });
   });

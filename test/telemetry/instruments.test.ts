@@ -5,7 +5,7 @@ import { Health } from '../../src/telemetry/health.ts';
 import { createInstruments, instruments } from '../../src/telemetry/instruments.ts';
 import { observeProcess } from '../../src/telemetry/process-metrics.ts';
 import { type Sdk, startSdk } from '../../src/telemetry/sdk.ts';
-import type { Happening, Observe } from '../../src/telemetry/telemetry-event.ts';
+import type { Emit, TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { startOf } from '../support/happenings.ts';
 
@@ -14,16 +14,16 @@ const canCheck = existsSync(promtool);
 
 let sdk: Sdk;
 let clock: HandClock;
-let observe: Observe;
+let emit: Emit;
 beforeEach(async () => {
   const unsaid = () => {};
-  sdk = await startSdk({ version: '1', instance: 'test', prometheus: true, otlp: undefined, observe: unsaid });
+  sdk = await startSdk({ version: '1', instance: 'test', prometheus: true, otlp: undefined, emit: unsaid });
   clock = new HandClock();
   const health = new Health(clock.read);
   const move = createInstruments(sdk.meter, health);
   observeProcess(sdk.meter);
-  observe = (happening) => {
-    health.observe(happening);
+  emit = (happening) => {
+    health.handle(happening);
     move(happening);
   };
   tell(startOf('splunk', 'stdout'));
@@ -32,8 +32,8 @@ afterEach(async () => {
   await sdk.shutdown(1_000);
 });
 
-const tell = (...happenings: Happening[]) => {
-  for (const happening of happenings) observe(happening);
+const tell = (...happenings: TelemetryEvent[]) => {
+  for (const happening of happenings) emit(happening);
 };
 /** Value of a series as Prometheus would read it; undefined where there is none. */
 const value = async (series: string) => {
@@ -78,10 +78,10 @@ describe('the metrics', () => {
   });
 
   it('count what comes in and goes out, by sink', async () => {
-    tell(page, page, { event: 'route.filtered', sink: 'splunk', events: 4 });
-    tell({ event: 'route.delivered', sink: 'splunk', records: 2, last: 9n, elapsedMs: 300 });
-    tell({ event: 'route.late', sink: 'stdout', events: 6, first: 3n });
-    tell({ event: 'route.set_aside', sink: 'stdout', id: 4n, reason: 'malformed', detail: 'x' });
+    tell(page, page, { event: 'pipeline.filtered', sink: 'splunk', events: 4 });
+    tell({ event: 'pipeline.delivered', sink: 'splunk', records: 2, last: 9n, elapsedMs: 300 });
+    tell({ event: 'pipeline.late', sink: 'stdout', events: 6, first: 3n });
+    tell({ event: 'pipeline.set_aside', sink: 'stdout', id: 4n, reason: 'malformed', detail: 'x' });
     expect(await value('forwarder_events_fetched_total')).toBe(6);
     expect(await value('forwarder_events_delivered_total{sink="splunk"}')).toBe(2);
     expect(await value('forwarder_events_filtered_total{sink="splunk"}')).toBe(4);
@@ -92,9 +92,13 @@ describe('the metrics', () => {
   });
 
   it('count drift by field and unknown actions by name', async () => {
-    tell({ event: 'source.drift', fields: { 'unknown:x': 2, 'missing:ip': 1 }, news: ['unknown:x', 'missing:ip'] });
-    tell({ event: 'source.drift', fields: { 'unknown:x': 3 }, news: [] });
-    tell({ event: 'source.unknown_actions', actions: { 'gizmo.x': 4 }, news: ['gizmo.x'] });
+    tell({
+      event: 'source.drift',
+      fields: { 'unknown:x': 2, 'missing:ip': 1 },
+      firstSeen: ['unknown:x', 'missing:ip'],
+    });
+    tell({ event: 'source.drift', fields: { 'unknown:x': 3 }, firstSeen: [] });
+    tell({ event: 'source.unknown_actions', actions: { 'gizmo.x': 4 }, firstSeen: ['gizmo.x'] });
     expect(await value('forwarder_schema_drift_total{field="unknown:x"}')).toBe(5);
     expect(await value('forwarder_schema_drift_total{field="missing:ip"}')).toBe(1);
     expect(await value('forwarder_unknown_actions_total{action="gizmo.x"}')).toBe(4);
@@ -107,10 +111,10 @@ describe('the metrics', () => {
   });
 
   it('count failures by reason and requests by status', async () => {
-    tell({ event: 'route.retry', sink: 'splunk', reason: 'server', detail: 'x', attempt: 1, waitMs: 1 });
-    tell({ event: 'route.parked', sink: 'splunk', reason: 'auth', detail: 'x' });
-    tell({ event: 'source.request', after: 1n, status: 200, elapsedMs: 1 });
-    tell({ event: 'source.request', after: 1n, status: 'timeout', elapsedMs: 1 });
+    tell({ event: 'pipeline.retry', sink: 'splunk', reason: 'server', detail: 'x', attempt: 1, waitMs: 1 });
+    tell({ event: 'pipeline.parked', sink: 'splunk', reason: 'auth', detail: 'x' });
+    tell({ event: 'source.response', after: 1n, status: 200, elapsedMs: 1 });
+    tell({ event: 'source.response', after: 1n, status: 'timeout', elapsedMs: 1 });
     expect(await value('forwarder_delivery_failures_total{sink="splunk",reason="server"}')).toBe(1);
     expect(await value('forwarder_delivery_failures_total{sink="splunk",reason="auth"}')).toBe(1);
     expect(await value('forwarder_source_requests_total{status="200"}')).toBe(1);
@@ -122,8 +126,8 @@ describe('the metrics', () => {
     expect(await value('forwarder_ready')).toBe(0);
     tell(page, { event: 'source.visible', delaysMs: [1_500, 70_000] });
     tell({ event: 'checkpoint.saved', sink: 'splunk', after: 41n, elapsedMs: 1 });
-    tell({ event: 'route.delivered', sink: 'splunk', records: 2, last: 42n, elapsedMs: 1 });
-    tell({ event: 'route.waiting', sink: 'splunk', oldestAtMs: clock.epochMs });
+    tell({ event: 'pipeline.delivered', sink: 'splunk', records: 2, last: 42n, elapsedMs: 1 });
+    tell({ event: 'pipeline.waiting', sink: 'splunk', oldestAtMs: clock.epochMs });
     clock.pass(7_000);
     expect(await value('forwarder_key_accepted')).toBe(1);
     expect(await value('forwarder_ready')).toBe(1);
@@ -150,7 +154,7 @@ describe('the metrics', () => {
 
   it.skipIf(!canCheck)('satisfy promtool (skipped where the package prometheus is absent)', async () => {
     tell(page, { event: 'source.visible', delaysMs: [1] });
-    tell({ event: 'route.delivered', sink: 'splunk', records: 2, last: 42n, elapsedMs: 1 });
+    tell({ event: 'pipeline.delivered', sink: 'splunk', records: 2, last: 42n, elapsedMs: 1 });
     const { stdout, stderr, status } = spawnSync(promtool, ['check', 'metrics'], { input: await sdk.prometheus() });
     expect(`${stdout}${stderr}`).toBe('');
     expect(status).toBe(0);

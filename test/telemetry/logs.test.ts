@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe as about, describe, expect, it } from 'vitest';
 import { describe as words } from '../../src/telemetry/catalog.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { samples } from '../support/happenings.ts';
 
 const rows = readFileSync('docs/logs.md', 'utf8')
@@ -14,7 +14,7 @@ const rows = readFileSync('docs/logs.md', 'utf8')
     means,
     members,
   }));
-const all: Happening[] = Object.values(samples);
+const all: TelemetryEvent[] = Object.values(samples);
 
 about('the table of log events', () => {
   it('has every event there is, and no other', () => {

@@ -16,8 +16,8 @@ beforeEach(() => {
   clock = new HandClock();
   health = new Health(clock.read);
   history = new History(health);
-  health.observe(samples['daemon.start']);
-  health.observe(samples['source.page']);
+  health.handle(samples['daemon.start']);
+  health.handle(samples['source.page']);
 });
 
 describe('the status page', () => {
@@ -31,8 +31,8 @@ describe('the status page', () => {
   });
 
   it('shows text from outside as text', () => {
-    health.observe({ ...samples['route.retry'], detail: `</dd><script>alert("1")</script><img src='x'>&amp;` });
-    health.observe({ ...samples['source.retry'], detail: '<b>no</b>' });
+    health.handle({ ...samples['pipeline.retry'], detail: `</dd><script>alert("1")</script><img src='x'>&amp;` });
+    health.handle({ ...samples['source.retry'], detail: '<b>no</b>' });
     const { body } = page();
     expect(body).not.toMatch(/<script|<img|<b>/);
     expect(body).toContain('&#60;b&#62;no&#60;/b&#62;');
@@ -40,7 +40,7 @@ describe('the status page', () => {
   });
 
   it('says in words what it shows in colours and lines', () => {
-    health.observe(samples['route.parked']);
+    health.handle(samples['pipeline.parked']);
     for (let minute = 0; minute < 20; minute++) {
       history.take();
       clock.pass(60_000);
@@ -53,7 +53,7 @@ describe('the status page', () => {
   });
 
   it('says that the local clock is wrong', () => {
-    health.observe({ ...samples['source.page'], serverAheadMs: -3_600_000 });
+    health.handle({ ...samples['source.page'], serverAheadMs: -3_600_000 });
     expect(page().body).toContain('<span class="state warn">local clock wrong<');
   });
 

@@ -6,15 +6,15 @@ import { Health } from '../../src/telemetry/health.ts';
 import { status } from '../../src/telemetry/status.ts';
 import { askStatus, serveStatus } from '../../src/telemetry/status-socket.ts';
 import { span, statusText } from '../../src/telemetry/status-text.ts';
-import type { Happening } from '../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { scratch } from '../support/scratch.ts';
 
 const { directory: state } = scratch();
 let clock: HandClock;
 let health: Health;
-const tell = (...happenings: Happening[]) => {
-  for (const happening of happenings) health.observe(happening);
+const tell = (...happenings: TelemetryEvent[]) => {
+  for (const happening of happenings) health.handle(happening);
 };
 const id = 18_446_744_073_709_551_615n;
 
@@ -22,10 +22,10 @@ beforeEach(() => {
   clock = new HandClock();
   health = new Health(clock.read);
   const sinks = ['splunk', 'a-sink-with-a-name-as-long-as-it-may-be-written-in-a-file-1234567'];
-  tell({ event: 'daemon.start', version: '1.2.3', sinks, pollEveryMs: 15_000, reload: false, anew: sinks });
+  tell({ event: 'daemon.start', version: '1.2.3', sinks, pollEveryMs: 15_000, reload: false, restarted: sinks });
   tell({ event: 'source.page', after: 1n, events: 3, fresh: 3, bytes: 9, serverAheadMs: -3_600_000 });
   tell({ event: 'checkpoint.saved', sink: 'splunk', after: id, elapsedMs: 1 });
-  tell({ event: 'route.delivered', sink: 'splunk', records: 3, last: id, elapsedMs: 1, lastAtMs: clock.epochMs });
+  tell({ event: 'pipeline.delivered', sink: 'splunk', records: 3, last: id, elapsedMs: 1, lastAtMs: clock.epochMs });
   clock.pass(90_000);
 });
 
@@ -35,7 +35,7 @@ describe('the status', () => {
   });
 
   it('says since when a sink is parked and what was said', () => {
-    tell({ event: 'route.parked', sink: 'splunk', reason: 'auth', detail: 'bad token' });
+    tell({ event: 'pipeline.parked', sink: 'splunk', reason: 'auth', detail: 'bad token' });
     clock.pass(60_000);
     expect(status(health).sinks[0]).toMatchObject({
       state: 'parked',
@@ -47,7 +47,7 @@ describe('the status', () => {
 describe('the status table', () => {
   it('fits into 80 columns and shows what came from outside escaped', () => {
     const detail = `\u001b[2J\u202e${'no '.repeat(200)}`;
-    tell({ event: 'route.retry', sink: 'splunk', reason: 'network', detail, attempt: 1, waitMs: 1 });
+    tell({ event: 'pipeline.retry', sink: 'splunk', reason: 'network', detail, attempt: 1, waitMs: 1 });
     tell({ event: 'source.retry', reason: 'server', detail, attempt: 1, waitMs: 1 });
     tell({ event: 'source.unreadable', after: id, detail });
     clock.pass(400_000);

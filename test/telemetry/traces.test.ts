@@ -1,14 +1,14 @@
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Happening, Observe } from '../../src/telemetry/telemetry-event.ts';
+import type { Emit, TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { createTraces } from '../../src/telemetry/traces.ts';
 import { samples } from '../support/happenings.ts';
 
 const exporter = new InMemorySpanExporter();
 let now: number;
-let observe: Observe;
-const tell = (...happenings: Happening[]) => {
-  for (const happening of happenings) observe(happening);
+let emit: Emit;
+const tell = (...happenings: TelemetryEvent[]) => {
+  for (const happening of happenings) emit(happening);
 };
 const spans = () => exporter.getFinishedSpans();
 const named = (name: string) => spans().filter((span) => span.name === name);
@@ -18,22 +18,22 @@ beforeEach(() => {
   exporter.reset();
   now = Date.UTC(2026, 0, 1);
   const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] });
-  observe = createTraces({
+  emit = createTraces({
     tracer: provider.getTracer('test'),
     now: () => now,
     origin: 'https://acme.eu1.qasphere.com',
   });
 });
 
-const polling = samples['route.polling'];
+const polling = samples['pipeline.polling'];
 
 describe('traces', () => {
   it('have a span a poll, whose children are page, encode, deliver and checkpoint', () => {
     tell(polling);
     now += 100;
-    tell({ ...samples['source.request'], elapsedMs: 80 }, samples['route.encoded'], samples['route.poll']);
+    tell({ ...samples['source.response'], elapsedMs: 80 }, samples['pipeline.encoded'], samples['pipeline.poll']);
     now += 50;
-    tell({ ...samples['route.delivered'], elapsedMs: 40 }, samples['checkpoint.saved']);
+    tell({ ...samples['pipeline.delivered'], elapsedMs: 40 }, samples['checkpoint.saved']);
     const [poll] = named('poll');
     const children = ['page', 'encode', 'deliver', 'checkpoint'].flatMap(named);
     expect(children).toHaveLength(4);
@@ -48,13 +48,13 @@ describe('traces', () => {
 
   it('keep the polls of two sinks in traces of their own', () => {
     tell(polling, { ...polling, sink: 'other' });
-    tell({ ...samples['route.encoded'], sink: 'other' }, samples['route.encoded']);
+    tell({ ...samples['pipeline.encoded'], sink: 'other' }, samples['pipeline.encoded']);
     expect(new Set(named('encode').map((span) => span.spanContext().traceId)).size).toBe(2);
   });
 
   it('name a request as the semantic conventions do, and mark what failed', () => {
-    tell({ ...samples['source.request'], status: 503 }, { ...samples['source.request'], status: 'timeout' });
-    tell(samples['route.retry']);
+    tell({ ...samples['source.response'], status: 503 }, { ...samples['source.response'], status: 'timeout' });
+    tell(samples['pipeline.retry']);
     expect(named('page').map(({ attributes }) => attributes)).toMatchObject([
       {
         'http.request.method': 'GET',
@@ -69,7 +69,7 @@ describe('traces', () => {
   });
 
   it('end a poll that was broken off when the next one begins', () => {
-    tell(polling, polling, samples['route.poll']);
+    tell(polling, polling, samples['pipeline.poll']);
     expect(named('poll')).toHaveLength(2);
   });
 });

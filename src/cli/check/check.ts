@@ -1,7 +1,7 @@
-import type { World } from '../../app/context.ts';
+import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
 import { printable } from '../../lib/printable.ts';
-import { Pace } from '../../source/rate-limiter.ts';
+import { RateLimiter } from '../../source/rate-limiter.ts';
 import { besidePerSecond } from '../command-rate-limit.ts';
 import { type Finding, skipped } from './finding.ts';
 import { checkSink } from './sinks.ts';
@@ -10,7 +10,7 @@ import { checkState } from './state.ts';
 
 export interface CheckOptions {
   readonly config: Config;
-  readonly world: World;
+  readonly ctx: Context;
   readonly stop: AbortSignal;
   /** Deliver one marked event to each sink. */
   readonly testEvent: boolean;
@@ -21,15 +21,15 @@ export interface CheckOptions {
  * side by side; the findings come in a fixed order, as soon as they are known.
  */
 export async function* check(options: CheckOptions): AsyncGenerator<readonly Finding[]> {
-  const { config, world, stop } = options;
+  const { config, ctx, stop } = options;
   const { findings, cursors, held } = await checkState(config);
   yield findings;
   const heads = cursors.flatMap(({ state, head }) => (state === 'good' || state === 'fallback' ? [head ?? 0n] : []));
   const head = heads.toSorted((a, b) => (a < b ? -1 : 1)).at(-1) ?? 0n;
   // Beside a daemon slowly: both use one key.
   const perSecond = held ? Math.min(besidePerSecond, config.source.requestsPerSecond) : config.source.requestsPerSecond;
-  const pace = new Pace(perSecond, () => performance.now());
-  const source = checkSource({ config, world, pace, head, readBefore: heads.length > 0, stop });
+  const pace = new RateLimiter(perSecond, () => performance.now());
+  const source = checkSource({ config, ctx, pace, head, readBefore: heads.length > 0, stop });
   const groups = [
     whole('source', stop, source),
     ...config.sinks.map((sink) => whole(sink.name, stop, checkSink(sink, options))),

@@ -3,7 +3,7 @@ import { formatProblem } from '../../config/problem.ts';
 import { printable } from '../../lib/printable.ts';
 import { type Command, configFlag, jsonFlag, UsageError } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { realWorld } from '../set-up.ts';
+import { realContext } from '../set-up.ts';
 import { jsonLine } from '../table.ts';
 import { check } from './check.ts';
 import { type Failure, type Finding, failed, ok, warning } from './finding.ts';
@@ -21,23 +21,24 @@ export const checkCommand: Command = {
     'Exit code 78: configuration, checkpoint or source.url are wrong; 77: the API refuses the key; 73: the state',
     'directory can not be used; 69: the source or a sink can not be reached, or a sink refuses us. The highest wins.',
   ].join('\n'),
-  async run({ config: file, offline, 'send-test-event': testEvent, json }, _, around) {
+  async run({ config: file, offline, 'send-test-event': testEvent, json }, _, cli) {
     if (offline === true && testEvent === true) throw new UsageError('--send-test-event can not be --offline');
-    const loaded = loadConfig({ file: file as string | undefined, env: around.env });
+    const loaded = loadConfig({ file: file as string | undefined, env: cli.env });
     const all: Finding[] = [];
     const tell = async (findings: readonly Finding[]) => {
       all.push(...findings);
-      if (json !== true) await around.print(findings.map(text).join(''));
+      if (json !== true) await cli.print(findings.map(text).join(''));
     };
     await tell(configuration(loaded));
     if (loaded.ok && offline !== true) {
       const { config } = loaded;
-      const world = { ...realWorld(config, around), observe: () => {} };
-      const { stop } = around.life;
-      for await (const findings of check({ config, world, stop, testEvent: testEvent === true })) await tell(findings);
+      const ctx = { ...realContext(config, cli), emit: () => {} };
+      const { graceful } = cli.signals;
+      for await (const findings of check({ config, ctx, stop: graceful, testEvent: testEvent === true }))
+        await tell(findings);
     }
     const code = codeOf(all);
-    if (json === true) await around.print(jsonLine({ ok: code === exitCode.done, exitCode: code, findings: all }));
+    if (json === true) await cli.print(jsonLine({ ok: code === exitCode.done, exitCode: code, findings: all }));
     return code;
   },
 };

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { World } from '../../app/context.ts';
+import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
 import { addressesOf, reachTcp } from '../../lib/reach.ts';
 import { type Finding, failed, ok, skipped, timed } from './finding.ts';
@@ -14,7 +14,7 @@ interface Host {
 }
 
 /** The first steps towards the source: its name, or the proxy's, and a TCP connection there. */
-export async function checkWay(config: Config, env: World['env'], stop: AbortSignal): Promise<Finding[]> {
+export async function checkConnectivity(config: Config, env: Context['env'], stop: AbortSignal): Promise<Finding[]> {
   const to = firstHost(config, env);
   if (to === undefined)
     return [
@@ -43,7 +43,7 @@ export async function checkWay(config: Config, env: World['env'], stop: AbortSig
 }
 
 /** Where connections go first; undefined where that can't be told from here. */
-function firstHost({ source }: Config, env: World['env']): Host | undefined {
+function firstHost({ source }: Config, env: Context['env']): Host | undefined {
   const url = new URL(source.url);
   const either = (name: string) => env[name] || env[name.toLowerCase()] || undefined;
   const given = source.proxy?.reveal() ?? (url.protocol === 'https:' ? either('HTTPS_PROXY') : undefined);

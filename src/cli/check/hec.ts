@@ -1,4 +1,4 @@
-import type { World } from '../../app/context.ts';
+import type { Context } from '../../app/context.ts';
 import { httpClient } from '../../lib/http.ts';
 import { tlsMaterial } from '../../lib/tls.ts';
 import type { SplunkHecOptions } from '../../sinks/splunk-hec/options.ts';
@@ -12,7 +12,7 @@ const maxAnswerBytes = 64 * 1024;
 /** Splunk's health endpoint, which wants no token, and the certificate on the way. */
 export async function checkHealth(
   options: SplunkHecOptions,
-  { version, env, now }: World,
+  { version, env, now }: Context,
   label: (what: string) => string,
   stop: AbortSignal,
 ): Promise<{ findings: Finding[]; reached: boolean }> {

@@ -1,10 +1,10 @@
 import { openSinkOf, type SinkConfig, shapeOf } from '../../app/build-pipeline.ts';
-import type { World } from '../../app/context.ts';
+import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
 import { printable } from '../../lib/printable.ts';
 import type { Verdict } from '../../lib/verdict.ts';
 import type { Sink } from '../../sinks/sink.ts';
-import type { Happening } from '../../telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../telemetry/telemetry-event.ts';
 import { type Finding, failed, ok, timed, warning } from './finding.ts';
 import { checkHealth } from './hec.ts';
 import { checkCertificate } from './syslog.ts';
@@ -12,7 +12,7 @@ import { sendTestEvent } from './test-event.ts';
 
 export interface SinkCheck {
   readonly config: Config;
-  readonly world: World;
+  readonly ctx: Context;
   readonly stop: AbortSignal;
   /** Deliver one marked event. */
   readonly testEvent: boolean;
@@ -23,14 +23,14 @@ const toldElsewhere = ['plain_http', 'insecure_tls', 'certificate'];
 
 /** Everything between here and the destination of one sink; delivers nothing but the test event, where it is wanted. */
 export async function checkSink(sink: SinkConfig, check: SinkCheck): Promise<Finding[]> {
-  const { config, world, stop, testEvent } = check;
+  const { config, ctx, stop, testEvent } = check;
   const said: { readonly warn: boolean; readonly detail: string }[] = [];
-  const observe = (happening: Happening) => {
+  const emit = (happening: TelemetryEvent) => {
     if (happening.event !== 'sink.warning' && happening.event !== 'sink.info') return;
     if (toldElsewhere.includes(happening.topic)) return;
     said.push({ warn: happening.event === 'sink.warning', detail: printable(happening.detail, 500) });
   };
-  const own: World = { ...world, observe };
+  const own: Context = { ...ctx, emit };
   const label = (what: string) => `${sink.name}: ${what}`;
   let opened: Sink;
   const shape = shapeOf(sink, config, own);
@@ -44,18 +44,18 @@ export async function checkSink(sink: SinkConfig, check: SinkCheck): Promise<Fin
   const notes = () => said.filter(({ warn }) => !warn).map(({ detail }) => detail);
   const findings: Finding[] = [];
   if (sink.type === 'splunk-hec') {
-    const health = await checkHealth(sink, world, label, stop);
+    const health = await checkHealth(sink, ctx, label, stop);
     findings.push(...health.findings);
     if (!health.reached) return findings;
   }
   const what = { 'splunk-hec': 'token', syslog: 'connection', stdout: 'output' }[sink.type];
   findings.push(await timed(async () => judge(label(what), await opened.probe(stop), sink, ['accepts', ...notes()])));
   for (const { warn, detail } of said) if (warn) findings.push(warning(label('note'), detail));
-  if (sink.type === 'syslog') findings.push(...(await checkCertificate(sink, world, label, stop)));
+  if (sink.type === 'syslog') findings.push(...(await checkCertificate(sink, ctx, label, stop)));
   if (!testEvent || findings.some(({ result }) => result === 'failed')) return findings;
   findings.push(
     await timed(async () => {
-      const verdict = await sendTestEvent(opened, shape, world, stop);
+      const verdict = await sendTestEvent(opened, shape, ctx, stop);
       return verdict === 'unconfirmed'
         ? warning(label('test event'), 'sent and taken, but not confirmed yet', 'look for it on the other side')
         : judge(label('test event'), verdict, sink, ['has it']);

@@ -1,5 +1,5 @@
 import { openApi, openHttp } from '../../app/build-pipeline.ts';
-import type { World } from '../../app/context.ts';
+import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
 import { type AuditEvent, actionOf, type Cursor } from '../../event/event.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../../lib/http.ts';
@@ -8,18 +8,18 @@ import { printable } from '../../lib/printable.ts';
 import { tlsMaterial } from '../../lib/tls.ts';
 import { findTime } from '../../pipeline/start-position.ts';
 import type { AuditApi } from '../../source/audit-api.ts';
-import { Restriction } from '../../source/key-scope.ts';
-import type { Pace } from '../../source/rate-limiter.ts';
-import { ask } from '../fetch-once.ts';
+import { KeyScopeCheck } from '../../source/key-scope.ts';
+import type { RateLimiter } from '../../source/rate-limiter.ts';
+import { fetchOnce } from '../fetch-once.ts';
 import { judgeDates } from './certificate.ts';
 import { judgeClock } from './clock.ts';
-import { checkWay } from './connectivity.ts';
+import { checkConnectivity } from './connectivity.ts';
 import { type Finding, failed, ok, skipped, timed, warning } from './finding.ts';
 
 export interface SourceCheck {
   readonly config: Config;
-  readonly world: World;
-  readonly pace: Pace;
+  readonly ctx: Context;
+  readonly pace: RateLimiter;
   /** The greatest id that a sink of this tenant has; 0n where none has any. */
   readonly head: Cursor;
   /** A page of this tenant was read in an earlier start. */
@@ -35,28 +35,28 @@ interface Exchange {
 
 /** Every step towards the API, the key, and what it gives. */
 export async function checkSource(check: SourceCheck): Promise<Finding[]> {
-  const { config, world, stop } = check;
-  const way = await checkWay(config, world.env, stop);
+  const { config, ctx, stop } = check;
+  const way = await checkConnectivity(config, ctx.env, stop);
   if (way.some(({ result }) => result === 'failed')) return way;
-  using http = openHttp(config, { ...world, observe: () => {} });
+  using http = openHttp(config, { ...ctx, emit: () => {} });
   const exchanges: Exchange[] = [];
   const listening: HttpClient = {
     async request(request, signal) {
-      const startedAtMs = world.now();
+      const startedAtMs = ctx.now();
       const outcome = await http.request(request, signal);
       exchanges.push({ outcome, startedAtMs });
       return outcome;
     },
     [Symbol.dispose]() {},
   };
-  const parts = { http: listening, pace: check.pace, observe: () => {}, readBefore: check.readBefore };
-  const api = openApi(config, world, parts);
-  const life = { stop, kill: stop };
+  const parts = { http: listening, pace: check.pace, emit: () => {}, readBefore: check.readBefore };
+  const api = openApi(config, ctx, parts);
+  const signals = { graceful: stop, forced: stop };
   const startMs = performance.now();
-  const answer = await ask(api, check.head, life);
+  const answer = await fetchOnce(api, check.head, signals);
   const elapsedMs = Math.round(performance.now() - startMs);
   const exchange = exchanges.at(-1);
-  const findings = [...way, ...answered(exchange, config, world.now())];
+  const findings = [...way, ...answered(exchange, config, ctx.now())];
   if (answer?.kind !== 'page') {
     const broken = findings.some(({ result }) => result === 'failed');
     findings.push(broken ? skipped('API key', 'not asked without a connection') : { ...unanswered(answer), elapsedMs });
@@ -115,10 +115,10 @@ const passing: Readonly<Record<string, string>> = {
 async function checkRestriction({ config, pace, stop }: SourceCheck, http: HttpClient): Promise<Finding> {
   const { url: origin, apiKey, authScheme, restrictedKey: policy } = config.source;
   if (policy === 'off') return skipped('key restriction', 'not looked at: restrictedKey is off');
-  const restriction = new Restriction({ origin, apiKey, authScheme, http, pace, observe: () => {}, policy });
-  const { breadth, said } = await restriction.ask({ stop, kill: stop });
-  if (breadth === 'restricted') return ok('key restriction', 'the key can read the audit log alone');
-  if (breadth === 'unknown') return warning('key restriction', `not known: ${said}`);
+  const restriction = new KeyScopeCheck({ origin, apiKey, authScheme, http, pace, emit: () => {}, policy });
+  const { scope, said } = await restriction.ask({ graceful: stop, forced: stop });
+  if (scope === 'restricted') return ok('key restriction', 'the key can read the audit log alone');
+  if (scope === 'unknown') return warning('key restriction', `not known: ${said}`);
   const remedy = 'replace it by a key whose name begins with SIEM-LOG-ONLY-: such a key can read the audit log alone';
   const detail = `the key can do more than read the audit log: ${said}`;
   return policy === 'require'
@@ -129,9 +129,9 @@ async function checkRestriction({ config, pace, stop }: SourceCheck, http: HttpC
 /** `events` is the page after `head`. Where it is full the newest event is found by bisecting. */
 async function checkNewest(check: SourceCheck, api: AuditApi, events: readonly AuditEvent[]): Promise<Finding> {
   const { config, head, stop } = check;
-  const life = { stop, kill: stop };
+  const signals = { graceful: stop, forced: stop };
   const page = async (after: Cursor, count?: number) => {
-    const answer = await ask(api, after, life, count);
+    const answer = await fetchOnce(api, after, signals, count);
     return answer?.kind === 'page' ? answer.page : undefined;
   };
   if (events.length < config.source.pageSize) {
@@ -140,7 +140,7 @@ async function checkNewest(check: SourceCheck, api: AuditApi, events: readonly A
     return ok('newest event', newest === undefined ? 'the log is empty' : `${inWords(newest)}; ${waiting}`);
   }
   const source = { trouble: undefined, page: (after: Cursor) => page(after), peek: (after: Cursor) => page(after, 1) };
-  const end = await findTime(source, Number.POSITIVE_INFINITY, 0, life);
+  const end = await findTime(source, Number.POSITIVE_INFINITY, 0, signals);
   const newest = end === undefined ? undefined : (await page(end > 0n ? end - 1n : 0n, 1))?.events.at(0);
   if (newest === undefined) return warning('newest event', `not known; at least ${inWords(events.at(-1))}`);
   return ok('newest event', `${inWords(newest)}; more than ${events.length} newer than what the sinks have`);

@@ -1,4 +1,4 @@
-import type { World } from '../../app/context.ts';
+import type { Context } from '../../app/context.ts';
 import { peerValidity } from '../../lib/certificate.ts';
 import { tlsMaterial } from '../../lib/tls.ts';
 import { targetOf } from '../../sinks/syslog/address.ts';
@@ -9,7 +9,7 @@ import { type Finding, timed } from './finding.ts';
 /** The dates of the collector's certificate and of ours; nothing where no TLS is spoken. */
 export async function checkCertificate(
   options: SyslogOptions,
-  { now }: World,
+  { now }: Context,
   label: (what: string) => string,
   stop: AbortSignal,
 ): Promise<Finding[]> {

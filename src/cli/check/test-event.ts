@@ -1,8 +1,8 @@
-import type { World } from '../../app/context.ts';
+import type { Context } from '../../app/context.ts';
 import type { AuditEvent } from '../../event/event.ts';
-import { unless } from '../../lib/shutdown.ts';
+import { untilAborted } from '../../lib/shutdown.ts';
 import type { Verdict } from '../../lib/verdict.ts';
-import { Broken, type Shape, shape } from '../../pipeline/encode.ts';
+import { EncodingFailure, type EncodingOptions, encodeEvent } from '../../pipeline/encode.ts';
 import type { Sink } from '../../sinks/sink.ts';
 
 /** How long a confirmation is waited for, milliseconds: an indexer may take minutes. */
@@ -25,13 +25,13 @@ export function testEvent(version: string, nowMs: number): AuditEvent {
 /** Delivers it, past the filter; `unconfirmed` where it was taken and nothing more was heard in time. */
 export async function sendTestEvent(
   sink: Sink,
-  wanted: Shape,
-  { version, now }: World,
+  wanted: EncodingOptions,
+  { version, now }: Context,
   stop: AbortSignal,
 ): Promise<Verdict | 'unconfirmed'> {
-  const shaped = shape(testEvent(version, now()), { ...wanted, wants: () => true });
+  const shaped = encodeEvent(testEvent(version, now()), { ...wanted, wants: () => true });
   if (shaped === undefined) throw new Error('the test event was filtered');
-  if (shaped instanceof Broken) throw new Error(shaped.detail);
+  if (shaped instanceof EncodingFailure) throw new Error(shaped.detail);
   const kill = new AbortController();
   const end = () => kill.abort(new Error('not confirmed in time'));
   stop.addEventListener('abort', end);
@@ -40,11 +40,11 @@ export async function sendTestEvent(
     const answer = await sink.send({ records: [shaped] }, kill.signal);
     if (answer.kind !== 'sent') return answer;
     const confirmed = answer.confirmed.catch(() => undefined);
-    await unless(
+    await untilAborted(
       kill.signal,
       (sink.finish?.(kill.signal) ?? Promise.resolve()).catch(() => {}),
     );
-    return (await unless(kill.signal, confirmed)) ?? 'unconfirmed';
+    return (await untilAborted(kill.signal, confirmed)) ?? 'unconfirmed';
   } finally {
     clearTimeout(timer);
     stop.removeEventListener('abort', end);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { World } from '../../app/context.ts';
+import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Cursor } from '../../event/event.ts';
 import { FileStore } from '../../state/file/checkpoint-files.ts';
@@ -16,12 +16,13 @@ import {
 import { appendOperation } from '../../state/file/operations.ts';
 import { usingState } from '../../state/file/state-directory.ts';
 import { type Checkpoint, CheckpointProblem } from '../../state/store.ts';
-import { Misuse, quoted } from '../require-sink.ts';
+import { UsageError } from '../command.ts';
+import { quoted } from '../require-sink.ts';
 import { type DeadLetterMove, deadLetterMoves, moveDeadLetters } from './dead-letters.ts';
 import { checkpointsOf } from './list-cursors.ts';
 import type { Plan } from './plan.ts';
 
-type Parts = Pick<World, 'now' | 'observe'>;
+type Parts = Pick<Context, 'now' | 'emit'>;
 
 /** Puts the sink behind `id`, whatever state its checkpoint is in. The lock must be held. @throws {StateProblem} */
 export async function applySet(config: Config, plan: Plan, id: Cursor, parts: Parts): Promise<void> {
@@ -44,7 +45,7 @@ export interface Rename {
 
 /**
  * Whether `sink` can be renamed: nothing of the new name may be there, but for what an earlier attempt that was cut off,
- * or a person, moved already. @throws {Misuse} @throws {CheckpointProblem} where there is no good generation
+ * or a person, moved already. @throws {UsageError} @throws {CheckpointProblem} where there is no good generation
  */
 export async function examineRename(config: Config, sink: string, to: string): Promise<Rename> {
   const directory = checkpointsOf(config);
@@ -54,7 +55,7 @@ export async function examineRename(config: Config, sink: string, to: string): P
     if (taken[which].kind === 'missing') continue;
     const moved = old[which].kind === 'missing' || (await isSameFile(paths.old[which], paths.taken[which]));
     if (!moved || !belongsTo(taken[which], sink))
-      throw new Misuse(
+      throw new UsageError(
         `${to} has a checkpoint already, and rename never overwrites: "cursor reset ${to}" first if it is not wanted`,
       );
   }
@@ -91,18 +92,18 @@ export async function applyRename(config: Config, plan: Plan, rename: Rename, pa
   });
 }
 
-function nameless(sink: string, known: readonly string[]): Misuse {
+function nameless(sink: string, known: readonly string[]): UsageError {
   const others = known.length === 0 ? 'no sink has one' : `these have one: ${known.join(', ')}`;
-  return new Misuse(`there is no checkpoint of sink ${quoted(sink)} to rename: ${others}`);
+  return new UsageError(`there is no checkpoint of sink ${quoted(sink)} to rename: ${others}`);
 }
 
 const belongsTo = (generation: Generation, sink: string) =>
   generation.kind === 'checkpoint' && generation.checkpoint.sink === sink;
 
 /** Twice, so that no fallback leads back to where the sink stood. */
-async function saveBoth(config: Config, checkpoint: Checkpoint, { now, observe }: Parts): Promise<void> {
+async function saveBoth(config: Config, checkpoint: Checkpoint, { now, emit }: Parts): Promise<void> {
   const directory = checkpointsOf(config);
-  const store = await FileStore.open({ directory, source: config.source.url, observe, now });
+  const store = await FileStore.open({ directory, source: config.source.url, emit, now });
   await store.save(checkpoint);
   await store.save(checkpoint);
 }

@@ -1,4 +1,4 @@
-import type { World } from '../../app/context.ts';
+import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Cursor } from '../../event/event.ts';
 import { printable } from '../../lib/printable.ts';
@@ -7,8 +7,8 @@ import { prepareState } from '../../state/file/state-directory.ts';
 import { type Command, configFlag, jsonFlag, UsageError, yesFlag } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { parseId } from '../id.ts';
-import { demandName, demandSink } from '../require-sink.ts';
-import { readConfig, realWorld } from '../set-up.ts';
+import { requireSink, requireSinkName } from '../require-sink.ts';
+import { readConfig, realContext } from '../set-up.ts';
 import { jsonLine, table } from '../table.ts';
 import { applyRename, applyReset, applySet, examineRename } from './apply.ts';
 import { namesOf } from './dead-letters.ts';
@@ -32,58 +32,58 @@ export const cursorCommand: Command = {
     'Moving asks first where standard input is a terminal, is refused (75) while a daemon holds the state directory, and',
     'is written down in operations.ndjson there.',
   ].join('\n'),
-  async run(values, [verb = '', ...names], around) {
+  async run(values, [verb = '', ...names], cli) {
     const wanted = { list: 0, set: 2, reset: 1, rename: 2 }[verb];
     if (wanted === undefined || names.length !== wanted) throw new UsageError(`write cursor ${usage}`);
-    const loaded = readConfig(values['config'] as string | undefined, around);
+    const loaded = readConfig(values['config'] as string | undefined, cli);
     if (loaded === undefined) return exitCode.config;
     const { config } = loaded;
     const json = values['json'] === true;
     if (verb === 'list') {
       const rows = await lookAtCursors(config);
-      await around.print(json ? jsonLine(rows) : listing(rows));
+      await cli.print(json ? jsonLine(rows) : listing(rows));
       return exitCode.done;
     }
     const work = prepare(verb, names);
-    const world = realWorld(config, around);
-    if (verb !== 'rename') demandSink(names[0] ?? '', await knownSinks(config));
+    const ctx = realContext(config, cli);
+    if (verb !== 'rename') requireSink(names[0] ?? '', await knownSinks(config));
     await prepareState(config.state.directory);
-    await using _lock = await lockState(config.state.directory, world.now);
-    using lookup = new Lookup(config, world, around.life.stop);
-    const { plan, apply } = await work(config, world, lookup);
-    if (!json) await around.print(telling(plan));
-    const done = (values['yes'] === true || (await around.confirm('Do it?'))) && !around.life.stop.aborted;
+    await using _lock = await lockState(config.state.directory, ctx.now);
+    using lookup = new Lookup(config, ctx, cli.signals.graceful);
+    const { plan, apply } = await work(config, ctx, lookup);
+    if (!json) await cli.print(telling(plan));
+    const done = (values['yes'] === true || (await cli.confirm('Do it?'))) && !cli.signals.graceful.aborted;
     if (done) await apply();
-    else around.complain('nothing was changed');
-    if (json) await around.print(jsonLine({ ...plan, done }));
-    else if (done) await around.print('done\n');
+    else cli.complain('nothing was changed');
+    if (json) await cli.print(jsonLine({ ...plan, done }));
+    else if (done) await cli.print('done\n');
     return exitCode.done;
   },
 };
 
-type Work = (config: Config, world: World, lookup: Lookup) => Promise<{ plan: Plan; apply: () => Promise<void> }>;
+type Work = (config: Config, ctx: Context, lookup: Lookup) => Promise<{ plan: Plan; apply: () => Promise<void> }>;
 
 function prepare(verb: string, [sink = '', second = '']: readonly string[]): Work {
   if (verb === 'set') {
     const id = parseId(second, 'cursor set');
-    return async (config, world, lookup) => {
+    return async (config, ctx, lookup) => {
       const plan = await planSet(config, sink, id, lookup);
-      return { plan, apply: () => applySet(config, plan, id, world) };
+      return { plan, apply: () => applySet(config, plan, id, ctx) };
     };
   }
   if (verb === 'reset')
-    return async (config, world, lookup) => {
+    return async (config, ctx, lookup) => {
       const plan = await planReset(config, sink, lookup);
-      return { plan, apply: () => applyReset(config, plan, world) };
+      return { plan, apply: () => applyReset(config, plan, ctx) };
     };
-  demandName(sink);
-  demandName(second);
+  requireSinkName(sink);
+  requireSinkName(second);
   if (sink === second) throw new UsageError('cursor rename: both names are the same');
-  return async (config, world, lookup) => {
+  return async (config, ctx, lookup) => {
     const rename = await examineRename(config, sink, second);
     const names = { sink, to: second, deadLetters: namesOf(rename.deadLetters) };
     const plan = await planRename(config, names, lookup);
-    return { plan, apply: () => applyRename(config, plan, rename, world) };
+    return { plan, apply: () => applyRename(config, plan, rename, ctx) };
   };
 }
 

@@ -2,7 +2,7 @@ import { stat, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ignore, syncDirectory } from '../../state/file/durable.ts';
 import { isSameFile, moveFile } from '../../state/file/generations.ts';
-import { Misuse } from '../require-sink.ts';
+import { UsageError } from '../command.ts';
 
 /** A dead letter that gets another name. */
 export interface DeadLetterMove {
@@ -15,7 +15,7 @@ export interface DeadLetterMove {
 
 const endings = ['.ndjson', '.torn', '.replay.ndjson', '.replay.torn'];
 
-/** The files that a rename moves. @throws {Misuse} where one would overwrite another */
+/** The files that a rename moves. @throws {UsageError} where one would overwrite another */
 export async function deadLetterMoves(directory: string, sink: string, to: string): Promise<DeadLetterMove[]> {
   const moves: DeadLetterMove[] = [];
   for (const ending of endings) {
@@ -24,7 +24,7 @@ export async function deadLetterMoves(directory: string, sink: string, to: strin
     if (old === undefined) continue;
     const cutOff = await isSameFile(from, target);
     if (taken !== undefined && taken > 0 && old > 0 && !cutOff)
-      throw new Misuse(`${target} is there already, and rename never overwrites: put one of the two elsewhere`);
+      throw new UsageError(`${target} is there already, and rename never overwrites: put one of the two elsewhere`);
     // Of two where one is empty the other stays.
     if (taken === undefined || old > 0) moves.push({ directory, from, to: target, overEmpty: taken === 0 });
   }

@@ -1,13 +1,13 @@
 import { openApi, openHttp } from '../../app/build-pipeline.ts';
-import type { World } from '../../app/context.ts';
+import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
 import { type AuditEvent, actionOf, type Cursor } from '../../event/event.ts';
 import type { HttpClient } from '../../lib/http.ts';
 import { printable } from '../../lib/printable.ts';
 import { findTime, type StartAt, serverTime } from '../../pipeline/start-position.ts';
-import { Pace } from '../../source/rate-limiter.ts';
+import { RateLimiter } from '../../source/rate-limiter.ts';
 import type { Page, Source } from '../../source/source.ts';
-import { ask } from '../fetch-once.ts';
+import { fetchOnce } from '../fetch-once.ts';
 
 /** An event as far as a person needs it to know where in time a cursor stands. */
 export interface Seen {
@@ -34,18 +34,18 @@ const largestPage = 1000n;
  */
 export class Lookup implements Disposable {
   readonly #config: Config;
-  readonly #world: World;
+  readonly #ctx: Context;
   readonly #stop: AbortSignal;
-  readonly #pace: Pace;
+  readonly #pace: RateLimiter;
   #http: HttpClient | undefined;
   #trouble: string | undefined;
 
   /** `pace` is shared with whoever asks beside it; default: one of its own. */
-  constructor(config: Config, world: World, stop: AbortSignal, pace?: Pace) {
+  constructor(config: Config, ctx: Context, stop: AbortSignal, pace?: RateLimiter) {
     this.#config = config;
-    this.#world = world;
+    this.#ctx = ctx;
     this.#stop = stop;
-    this.#pace = pace ?? new Pace(config.source.requestsPerSecond, () => performance.now());
+    this.#pace = pace ?? new RateLimiter(config.source.requestsPerSecond, () => performance.now());
   }
 
   /** Why the API could not be asked, one printable line. */
@@ -82,14 +82,14 @@ export class Lookup implements Disposable {
   async start(startAt: StartAt): Promise<Cursor | undefined> {
     if (startAt.kind === 'beginning') return 0n;
     if (startAt.kind === 'id') return startAt.id > 0n ? startAt.id - 1n : 0n;
-    const life = { stop: this.#stop, kill: this.#stop };
+    const signals = { graceful: this.#stop, forced: this.#stop };
     const source: Source = {
       trouble: undefined,
       peek: (after) => this.#ask(after, 1),
       page: (after) => this.#ask(after, this.#config.source.pageSize),
     };
-    const timeMs = startAt.kind === 'time' ? startAt.timeMs : await serverTime(source, life, this.#world.now);
-    return timeMs === undefined ? undefined : findTime(source, timeMs, this.#config.source.settle, life);
+    const timeMs = startAt.kind === 'time' ? startAt.timeMs : await serverTime(source, signals, this.#ctx.now);
+    return timeMs === undefined ? undefined : findTime(source, timeMs, this.#config.source.settle, signals);
   }
 
   async #isEmpty(after: Cursor, until: Cursor): Promise<boolean> {
@@ -104,10 +104,10 @@ export class Lookup implements Disposable {
   async #ask(after: Cursor, pageSize: number): Promise<Page | undefined> {
     if (this.#trouble !== undefined) return undefined;
     try {
-      this.#http ??= openHttp(this.#config, this.#world, Math.min(patienceMs, this.#config.source.timeout));
-      const parts = { http: this.#http, pace: this.#pace, observe: () => {}, pageSize, readBefore: false };
-      const life = { stop: this.#stop, kill: this.#stop };
-      const answer = await ask(openApi(this.#config, this.#world, parts), after, life);
+      this.#http ??= openHttp(this.#config, this.#ctx, Math.min(patienceMs, this.#config.source.timeout));
+      const parts = { http: this.#http, pace: this.#pace, emit: () => {}, pageSize, readBefore: false };
+      const signals = { graceful: this.#stop, forced: this.#stop };
+      const answer = await fetchOnce(openApi(this.#config, this.#ctx, parts), after, signals);
       if (answer?.kind === 'page') return answer.page;
       this.#trouble = answer?.detail ?? 'interrupted';
     } catch (error) {

@@ -2,13 +2,13 @@ import { parseDuration } from '../../lib/options/values.ts';
 import { printable } from '../../lib/printable.ts';
 import { prepareState } from '../../state/file/state-directory.ts';
 import { type Command, configFlag, UsageError, type Values, yesFlag } from '../command.ts';
-import { speedOf } from '../command-rate-limit.ts';
+import { commandRateLimit } from '../command-rate-limit.ts';
 import { Lookup } from '../cursor/lookup.ts';
 import { codeOfEndings, exitCode } from '../exit-code.ts';
 import { parseId } from '../id.ts';
 import { Progress } from '../progress.ts';
-import { demandSink } from '../require-sink.ts';
-import { readConfig, realWorld } from '../set-up.ts';
+import { requireSink } from '../require-sink.ts';
+import { readConfig, realContext } from '../set-up.ts';
 import { planReplay, type ReplayPlan, type ReplayRequest } from './plan.ts';
 import { type Replayed, replay } from './replay.ts';
 
@@ -33,40 +33,40 @@ export const replayCommand: Command = {
     'dead-letter/NAME.replay.ndjson. Exit code 69 where source or sink was given up. It is written down in',
     'operations.ndjson, and where it is stopped it says how to go on.',
   ].join('\n'),
-  async run(values, _, around) {
+  async run(values, _, cli) {
     const given = read(values);
     const patienceMs = parseDuration((values['patience'] as string | undefined) ?? '2m');
     if (patienceMs === undefined) throw new UsageError('--patience: write a duration such as 30s or 2m');
-    const loaded = readConfig(values['config'] as string | undefined, around);
+    const loaded = readConfig(values['config'] as string | undefined, cli);
     if (loaded === undefined) return exitCode.config;
     const { config } = loaded;
-    demandSink(
+    requireSink(
       given.sink,
       config.sinks.map(({ name }) => name),
     );
     const { directory } = config.state;
     await prepareState(directory);
-    around.setShutdownTimeout(config.shutdownTimeout);
+    cli.setShutdownTimeout(config.shutdownTimeout);
 
     let progress: Progress | undefined;
-    const world = realWorld(config, around, (happening) => progress?.observe(happening));
-    const speed = await speedOf(config);
-    using lookup = new Lookup(config, world, around.life.stop, speed.pace);
-    const plan = await planReplay(config, world, given, lookup);
-    for (const line of plan.lines) around.complain(printable(line, 1000));
+    const ctx = realContext(config, cli, (happening) => progress?.emit(happening));
+    const speed = await commandRateLimit(config);
+    using lookup = new Lookup(config, ctx, cli.signals.graceful, speed.pace);
+    const plan = await planReplay(config, ctx, given, lookup);
+    for (const line of plan.lines) cli.complain(printable(line, 1000));
     if (plan.empty) return exitCode.done;
     if (speed.holder !== undefined)
-      around.complain(`the state directory is held by ${printable(speed.holder)}: asking slowly beside it`);
-    if (!(values['yes'] === true || (await around.confirm('Send them?'))) || around.life.stop.aborted) {
-      around.complain('nothing was sent');
+      cli.complain(`the state directory is held by ${printable(speed.holder)}: asking slowly beside it`);
+    if (!(values['yes'] === true || (await cli.confirm('Send them?'))) || cli.signals.graceful.aborted) {
+      cli.complain('nothing was sent');
       return exitCode.done;
     }
-    using drawn = new Progress(around, { range: plan });
+    using drawn = new Progress(cli, { range: plan });
     progress = drawn;
-    drawn.logWith(world.observe);
-    const replayed = await replay(config, world, around.life, { plan, speed, patienceMs });
+    drawn.logWith(ctx.emit);
+    const replayed = await replay(config, ctx, cli.signals, { plan, speed, patienceMs });
     drawn[Symbol.dispose]();
-    for (const line of summary(plan, replayed)) around.complain(line);
+    for (const line of summary(plan, replayed)) cli.complain(line);
     return codeOfEndings(replayed.endings);
   },
 };

@@ -1,14 +1,14 @@
 import { join } from 'node:path';
-import type { World } from '../../app/context.ts';
+import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Cursor } from '../../event/event.ts';
 import { FileStore } from '../../state/file/checkpoint-files.ts';
 import { readGenerations, usable } from '../../state/file/generations.ts';
 import { usingState } from '../../state/file/state-directory.ts';
+import { UsageError } from '../command.ts';
 import { checkpointsOf, headOf } from '../cursor/list-cursors.ts';
 import type { Lookup } from '../cursor/lookup.ts';
 import { words } from '../cursor/plan.ts';
-import { Misuse } from '../require-sink.ts';
 import { DeadLetterSource } from './dead-letter-source.ts';
 
 export interface ReplayRequest {
@@ -32,21 +32,21 @@ export interface ReplayPlan extends ReplayRequest {
 
 export const deadLetterOf = ({ state }: Config, sink: string) => join(state.directory, 'dead-letter', `${sink}.ndjson`);
 
-/** What a replay would send. @throws {Misuse} @throws {CheckpointProblem} @throws {StateProblem} */
+/** What a replay would send. @throws {UsageError} @throws {CheckpointProblem} @throws {StateProblem} */
 export async function planReplay(
   config: Config,
-  world: World,
+  ctx: Context,
   request: ReplayRequest,
   lookup: Lookup,
 ): Promise<ReplayPlan> {
   return usingState(config.state.directory, () =>
-    request.from === 'log' ? planLog(config, world, request, lookup) : planDeadLetter(config, request),
+    request.from === 'log' ? planLog(config, ctx, request, lookup) : planDeadLetter(config, request),
   );
 }
 
-async function planLog(config: Config, world: World, request: ReplayRequest, lookup: Lookup): Promise<ReplayPlan> {
+async function planLog(config: Config, ctx: Context, request: ReplayRequest, lookup: Lookup): Promise<ReplayPlan> {
   const { sink, after } = request;
-  const until = request.until ?? (await lastOf(config, world, sink));
+  const until = request.until ?? (await lastOf(config, ctx, sink));
   if (until <= after) {
     const line = `${sink} has nothing above ${after}: its last event is ${until}`;
     return { ...request, until, lines: [line], empty: true, readBefore: true };
@@ -82,11 +82,12 @@ async function planDeadLetter(config: Config, request: ReplayRequest): Promise<R
   return { ...request, until: last ?? request.until ?? after, lines, empty: size === 0, readBefore: true };
 }
 
-async function lastOf(config: Config, { observe, now }: World, sink: string): Promise<Cursor> {
+async function lastOf(config: Config, { emit, now }: Context, sink: string): Promise<Cursor> {
   const directory = checkpointsOf(config);
-  const store = await FileStore.open({ directory, source: config.source.url, observe, now });
+  const store = await FileStore.open({ directory, source: config.source.url, emit, now });
   const checkpoint = await store.load(sink);
-  if (checkpoint === undefined) throw new Misuse(`${sink} has no checkpoint, so it has nothing yet: say --until ID`);
+  if (checkpoint === undefined)
+    throw new UsageError(`${sink} has no checkpoint, so it has nothing yet: say --until ID`);
   return headOf(checkpoint);
 }
 

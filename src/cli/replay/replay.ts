@@ -1,35 +1,35 @@
 import { join } from 'node:path';
 import { graceMsOf, openApi, openHttp, openSinkOf, type SinkConfig, shapeOf } from '../../app/build-pipeline.ts';
-import type { World } from '../../app/context.ts';
+import type { Context } from '../../app/context.ts';
 import { patiently } from '../../app/once.ts';
-import { type Ending, together } from '../../app/run-all.ts';
+import { type PipelineOutcome, runAll } from '../../app/run-all.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Cursor } from '../../event/event.ts';
-import { type Life, within } from '../../lib/shutdown.ts';
-import type { RouteOptions } from '../../pipeline/pipeline.ts';
-import { Restriction } from '../../source/key-scope.ts';
-import { SharedSource } from '../../source/page-cache.ts';
+import { childScope, type ShutdownSignals } from '../../lib/shutdown.ts';
+import type { PipelineOptions } from '../../pipeline/pipeline.ts';
+import { KeyScopeCheck } from '../../source/key-scope.ts';
+import { CachedSource } from '../../source/page-cache.ts';
 import { RangeSource } from '../../source/range.ts';
 import type { Source } from '../../source/source.ts';
 import { DeadLetterFile } from '../../state/file/dead-letter-files.ts';
 import { appendOperation } from '../../state/file/operations.ts';
 import { usingState } from '../../state/file/state-directory.ts';
 import type { CheckpointStore } from '../../state/store.ts';
-import type { Happening, Observe } from '../../telemetry/telemetry-event.ts';
-import type { Speed } from '../command-rate-limit.ts';
+import type { Emit, TelemetryEvent } from '../../telemetry/telemetry-event.ts';
+import type { CommandRateLimit } from '../command-rate-limit.ts';
 import { DeadLetterSource } from './dead-letter-source.ts';
 import { deadLetterOf, type ReplayPlan } from './plan.ts';
 
 export interface ReplayOptions {
   readonly plan: ReplayPlan;
-  readonly speed: Speed;
+  readonly speed: CommandRateLimit;
   /** How long source or sink may go without progress, milliseconds. */
   readonly patienceMs: number;
 }
 
 /** What became of a replay. */
 export interface Replayed {
-  readonly endings: readonly Ending[];
+  readonly endings: readonly PipelineOutcome[];
   /** Nothing of the range is left. */
   readonly whole: boolean;
   readonly delivered: number;
@@ -45,26 +45,31 @@ export interface Replayed {
  * again goes to `<sink>.replay.ndjson`. Takes no lock.
  * @throws {StateProblem} @throws a bug
  */
-export async function replay(config: Config, world: World, life: Life, options: ReplayOptions): Promise<Replayed> {
+export async function replay(
+  config: Config,
+  ctx: Context,
+  signals: ShutdownSignals,
+  options: ReplayOptions,
+): Promise<Replayed> {
   const { plan, speed, patienceMs } = options;
   const counts = { delivered: 0, filtered: 0, setAside: 0, reached: plan.after };
-  const own: World = { ...world, observe: counting(counts, world.observe) };
+  const own: Context = { ...ctx, emit: counting(counts, ctx.emit) };
   const sink = config.sinks.find(({ name }) => name === plan.sink);
   if (sink === undefined) throw new TypeError('the sink of a replay is a configured one');
   const { directory } = config.state;
   const entry = { operation: 'replay', sink: plan.sink, source: plan.from, from: plan.after, to: plan.until };
   const note = (more: object) =>
-    usingState(directory, () => appendOperation({ directory, now: world.now }, { ...entry, ...more }));
+    usingState(directory, () => appendOperation({ directory, now: ctx.now }, { ...entry, ...more }));
 
   await note({ outcome: 'started' });
-  const scope = within(life);
-  let endings: Ending[];
+  const scope = childScope(signals);
+  let endings: PipelineOutcome[];
   try {
     await using source = await openSource(config, own, scope, plan, speed);
     using _ = { [Symbol.dispose]: scope.end };
     const startMs = performance.now();
     const route = routeOf(config, own, sink, source.source, plan);
-    endings = await together([route], scope, async (opened, inner) => {
+    endings = await runAll([route], scope, async (opened, inner) => {
       try {
         return await patiently(opened, inner, patienceMs, startMs, source.source, own);
       } finally {
@@ -76,16 +81,16 @@ export async function replay(config: Config, world: World, life: Life, options: 
     throw error;
   }
   const [ending] = endings;
-  const whole = ending?.kind === 'done' && !life.stop.aborted;
+  const whole = ending?.kind === 'done' && !signals.graceful.aborted;
   const outcome = whole ? 'done' : ending?.kind === 'done' ? 'stopped' : ending?.kind;
   await note({ outcome, ...counts });
   return { endings, whole, ...counts };
 }
 
-function routeOf(config: Config, world: World, sink: SinkConfig, source: Source, plan: ReplayPlan): RouteOptions {
-  const { observe, now, random, wake } = world;
+function routeOf(config: Config, ctx: Context, sink: SinkConfig, source: Source, plan: ReplayPlan): PipelineOptions {
+  const { emit, now, random, wake } = ctx;
   const { name } = sink;
-  const shape = shapeOf(sink, config, world);
+  const shape = shapeOf(sink, config, ctx);
   const directory = join(config.state.directory, 'dead-letter');
   return {
     ...shape,
@@ -97,13 +102,13 @@ function routeOf(config: Config, world: World, sink: SinkConfig, source: Source,
     settleMs: 0,
     pageSize: config.source.pageSize,
     startAt: { kind: 'beginning' },
-    observe,
+    emit,
     now,
     random,
     wake,
     graceMs: () => graceMsOf(config),
     deadLetter: new DeadLetterFile({ directory, name: `${name}.replay`, now }),
-    openSink: () => openSinkOf(sink, shape, config, world),
+    openSink: () => openSinkOf(sink, shape, config, ctx),
   };
 }
 
@@ -118,22 +123,22 @@ function forgetful(config: Config, after: Cursor): CheckpointStore {
 
 async function openSource(
   config: Config,
-  world: World,
-  life: Life,
+  ctx: Context,
+  signals: ShutdownSignals,
   plan: ReplayPlan,
-  { pace, turn }: Speed,
+  { pace, turn }: CommandRateLimit,
 ): Promise<AsyncDisposable & { readonly source: Source }> {
   if (plan.from === 'dead letter') {
     const source = await DeadLetterSource.open(deadLetterOf(config, plan.sink), plan.after, plan.until);
     return { source, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
   }
-  const { observe, random, wake } = world;
+  const { emit, random, wake } = ctx;
   const { url: origin, apiKey, authScheme } = config.source;
-  const http = openHttp(config, world);
-  const api = openApi(config, world, { http, pace, observe, readBefore: plan.readBefore });
-  const restriction = new Restriction({ origin, apiKey, authScheme, http, pace, observe, policy: 'off' });
-  const shared = new SharedSource({
-    ...{ api, observe, random, wake, restriction, life },
+  const http = openHttp(config, ctx);
+  const api = openApi(config, ctx, { http, pace, emit, readBefore: plan.readBefore });
+  const restriction = new KeyScopeCheck({ origin, apiKey, authScheme, http, pace, emit, policy: 'off' });
+  const shared = new CachedSource({
+    ...{ api, emit, random, wake, restriction, signals },
     onKeyRejected: 'exit',
     keepPages: 0,
   });
@@ -147,13 +152,13 @@ async function openSource(
 }
 
 /** What a route says of its cursor would mislead here. */
-const unsaid: readonly Happening['event'][] = ['route.start', 'route.done', 'checkpoint.saved'];
+const unsaid: readonly TelemetryEvent['event'][] = ['pipeline.start', 'pipeline.done', 'checkpoint.saved'];
 
-function counting(counts: { delivered: number; filtered: number; setAside: number }, observe: Observe): Observe {
+function counting(counts: { delivered: number; filtered: number; setAside: number }, emit: Emit): Emit {
   return (happening) => {
-    if (happening.event === 'route.delivered') counts.delivered += happening.records;
-    if (happening.event === 'route.filtered') counts.filtered += happening.events;
-    if (happening.event === 'route.set_aside') counts.setAside += 1;
-    if (!unsaid.includes(happening.event)) observe(happening);
+    if (happening.event === 'pipeline.delivered') counts.delivered += happening.records;
+    if (happening.event === 'pipeline.filtered') counts.filtered += happening.events;
+    if (happening.event === 'pipeline.set_aside') counts.setAside += 1;
+    if (!unsaid.includes(happening.event)) emit(happening);
   };
 }

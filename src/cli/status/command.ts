@@ -21,18 +21,18 @@ export const statusCommand: Command = {
     ready: { type: 'boolean', describes: 'say nothing; exit code 0 where the daemon is ready, else 69' },
   },
   notes: 'Asks the running daemon through status.sock in the state directory; where none runs, reads what is on disk.',
-  async run({ config: file, json, watch, ready }, _, around) {
-    const loaded = readConfig(file as string | undefined, around);
+  async run({ config: file, json, watch, ready }, _, cli) {
+    const loaded = readConfig(file as string | undefined, cli);
     if (loaded === undefined) return exitCode.config;
     const { directory } = loaded.config.state;
     if (ready === true) return (await askStatus(directory))?.ready === true ? exitCode.done : exitCode.unreachable;
     for (;;) {
       const text = await told(loaded.config, json === true);
       // Clears the screen between two tables.
-      await around.print(watch === true && json !== true ? `\u001b[H\u001b[2J${text}` : text);
+      await cli.print(watch === true && json !== true ? `\u001b[H\u001b[2J${text}` : text);
       if (watch !== true) return exitCode.done;
-      await sleep(watchMs, around.life.stop);
-      if (around.life.stop.aborted) return exitCode.done;
+      await sleep(watchMs, cli.signals.graceful);
+      if (cli.signals.graceful.aborted) return exitCode.done;
     }
   },
 };

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import * as z from 'zod';
 import { Secret } from '../secret.ts';
-import { existingFile, fileProblem, together } from './values.ts';
+import { existingFile, fileProblem, runEvenIfInvalid } from './values.ts';
 
 /** OpenSSL's own words are left out: they help nobody, and the text may be a key. */
 function certificateProblem(text: string): string | undefined {
@@ -80,7 +80,7 @@ export const tlsBlock = z
     if ((tls.certFile === undefined) === (tls.keyFile === undefined)) return;
     const missing = tls.certFile === undefined ? 'certFile' : 'keyFile';
     context.addIssue({ code: 'custom', path: [missing], message: 'certFile and keyFile go together' });
-  }, together)
+  }, runEvenIfInvalid)
   .describe('TLS settings.')
   .transform((tls, context) => {
     try {

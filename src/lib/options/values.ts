@@ -130,7 +130,7 @@ export function fileProblem(error: unknown): string {
  * For a check over several keys: lets it run where single keys are wrong too, so that all problems come at once. Keys
  * that are wrong then hold what stood in the file, of whatever type.
  */
-export const together = {
+export const runEvenIfInvalid = {
   when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null,
 };
 

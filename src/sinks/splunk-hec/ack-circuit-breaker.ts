@@ -31,7 +31,7 @@ interface Suspect {
  *   a wait that doubles from `ackTimeout` to an hour; all else is held back, since sending it could only double it;
  * - sound again with the suspect's acknowledgement.
  */
-export class Doubt {
+export class AckCircuitBreaker {
   readonly #ackTimeoutMs: number;
   readonly #elapsed: () => number;
   /** How often a batch that begins with this id stayed unacknowledged. */

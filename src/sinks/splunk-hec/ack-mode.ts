@@ -6,10 +6,10 @@ import type { SplunkHecOptions } from './options.ts';
 import { type Outcome, paths, type Requests } from './requests.ts';
 
 /** What shows that a batch is safe: the indexers' acknowledgement, or only the answer 2xx. */
-export type Proof = 'acknowledgement' | 'answer';
+export type DeliveryGuarantee = 'acknowledgement' | 'answer';
 
 /** A proof for the log and for `check`. */
-export const proofInWords: Readonly<Record<Proof, string>> = {
+export const describeGuarantee: Readonly<Record<DeliveryGuarantee, string>> = {
   acknowledgement: 'indexer acknowledgement: a batch counts as delivered once the indexers say that they have it',
   answer:
     'the answer 2xx, no indexer acknowledgement: a batch counts as delivered once the collector has taken it into its queue',
@@ -22,19 +22,19 @@ const question = Buffer.from('{"acks":[0]}');
  * sent, and again after a new token or whatever makes it doubtful. Only code 14 means that the token has no
  * acknowledgement; what is neither that nor a good answer is a verdict, and nothing is known.
  */
-export class ProofInForce {
+export class AckModeDetector {
   readonly #configured: SplunkHecOptions['acknowledgement'];
   readonly #token: SecretSource;
   readonly #requests: Requests;
-  readonly #report: (proof: Proof) => void;
-  #known: Proof | undefined;
+  readonly #report: (proof: DeliveryGuarantee) => void;
+  #known: DeliveryGuarantee | undefined;
   #knownFor: string | undefined;
-  #reported: Proof | undefined;
+  #reported: DeliveryGuarantee | undefined;
 
   constructor(
     options: Pick<SplunkHecOptions, 'acknowledgement' | 'token'>,
     requests: Requests,
-    report: (proof: Proof) => void,
+    report: (proof: DeliveryGuarantee) => void,
   ) {
     this.#configured = options.acknowledgement;
     this.#token = options.token;
@@ -43,7 +43,7 @@ export class ProofInForce {
   }
 
   /** What is known without asking. */
-  get known(): Proof | undefined {
+  get known(): DeliveryGuarantee | undefined {
     if (this.#configured === false) return 'answer';
     return this.#knownFor === this.#token.current.reveal() ? this.#known : undefined;
   }
@@ -53,7 +53,7 @@ export class ProofInForce {
   }
 
   /** @throws the reason of `signal` */
-  async settle(signal: AbortSignal): Promise<Proof | Verdict> {
+  async settle(signal: AbortSignal): Promise<DeliveryGuarantee | Verdict> {
     const proof = this.known ?? (await this.#ask(signal));
     if (typeof proof !== 'string') return proof;
     this.#known = proof;
@@ -63,7 +63,7 @@ export class ProofInForce {
     return proof;
   }
 
-  async #ask(signal: AbortSignal): Promise<Proof | Verdict> {
+  async #ask(signal: AbortSignal): Promise<DeliveryGuarantee | Verdict> {
     const party = { id: randomUUID(), cookies: new Cookies() };
     const outcome = await this.#requests.post(paths.acks, party, question, { events: 0, gzip: false }, signal);
     if (outcome.reply.code === 14 && this.#configured === 'auto') return 'answer';
@@ -86,7 +86,7 @@ export function refusalOf({ verdict, reply }: Outcome): Exclude<Verdict, { kind:
         reason: 'address',
         detail: about('the answer holds no acks, so it is not the collector that answers'),
       };
-    case 'set-aside':
+    case 'reject':
       if (reply.code === 12)
         return { kind: 'stop', reason: 'address', detail: about(`${verdict.detail}; ${noEndpoint}`) };
       return { kind: 'stop', reason: verdict.reason, detail: about(verdict.detail) };

@@ -1,5 +1,5 @@
 import type { Verdict } from '../../lib/verdict.ts';
-import type { Pace } from './ack-poller.ts';
+import type { PollInterval } from './ack-poller.ts';
 import type { Owner } from './pending-acks.ts';
 import type { Requests } from './requests.ts';
 
@@ -7,7 +7,7 @@ export interface AckOptions {
   readonly requests: Requests;
   readonly owner: () => Owner;
   readonly ackTimeoutMs: number;
-  readonly pace: Pace;
+  readonly pace: PollInterval;
   /** Milliseconds since the epoch; and on a clock that nobody sets. */
   readonly now: () => number;
   readonly elapsed: () => number;

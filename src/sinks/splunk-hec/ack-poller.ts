@@ -1,7 +1,7 @@
 import { sleep } from '../../lib/shutdown.ts';
 
 /** How soon acknowledgements are asked about, milliseconds: the first wait, and the longest after doubling. */
-export interface Pace {
+export interface PollInterval {
   readonly firstMs: number;
   readonly longestMs: number;
   /** The first wait while someone hurries; the longest is then `firstMs`. */
@@ -9,10 +9,10 @@ export interface Pace {
 }
 
 /** Splunk suggests every 10 s; sooner after something was sent, since most acknowledgements come within seconds. */
-export const usualPace: Pace = { firstMs: 1_000, longestMs: 10_000, hurryMs: 250 };
+export const defaultPollInterval: PollInterval = { firstMs: 1_000, longestMs: 10_000, hurryMs: 250 };
 
-export interface AskingOptions {
-  readonly pace: Pace;
+export interface AckPollerOptions {
+  readonly pace: PollInterval;
   /** Milliseconds on a clock that nobody sets. */
   readonly elapsed: () => number;
   /** Whether there is anything to ask about. */
@@ -22,8 +22,8 @@ export interface AskingOptions {
 }
 
 /** The rhythm of the questions: a loop that runs while there is something to ask about, one question at a time. */
-export class Asking {
-  readonly #options: AskingOptions;
+export class AckPoller {
+  readonly #options: AckPollerOptions;
   readonly #closing = new AbortController();
   #alarm = new AbortController();
   #loop: Promise<void> = Promise.resolve();
@@ -33,7 +33,7 @@ export class Asking {
   #waitMs: number;
   #hurried = 0;
 
-  constructor(options: AskingOptions) {
+  constructor(options: AckPollerOptions) {
     this.#options = options;
     this.#waitMs = options.pace.firstMs;
   }

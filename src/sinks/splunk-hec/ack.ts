@@ -1,16 +1,16 @@
 import type { Batch } from '../../event/event.ts';
-import { unless } from '../../lib/shutdown.ts';
+import { untilAborted } from '../../lib/shutdown.ts';
 import { accepted, type Verdict } from '../../lib/verdict.ts';
-import type { Recovered, Sent } from '../sink.ts';
-import { anew, Doubt, inWords, type Ranges, rangesOf, unsure } from './ack-circuit-breaker.ts';
+import type { ResumedBatch, Sent } from '../sink.ts';
+import { AckCircuitBreaker, anew, inWords, type Ranges, rangesOf, unsure } from './ack-circuit-breaker.ts';
 import { refusalOf } from './ack-mode.ts';
 import type { AckOptions } from './ack-options.ts';
-import { Asking } from './ack-poller.ts';
+import { AckPoller } from './ack-poller.ts';
 import { Channel, countedPerhaps } from './channel.ts';
 import { Cookies } from './cookies.ts';
-import { Open } from './pending-ack.ts';
-import { expand, newSalt, readJournal, writeJournal } from './pending-acks.ts';
-import { type Outcome, paths, type RequestAbout } from './requests.ts';
+import { PendingAck } from './pending-ack.ts';
+import { expand, newSalt, readPendingAcks, writePendingAcks } from './pending-acks.ts';
+import { type Outcome, paths, type RequestMeta } from './requests.ts';
 
 /** ackIds in one question; Splunk's advice. */
 const mostIds = 1000;
@@ -22,23 +22,23 @@ const atOnce = 4;
  * `true` ends a wait, or `ackTimeout`.
  */
 export class Acknowledgements {
-  readonly recovered: readonly Recovered[];
-  readonly doubt: Doubt;
+  readonly recovered: readonly ResumedBatch[];
+  readonly doubt: AckCircuitBreaker;
   readonly #options: AckOptions;
   readonly #salt = newSalt();
   /** Those with something open. */
   readonly #channels = new Set<Channel>();
   #current: Channel | undefined;
   #currentToken: string | undefined;
-  readonly #asking: Asking;
+  readonly #asking: AckPoller;
   /** What went wrong with the last question. */
   #trouble: string | undefined;
 
   constructor(options: AckOptions) {
     this.#options = options;
     const { pace, elapsed } = options;
-    this.doubt = new Doubt(options.ackTimeoutMs, elapsed);
-    this.#asking = new Asking({
+    this.doubt = new AckCircuitBreaker(options.ackTimeoutMs, elapsed);
+    this.#asking = new AckPoller({
       pace,
       elapsed,
       any: () => this.#waiting().length > 0,
@@ -63,7 +63,7 @@ export class Acknowledgements {
    * Sends a batch on `channel`, which counts as posting until `took` has looked at the ackId that came.
    * @throws the reason of `signal`
    */
-  async post(channel: Channel, bytes: Buffer, about: RequestAbout, signal: AbortSignal): Promise<Outcome> {
+  async post(channel: Channel, bytes: Buffer, about: RequestMeta, signal: AbortSignal): Promise<Outcome> {
     const outcome = await this.#options.requests.post(paths.data, channel, bytes, about, signal);
     channel.note(outcome, this.#options.elapsed());
     if (countedPerhaps(outcome)) this.#doubtFirst(channel);
@@ -90,7 +90,7 @@ export class Acknowledgements {
   /** Asks faster until nothing that this process sent is open, or `kill` fires. */
   async finish(kill: AbortSignal): Promise<void> {
     for (let own = this.#own(); own.length > 0 && !kill.aborted; own = this.#own())
-      await this.#asking.hurry(unless(kill, Promise.allSettled(own.map(({ confirmed }) => confirmed))));
+      await this.#asking.hurry(untilAborted(kill, Promise.allSettled(own.map(({ confirmed }) => confirmed))));
   }
 
   askNow(): void {
@@ -99,7 +99,7 @@ export class Acknowledgements {
 
   /** What is open, for `AckOptions.journal` of a later process; undefined where nothing is. */
   journal(): unknown {
-    return this.#channels.size === 0 ? undefined : writeJournal(this.#options.owner(), this.#salt, this.#channels);
+    return this.#channels.size === 0 ? undefined : writePendingAcks(this.#options.owner(), this.#salt, this.#channels);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -108,8 +108,8 @@ export class Acknowledgements {
     await this.#asking.close();
   }
 
-  #recover(written: unknown): Recovered[] {
-    const journal = readJournal(this.#options.owner(), written);
+  #recover(written: unknown): ResumedBatch[] {
+    const journal = readPendingAcks(this.#options.owner(), written);
     if (journal === 'unreadable')
       this.#options.warn(
         'what the checkpoint tells of open acknowledgements is unreadable: those batches are sent again',
@@ -135,13 +135,13 @@ export class Acknowledgements {
     kill: AbortSignal | undefined,
   ): Promise<Verdict> {
     const leftMs = sentAtMs + this.#options.ackTimeoutMs - this.#options.now();
-    const open = new Open({ ackId, ranges, sentAtMs, leftMs, kill, onDue: () => this.#asking.within(0) });
+    const open = new PendingAck({ ackId, ranges, sentAtMs, leftMs, kill, onDue: () => this.#asking.within(0) });
     channel.open.set(ackId, open);
     this.#channels.add(channel);
     return open.confirmed;
   }
 
-  #end(channel: Channel, open: Open, verdict: Verdict): void {
+  #end(channel: Channel, open: PendingAck, verdict: Verdict): void {
     channel.open.delete(open.ackId);
     if (channel.open.size === 0) this.#channels.delete(channel);
     open.settle(verdict);
@@ -164,7 +164,7 @@ export class Acknowledgements {
     this.#end(channel, first, accepted);
   }
 
-  #own(): Open[] {
+  #own(): PendingAck[] {
     return this.#waiting().flatMap((channel) => channel.waiting.filter(({ isOwn }) => isOwn));
   }
 
@@ -218,7 +218,7 @@ export class Acknowledgements {
     return learnt;
   }
 
-  #expire(channel: Channel, open: Open): void {
+  #expire(channel: Channel, open: PendingAck): void {
     channel.retire();
     const trouble = this.#trouble === undefined ? '' : ` (${this.#trouble})`;
     const why = `no acknowledgement within ${inWords(this.#options.ackTimeoutMs)}${trouble}`;

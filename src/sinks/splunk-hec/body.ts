@@ -1,5 +1,5 @@
 import type { Batch } from '../../event/event.ts';
-import { Spare } from '../../lib/buffer-pool.ts';
+import { BufferPool } from '../../lib/buffer-pool.ts';
 import { gzipper } from '../../lib/gzip.ts';
 import type { Envelopes } from './envelope.ts';
 
@@ -21,7 +21,7 @@ export class Bodies {
   readonly #compressed: boolean;
   readonly #gzip = gzipper(level);
   /** What zlib has read may be written over, so one piece of memory serves every batch that is compressed. */
-  readonly #spare = new Spare();
+  readonly #spare = new BufferPool();
 
   constructor(envelopes: Envelopes, compressed: boolean) {
     this.#envelopes = envelopes;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Cookies } from './cookies.ts';
-import type { Open } from './pending-ack.ts';
-import type { Outcome, Party } from './requests.ts';
+import type { PendingAck } from './pending-ack.ts';
+import type { HecChannel, Outcome } from './requests.ts';
 
 /** A channel that was not used for so long may be gone on the other side (`maxIdleTime`, 600 s by default). */
 const idleMs = 120_000;
@@ -10,10 +10,10 @@ const idleMs = 120_000;
  * A request channel: as long as one indexer answers, ackIds count up on it. As soon as another may have answered it is
  * retired: nothing new goes to it, and only what is open on it is still asked about.
  */
-export class Channel implements Party {
+export class Channel implements HecChannel {
   readonly id: string;
   readonly cookies: Cookies;
-  readonly open = new Map<number, Open>();
+  readonly open = new Map<number, PendingAck>();
   #posting = 0;
   #retired = false;
   #answered = false;
@@ -55,12 +55,12 @@ export class Channel implements Party {
   }
 
   /** Whose acknowledgements somebody waits for. */
-  get waiting(): Open[] {
+  get waiting(): PendingAck[] {
     return Array.from(this.open.values()).filter((open) => !open.abandoned);
   }
 
   /** The one with the number that a new count begins with, if it is waited for. */
-  get first(): Open | undefined {
+  get first(): PendingAck | undefined {
     return this.waiting.find(({ ackId }) => ackId === 0);
   }
 

@@ -1,5 +1,5 @@
 import { type Batch, copyRecord, createdAtMs, type Encoded, sizeOf } from '../../event/event.ts';
-import { type Note, noteText } from '../../event/status-record.ts';
+import { type StatusRecord, statusRecordText } from '../../event/status-record.ts';
 import { copyBytes, writeDigits } from '../../event/write-bytes.ts';
 import type { SplunkHecOptions } from './options.ts';
 
@@ -51,7 +51,7 @@ export class Envelopes {
     let untimed = 0;
     let at = 0;
     records.forEach((encoded, index) => {
-      const ms = createdAtMs(encoded.shown);
+      const ms = createdAtMs(encoded.redacted);
       if (ms === undefined) {
         untimed++;
         at = copyBytes(target, at, opening);
@@ -70,9 +70,9 @@ export class Envelopes {
 }
 
 /** A record of the forwarder's own: another sourcetype, else as the audit records. */
-export function noteEnvelope(note: Note, { host, source, index, fields }: Metadata): Buffer {
+export function statusEnvelope(note: StatusRecord, { host, source, index, fields }: Metadata): Buffer {
   const constant = JSON.stringify({ host, source, sourcetype: 'qasphere:forwarder', index, fields });
-  return Buffer.from(`{"time":${seconds(note.atMs)},${constant.slice(1, -1)},"event":${noteText(note)}}\n`);
+  return Buffer.from(`{"time":${seconds(note.atMs)},${constant.slice(1, -1)},"event":${statusRecordText(note)}}\n`);
 }
 
 const quoted = (encoded: Encoded): Buffer => Buffer.from(JSON.stringify(encoded.record.toString('utf8')));

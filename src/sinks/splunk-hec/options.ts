@@ -5,10 +5,10 @@ import {
   isLoopback,
   oneSecret,
   proxyUrl,
+  runEvenIfInvalid,
   secretFile,
   secretValue,
   size,
-  together,
 } from '../../lib/options/values.ts';
 import type { SecretSource } from '../../lib/secret.ts';
 import { checkRecords, entry } from '../common-options.ts';
@@ -65,8 +65,8 @@ export const splunkHecOptions = entry('splunk-hec')
     tls: tlsBlock.optional(),
     proxy: proxyUrl.optional(),
   })
-  .superRefine(oneSecret('token'), together)
-  .superRefine(checkRecords, together)
+  .superRefine(oneSecret('token'), runEvenIfInvalid)
+  .superRefine(checkRecords, runEvenIfInvalid)
   .superRefine((options, context) => {
     const address = URL.parse(String(options.url));
     if (address?.protocol === 'http:' && !isLoopback(address.hostname) && options.allowPlainHttp !== true)
@@ -75,6 +75,6 @@ export const splunkHecOptions = entry('splunk-hec')
         path: ['url'],
         message: 'http:// would send the token in clear: use https://, or set allowPlainHttp: true',
       });
-  }, together)
+  }, runEvenIfInvalid)
   .transform(({ token, tokenFile, ...rest }) => ({ ...rest, token: (token ?? tokenFile) as SecretSource }));
 export type SplunkHecOptions = z.infer<typeof splunkHecOptions>;

@@ -4,7 +4,7 @@ import type { Ranges } from './ack-circuit-breaker.ts';
 /** Longest time a timer can measure, milliseconds. */
 const longestTimerMs = 2 ** 31 - 1;
 
-export interface OpenOptions {
+export interface PendingAckOptions {
   readonly ackId: number;
   readonly ranges: Ranges;
   /** Milliseconds since the epoch. */
@@ -22,7 +22,7 @@ export interface OpenOptions {
  * without one is asked once more) → settled; or abandoned: nobody waits any more, it is not asked about either (a `true`
  * is told only once), and it stays for the journal.
  */
-export class Open {
+export class PendingAck {
   readonly ackId: number;
   readonly ranges: Ranges;
   readonly sentAtMs: number;
@@ -37,7 +37,7 @@ export class Open {
   #abandoned = false;
   #lastChance = true;
 
-  constructor({ ackId, ranges, sentAtMs, leftMs, onDue, kill }: OpenOptions) {
+  constructor({ ackId, ranges, sentAtMs, leftMs, onDue, kill }: PendingAckOptions) {
     this.ackId = ackId;
     this.ranges = ranges;
     this.sentAtMs = sentAtMs;

@@ -30,7 +30,7 @@ const shape = z.object({
 });
 
 /** Open acknowledgements as they stand in the checkpoint. */
-export type Journal = z.infer<typeof shape>;
+export type PendingAcksRecord = z.infer<typeof shape>;
 
 /** Whose acknowledgements they are. */
 export interface Owner {
@@ -42,7 +42,7 @@ export interface Owner {
 export const newSalt = (): string => randomBytes(16).toString('hex');
 
 /** Writes down what is open. */
-export function writeJournal(owner: Owner, salt: string, channels: Iterable<Channel>): Journal {
+export function writePendingAcks(owner: Owner, salt: string, channels: Iterable<Channel>): PendingAcksRecord {
   return {
     version: 1,
     url: owner.url,
@@ -64,7 +64,7 @@ export function writeJournal(owner: Owner, salt: string, channels: Iterable<Chan
  * What an earlier process wrote down, where it holds for this owner; `undefined` where it is none of ours, `unreadable`
  * where it is not what `writeJournal` writes: its batches are then sent again.
  */
-export function readJournal(owner: Owner, journal: unknown): Journal | 'unreadable' | undefined {
+export function readPendingAcks(owner: Owner, journal: unknown): PendingAcksRecord | 'unreadable' | undefined {
   if (journal === undefined || journal === null) return undefined;
   const parsed = shape.safeParse(journal);
   if (!parsed.success) return 'unreadable';
@@ -76,7 +76,7 @@ function mark(token: Secret, salt: string): string {
   return createHmac('sha256', Buffer.from(salt, 'hex')).update(token.reveal()).digest('hex');
 }
 
-type Ids = Journal['channels'][number]['open'][number]['ids'];
+type Ids = PendingAcksRecord['channels'][number]['open'][number]['ids'];
 
 function compact(ranges: Ranges): Ids {
   return ranges.map(([from, to]) => (from === to ? String(from) : [String(from), String(to)]));

@@ -1,10 +1,10 @@
 import type { HttpAnswer, HttpClient, HttpFailure } from '../../lib/http.ts';
 import { type SecretSource, withoutSecret } from '../../lib/secret.ts';
 import type { Cookies } from './cookies.ts';
-import { type Asked, type Judged, judge, judgeFailure } from './verdicts.ts';
+import { type Judged, judge, judgeFailure, type RequestContext } from './verdicts.ts';
 
 /** Whom a request speaks as, besides the token. */
-export interface Party {
+export interface HecChannel {
   /** GUID for X-Splunk-Request-Channel; none where acknowledgement is off. */
   readonly id: string | undefined;
   readonly cookies: Cookies;
@@ -17,7 +17,7 @@ export interface Outcome extends Judged {
   readonly cookiesChanged: boolean;
 }
 
-export interface RequestAbout {
+export interface RequestMeta {
   readonly events: number;
   readonly gzip: boolean;
 }
@@ -42,7 +42,7 @@ export class Requests {
   }
 
   /** @throws the reason of `signal` */
-  async post(path: string, party: Party, body: Buffer, about: RequestAbout, signal: AbortSignal): Promise<Outcome> {
+  async post(path: string, party: HecChannel, body: Buffer, about: RequestMeta, signal: AbortSignal): Promise<Outcome> {
     const first = await this.#once(path, party, body, about, signal);
     if (
       first.verdict.kind === 'stop' &&
@@ -57,7 +57,13 @@ export class Requests {
     return first;
   }
 
-  async #once(path: string, party: Party, body: Buffer, about: RequestAbout, signal: AbortSignal): Promise<Outcome> {
+  async #once(
+    path: string,
+    party: HecChannel,
+    body: Buffer,
+    about: RequestMeta,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
     const { http, url, token, index, now } = this.#options;
     const cookie = party.cookies.header;
     const secret = token.current;
@@ -81,7 +87,7 @@ export class Requests {
       return { verdict: judgeFailure(said), reply: {}, answer: undefined, cookiesChanged: false };
     const answer: HttpAnswer = { ...said, body: withoutSecret(secret, said.body) };
     const cookiesChanged = party.cookies.take(answer.headers['set-cookie'], now());
-    const asked: Asked = { events: about.events, url: url + path, index, nowMs: now() };
+    const asked: RequestContext = { events: about.events, url: url + path, index, nowMs: now() };
     return { ...judge(answer, asked), answer, cookiesChanged };
   }
 }

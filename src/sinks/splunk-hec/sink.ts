@@ -1,21 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import type { Batch } from '../../event/event.ts';
-import type { Note } from '../../event/status-record.ts';
+import type { StatusRecord } from '../../event/status-record.ts';
 import { type HttpClient, httpClient } from '../../lib/http.ts';
 import { isLoopback } from '../../lib/options/values.ts';
 import { sleep } from '../../lib/shutdown.ts';
 import { tlsMaterial } from '../../lib/tls.ts';
 import { accepted, type Verdict } from '../../lib/verdict.ts';
-import type { Recovered, Sent, Sink, SinkDeps } from '../sink.ts';
+import type { ResumedBatch, Sent, Sink, SinkDeps } from '../sink.ts';
 import { Acknowledgements } from './ack.ts';
 import { rangesOf } from './ack-circuit-breaker.ts';
-import { ProofInForce, proofInWords } from './ack-mode.ts';
-import { type Pace, usualPace } from './ack-poller.ts';
+import { AckModeDetector, describeGuarantee } from './ack-mode.ts';
+import { defaultPollInterval, type PollInterval } from './ack-poller.ts';
 import { Bodies } from './body.ts';
 import { Cookies } from './cookies.ts';
-import { Envelopes, noteEnvelope } from './envelope.ts';
+import { Envelopes, statusEnvelope } from './envelope.ts';
 import type { SplunkHecOptions } from './options.ts';
-import { type Outcome, type Party, paths, Requests } from './requests.ts';
+import { type HecChannel, type Outcome, paths, Requests } from './requests.ts';
 
 /** The most of an answer that is read; a HEC's own are under 1 KiB, but for acks. */
 const maxAnswerBytes = 64 * 1024;
@@ -30,7 +30,11 @@ const mostUnknownCodes = 20;
  * asked about at once. `window` may change from one batch to the next: 1 until the collector was asked whether it
  * acknowledges. @throws the file system's or OpenSSL's error for a file of the tls block
  */
-export function openSplunkHec(options: SplunkHecOptions, deps: SinkDeps, pace: Pace = usualPace): Sink {
+export function openSplunkHec(
+  options: SplunkHecOptions,
+  deps: SinkDeps,
+  pace: PollInterval = defaultPollInterval,
+): Sink {
   warnAtStart(options, deps);
   return new SplunkHec(options, deps, pace);
 }
@@ -42,16 +46,16 @@ class SplunkHec implements Sink {
   readonly #http: HttpClient;
   readonly #requests: Requests;
   readonly #bodies: Bodies;
-  readonly #proof: ProofInForce;
+  readonly #proof: AckModeDetector;
   readonly #acks: Acknowledgements;
   /** Where there is no acknowledgement: no channel, only cookies. */
-  #plain: Party = { id: undefined, cookies: new Cookies() };
+  #plain: HecChannel = { id: undefined, cookies: new Cookies() };
   #restMs = 0;
   #window = ackWindow;
   #saidUntimed = false;
   readonly #saidCodes = new Set<number>();
 
-  constructor(options: SplunkHecOptions, deps: SinkDeps, pace: Pace) {
+  constructor(options: SplunkHecOptions, deps: SinkDeps, pace: PollInterval) {
     this.#options = options;
     this.#deps = deps;
     const { url, token, index } = options;
@@ -64,14 +68,19 @@ class SplunkHec implements Sink {
       proxy: options.proxy,
       env: deps.env,
       onCertificate: (endsAtMs) =>
-        deps.observe({ event: 'tls.certificate', peer: `sink/${deps.name}`, whose: 'server', endsAtMs }),
+        deps.emit({ event: 'tls.certificate', peer: `sink/${deps.name}`, whose: 'server', endsAtMs }),
     });
     this.#requests = new Requests({ url, token, index, http: this.#http, now: deps.now });
     const envelopes = new Envelopes({ ...options, host: options.host ?? deps.tenant }, deps.format.json);
     this.#bodies = new Bodies(envelopes, options.compression === 'gzip');
     this.limits = { ...options.batch, overheadBytes: envelopes.overheadBytes };
-    this.#proof = new ProofInForce(options, this.#requests, (proof) =>
-      deps.observe({ event: 'sink.info', sink: deps.name, topic: 'proof_of_delivery', detail: proofInWords[proof] }),
+    this.#proof = new AckModeDetector(options, this.#requests, (proof) =>
+      deps.emit({
+        event: 'sink.info',
+        sink: deps.name,
+        topic: 'proof_of_delivery',
+        detail: describeGuarantee[proof],
+      }),
     );
     this.#acks = new Acknowledgements({
       requests: this.#requests,
@@ -85,7 +94,7 @@ class SplunkHec implements Sink {
         this.#proof.forget();
         return this.#again(refusal);
       },
-      journal: deps.journal,
+      journal: deps.pendingAcks,
     });
   }
 
@@ -94,11 +103,11 @@ class SplunkHec implements Sink {
     return this.#proof.known === undefined && this.#options.acknowledgement === 'auto' ? 1 : this.#window;
   }
 
-  get recovered(): readonly Recovered[] {
+  get resumed(): readonly ResumedBatch[] {
     return this.#acks.recovered;
   }
 
-  journal(): unknown {
+  pendingAcks(): unknown {
     return this.#acks.journal();
   }
 
@@ -139,8 +148,8 @@ class SplunkHec implements Sink {
   }
 
   /** On a channel of its own: nobody asks for its acknowledgement, and Splunk forgets the channel when it is idle. */
-  async tell(note: Note, kill: AbortSignal): Promise<Verdict> {
-    const body = noteEnvelope(note, { ...this.#options, host: this.#options.host ?? this.#deps.tenant });
+  async sendStatus(note: StatusRecord, kill: AbortSignal): Promise<Verdict> {
+    const body = statusEnvelope(note, { ...this.#options, host: this.#options.host ?? this.#deps.tenant });
     const party = { id: randomUUID(), cookies: new Cookies() };
     const { verdict } = await this.#requests.post(paths.data, party, body, { events: 1, gzip: false }, kill);
     return verdict;
@@ -202,7 +211,7 @@ class SplunkHec implements Sink {
   }
 
   #sayUntimed(events: number): void {
-    this.#deps.observe({ event: 'sink.untimed', sink: this.#deps.name, events });
+    this.#deps.emit({ event: 'sink.untimed', sink: this.#deps.name, events });
     if (this.#saidUntimed) return;
     this.#saidUntimed = true;
     this.#warn(
@@ -212,13 +221,12 @@ class SplunkHec implements Sink {
   }
 
   #warn(topic: string, detail: string): void {
-    this.#deps.observe({ event: 'sink.warning', sink: this.#deps.name, topic, detail });
+    this.#deps.emit({ event: 'sink.warning', sink: this.#deps.name, topic, detail });
   }
 }
 
 function warnAtStart(options: SplunkHecOptions, deps: SinkDeps): void {
-  const warn = (topic: string, detail: string) =>
-    deps.observe({ event: 'sink.warning', sink: deps.name, topic, detail });
+  const warn = (topic: string, detail: string) => deps.emit({ event: 'sink.warning', sink: deps.name, topic, detail });
   const { protocol, hostname } = new URL(options.url);
   if (protocol === 'http:' && !isLoopback(hostname))
     warn('plain_http', 'the token goes in clear over http://: use https://');

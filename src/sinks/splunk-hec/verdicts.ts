@@ -5,7 +5,7 @@ import type { Reason, Verdict } from '../../lib/verdict.ts';
 import { accepted } from '../../lib/verdict.ts';
 
 /** What the request was, for a detail that helps. Holds no secret. */
-export interface Asked {
+export interface RequestContext {
   /** Events in the body; 0 for a question about acknowledgements. */
   readonly events: number;
   /** Where it went, origin and path. */
@@ -33,11 +33,11 @@ export interface Judged {
   readonly slowDown?: 'queue' | 'acknowledgements';
 }
 
-const index = (asked: Asked) =>
+const index = (asked: RequestContext) =>
   asked.index === undefined ? 'its default index' : `index ${printable(asked.index, 80)}`;
 
 /** Codes no retry cures; nothing is wrong with the events. */
-const stops: Readonly<Record<number, readonly [Reason, (asked: Asked) => string]>> = {
+const stops: Readonly<Record<number, readonly [Reason, (asked: RequestContext) => string]>> = {
   1: ['auth', () => 'the token is disabled: enable it under Settings > Data inputs > HTTP Event Collector'],
   2: ['auth', () => 'no token arrived: something between us removes the Authorization header'],
   3: ['auth', () => 'the Authorization header was not understood: something between us changes it, or the token is malformed'],
@@ -97,7 +97,7 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
  * What an answer of a HEC, or of something that stands in front of it, means. The body's `code` decides where it is one
  * of Splunk's, else the status (Splunk, "Possible error codes" of the HTTP Event Collector).
  */
-export function judge(answer: HttpAnswer, asked: Asked): Judged {
+export function judge(answer: HttpAnswer, asked: RequestContext): Judged {
   const reply = readReply(answer.body);
   const { code } = reply;
   const success = answer.status >= 200 && answer.status < 300;
@@ -110,18 +110,24 @@ export function judge(answer: HttpAnswer, asked: Asked): Judged {
   return { verdict, reply };
 }
 
-function byCode(code: number, reply: Reply, asked: Asked, said: string, wait: number | undefined): Verdict | undefined {
+function byCode(
+  code: number,
+  reply: Reply,
+  asked: RequestContext,
+  said: string,
+  wait: number | undefined,
+): Verdict | undefined {
   const stop = stops[code];
   if (stop !== undefined) return { kind: 'stop', reason: stop[0], detail: `${stop[1](asked)} (${said})` };
   const refusal = refusals[code];
   if (refusal !== undefined) {
-    const culprit =
+    const failedIndex =
       reply.invalidEvent !== undefined && reply.invalidEvent < asked.events ? reply.invalidEvent : undefined;
     return {
-      kind: 'set-aside',
+      kind: 'reject',
       reason: 'malformed',
       detail: `refused: ${refusal} (${said})`,
-      ...(culprit !== undefined && { culprit }),
+      ...(failedIndex !== undefined && { failedIndex }),
     };
   }
   const pass = passing[code];
@@ -129,7 +135,7 @@ function byCode(code: number, reply: Reply, asked: Asked, said: string, wait: nu
   return undefined;
 }
 
-function byStatus(answer: HttpAnswer, asked: Asked, said: string, wait: number | undefined): Verdict {
+function byStatus(answer: HttpAnswer, asked: RequestContext, said: string, wait: number | undefined): Verdict {
   const { status } = answer;
   if (status >= 200 && status < 300) {
     // Splunk's web pages and captive portals answer 200 as well: taking that for a delivery would lose everything.
@@ -152,7 +158,7 @@ function byStatus(answer: HttpAnswer, asked: Asked, said: string, wait: number |
         status === 415
           ? 'the content encoding is not supported: try compression: none'
           : 'the request was not understood';
-      if (asked.events > 1) return { kind: 'set-aside', reason: 'malformed', detail: `${hint} (${said})` };
+      if (asked.events > 1) return { kind: 'reject', reason: 'malformed', detail: `${hint} (${said})` };
       const alone = asked.events === 1 ? ', not even with one event' : '';
       return stop('malformed', `${hint}${alone}: is ${asked.url} an event collector? (${said})`);
     }
@@ -173,7 +179,7 @@ function byStatus(answer: HttpAnswer, asked: Asked, said: string, wait: number |
       return retry('throttled', `asked to slow down (${said})`, wait);
     case 413:
       return {
-        kind: 'set-aside',
+        kind: 'reject',
         reason: 'too_large',
         detail: `too large for the collector or a proxy before it (${said})`,
       };
@@ -222,7 +228,7 @@ function isHtml(answer: HttpAnswer): boolean {
   );
 }
 
-function targetOf(answer: HttpAnswer, asked: Asked): string {
+function targetOf(answer: HttpAnswer, asked: RequestContext): string {
   const location = answer.headers.location;
   const target = location === undefined ? null : URL.parse(location, asked.url);
   return target === null || target.host === ''

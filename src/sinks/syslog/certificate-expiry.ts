@@ -4,7 +4,7 @@ const dayMs = 86_400_000;
 const aheadDays = 21;
 
 /** Warns, once a day for each certificate, from 21 days before it ends. */
-export class ExpiryWatch {
+export class CertificateExpiry {
   readonly #deps: SinkDeps;
   readonly #where: string;
   readonly #ends = new Map<string, number>();
@@ -21,7 +21,7 @@ export class ExpiryWatch {
     else {
       this.#ends.set(whose, endsMs);
       const side = whose === 'client' ? 'client' : 'server';
-      this.#deps.observe({ event: 'tls.certificate', peer: `sink/${this.#deps.name}`, whose: side, endsAtMs: endsMs });
+      this.#deps.emit({ event: 'tls.certificate', peer: `sink/${this.#deps.name}`, whose: side, endsAtMs: endsMs });
     }
     this.check();
   }
@@ -34,7 +34,7 @@ export class ExpiryWatch {
       if (days > aheadDays || (warnedAtMs !== undefined && now - warnedAtMs < dayMs)) continue;
       this.#warnedAtMs.set(whose, now);
       const when = new Date(endsMs).toISOString();
-      this.#deps.observe({
+      this.#deps.emit({
         event: 'sink.warning',
         sink: this.#deps.name,
         topic: 'certificate',

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
-import { closedByUs, type Fault, faultOf, hinted, retryFault } from './failures.ts';
+import { type ConnectionFailure, closedByUs, failureOf, hinted, retryFault } from './failures.ts';
 import { bytesTaken, type KeptConnection } from './tcp-queue.ts';
 import type { TcpLookup, TcpTable } from './tcp-table.ts';
 
-export interface WireRules {
+export interface ConnectionRules {
   /** The address as a log line shows it. */
   readonly where: string;
   /** Longest wait for one write to be taken, milliseconds. */
@@ -27,14 +27,14 @@ const endWaitMs = 512;
 const repeatedMs = 1_000;
 
 /** One stream connection. Modes: open → half-closed (by `halfClose`) → over; or open → over with a fault. */
-export class Wire {
+export class Connection {
   readonly #socket: Socket;
   readonly #raw: Socket;
-  readonly #rules: WireRules;
+  readonly #rules: ConnectionRules;
   readonly #lookup: TcpLookup;
   readonly #openedAtMs = performance.now();
   readonly #peer: string;
-  #fault: Fault | undefined;
+  #fault: ConnectionFailure | undefined;
   #halfClosed = false;
   #peerEnded = false;
   #judging = false;
@@ -42,7 +42,7 @@ export class Wire {
   #onOver: (() => void)[] = [];
 
   /** `socket` is connected (and secured); `raw` is what it goes over, itself where that is plain. */
-  constructor(socket: Socket, raw: Socket, rules: WireRules) {
+  constructor(socket: Socket, raw: Socket, rules: ConnectionRules) {
     this.#socket = socket;
     this.#raw = raw;
     this.#rules = rules;
@@ -67,7 +67,7 @@ export class Wire {
   }
 
   /** Why the connection is over; undefined where a half-close was answered by the peer's own and nothing was in doubt. */
-  get fault(): Fault | undefined {
+  get fault(): ConnectionFailure | undefined {
     return this.#fault;
   }
   get isOver(): boolean {
@@ -86,7 +86,7 @@ export class Wire {
     else this.#onOver.push(listener);
   }
   /** Whether `next`, made after this one's end, goes to the same collector as far as can be told. */
-  isSucceededBy(next: Wire): boolean {
+  isSucceededBy(next: Connection): boolean {
     const isSlower = (next.#rules.connectMs ?? 0) >= repeatedMs && (this.#rules.connectMs ?? 0) < repeatedMs;
     return this.#peer === next.#peer && !isSlower;
   }
@@ -104,7 +104,7 @@ export class Wire {
   }
 
   /** Hands `bytes` to the kernel, all of them; a fault where they are not taken within the timeout. Never rejects. */
-  async write(bytes: Buffer): Promise<Fault | undefined> {
+  async write(bytes: Buffer): Promise<ConnectionFailure | undefined> {
     if (this.isOver || this.#halfClosed || !this.#socket.writable || this.#socket.readableEnded)
       return this.#fault ?? this.#closedByPeer();
     const { timeoutMs, where } = this.#rules;
@@ -160,7 +160,7 @@ export class Wire {
   }
 
   /** Ends the wire with `fault`; what the kernel holds is still sent. */
-  destroy(fault: Fault = { verdict: closedByUs(this.#rules.where), code: '' }): void {
+  destroy(fault: ConnectionFailure = { verdict: closedByUs(this.#rules.where), code: '' }): void {
     this.#end(fault);
   }
 
@@ -203,18 +203,18 @@ export class Wire {
     this.#end(end === 'reset' ? this.#closedByPeer() : undefined);
   }
 
-  #closedByPeer(): Fault {
+  #closedByPeer(): ConnectionFailure {
     return this.#failed(Object.assign(new Error('the collector closed the connection'), { code: 'ECONNRESET' }));
   }
 
-  #failed(error: Error): Fault {
+  #failed(error: Error): ConnectionFailure {
     const { where, earlyCloseHint } = this.#rules;
-    const fault = faultOf(error, where);
+    const fault = failureOf(error, where);
     const early = performance.now() - this.#openedAtMs < earlyMs;
     return earlyCloseHint !== undefined && early ? hinted(fault, earlyCloseHint) : fault;
   }
 
-  #end(fault: Fault | undefined): void {
+  #end(fault: ConnectionFailure | undefined): void {
     if (this.isOver) return;
     this.#fault = fault;
     const listeners = this.#onOver;

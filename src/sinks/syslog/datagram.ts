@@ -3,7 +3,7 @@ import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { sleep } from '../../lib/shutdown.ts';
 import { accepted, type Verdict } from '../../lib/verdict.ts';
-import { type Fault, faultOf } from './failures.ts';
+import { type ConnectionFailure, failureOf } from './failures.ts';
 
 export interface DatagramOptions {
   readonly host: string;
@@ -39,7 +39,7 @@ export class DatagramDelivery {
     try {
       this.#socket ??= await this.#open();
     } catch (error) {
-      return faultOf(error, this.#options.where).verdict;
+      return failureOf(error, this.#options.where).verdict;
     }
     this.#refused = undefined;
     for (const [index, message] of messages.entries()) {
@@ -47,11 +47,11 @@ export class DatagramDelivery {
       const error = await sendOne(this.#socket, message);
       if (error?.code === 'EMSGSIZE')
         return {
-          kind: 'set-aside',
+          kind: 'reject',
           reason: 'too_large',
           detail: `${message.length} bytes are more than a datagram to ${this.#options.where} may have: lower maxMessageBytes`,
-          culprit: index,
-          taken: index,
+          failedIndex: index,
+          acceptedPrefix: index,
         };
       if (error !== undefined || this.#refused !== undefined) return this.#handBack(error ?? this.#refused);
     }
@@ -61,11 +61,11 @@ export class DatagramDelivery {
   }
 
   /** Looks the name up and opens a socket towards it; sends nothing. */
-  async probe(kill: AbortSignal): Promise<Fault | undefined> {
+  async probe(kill: AbortSignal): Promise<ConnectionFailure | undefined> {
     try {
       this.#socket ??= await this.#open();
     } catch (error) {
-      return faultOf(error, this.#options.where);
+      return failureOf(error, this.#options.where);
     }
     kill.throwIfAborted();
     return undefined;
@@ -78,7 +78,7 @@ export class DatagramDelivery {
 
   #handBack(error: unknown): Verdict {
     this.dispose();
-    return faultOf(error, this.#options.where).verdict;
+    return failureOf(error, this.#options.where).verdict;
   }
 
   /** A socket connected to the first address that has a route: only a connected one hears of a closed port. */

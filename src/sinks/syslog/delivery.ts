@@ -1,16 +1,16 @@
-import { Spare } from '../../lib/buffer-pool.ts';
+import { BufferPool } from '../../lib/buffer-pool.ts';
 import { unixDatagramSocket } from '../../lib/unix-datagram.ts';
 import type { Verdict } from '../../lib/verdict.ts';
 import type { BatchLimits, Sent, SinkDeps } from '../sink.ts';
 import type { Target } from './address.ts';
-import { ExpiryWatch } from './certificate-expiry.ts';
-import { Wire } from './connection.ts';
+import { CertificateExpiry } from './certificate-expiry.ts';
+import { Connection } from './connection.ts';
 import { credentials } from './credentials.ts';
 import { DatagramDelivery } from './datagram.ts';
-import type { Fault } from './failures.ts';
+import type { ConnectionFailure } from './failures.ts';
 import { type Framing, framed } from './framing.ts';
 import type { Message } from './message.ts';
-import { openWatched, openWire, type WireOptions } from './open-connection.ts';
+import { type OpenConnectionOptions, openConnection, openWithExpiryCheck } from './open-connection.ts';
 import type { SyslogOptions } from './options.ts';
 import { RelpDelivery } from './relp-delivery.ts';
 import { StreamDelivery } from './stream.ts';
@@ -28,7 +28,7 @@ export interface Delivery {
   send(messages: readonly Message[], kill: AbortSignal, returns?: number): Promise<Verdict | Sent>;
   finish(kill: AbortSignal): Promise<void>;
   /** Connects and delivers nothing. @throws the reason of `kill` */
-  probe(kill: AbortSignal): Promise<Fault | undefined>;
+  probe(kill: AbortSignal): Promise<ConnectionFailure | undefined>;
   dispose(): Promise<void>;
 }
 
@@ -67,11 +67,11 @@ export function deliveryTo(target: Target, options: SyslogOptions, deps: SinkDep
 
 function secure(to: { readonly host: string; readonly port: number }, options: SyslogOptions, deps: SinkDeps) {
   const where = options.address;
-  const watch = new ExpiryWatch(deps, where);
+  const watch = new CertificateExpiry(deps, where);
   const tls = credentials(options.tls, (detail) =>
-    deps.observe({ event: 'sink.warning', sink: deps.name, topic: 'tls', detail }),
+    deps.emit({ event: 'sink.warning', sink: deps.name, topic: 'tls', detail }),
   );
-  const wire: WireOptions = {
+  const wire: OpenConnectionOptions = {
     to,
     where,
     timeoutMs: options.timeout,
@@ -85,7 +85,7 @@ function secure(to: { readonly host: string; readonly port: number }, options: S
 }
 
 /** Looks at the ends of certificates with every batch: a connection may last for months. */
-const watched = (delivery: Delivery, watch: ExpiryWatch): Delivery => ({
+const watched = (delivery: Delivery, watch: CertificateExpiry): Delivery => ({
   ...delivery,
   get returns() {
     return delivery.returns ?? 0;
@@ -96,9 +96,9 @@ const watched = (delivery: Delivery, watch: ExpiryWatch): Delivery => ({
   },
 });
 
-function overStream(wire: WireOptions, framing: Framing): Delivery {
+function overStream(wire: OpenConnectionOptions, framing: Framing): Delivery {
   const stream = streamOver(wire);
-  const spare = new Spare();
+  const spare = new BufferPool();
   return {
     window: streamWindow,
     limits: streamLimits,
@@ -122,21 +122,21 @@ function overStream(wire: WireOptions, framing: Framing): Delivery {
   };
 }
 
-function streamOver(options: WireOptions): StreamDelivery {
+function streamOver(options: OpenConnectionOptions): StreamDelivery {
   const wire = { table: new TcpTable(), ...options };
   const { where, timeoutMs } = wire;
   return new StreamDelivery({
     ...streamDefaults,
     where,
     timeoutMs,
-    open: (kill, doubtful) => openWatched(wire, doubtful && wire.tls !== undefined ? refusalMs : 0, kill),
+    open: (kill, doubtful) => openWithExpiryCheck(wire, doubtful && wire.tls !== undefined ? refusalMs : 0, kill),
   });
 }
 
-function overRelp(wire: WireOptions, deps: SinkDeps): Delivery {
+function overRelp(wire: OpenConnectionOptions, deps: SinkDeps): Delivery {
   const software = `qasphere-siem-forwarder,${deps.version},https://qasphere.com`;
   const { where, timeoutMs } = wire;
-  const relp = new RelpDelivery({ where, timeoutMs, software, open: (kill) => openWire(wire, kill) });
+  const relp = new RelpDelivery({ where, timeoutMs, software, open: (kill) => openConnection(wire, kill) });
   return {
     window: 1,
     limits: streamLimits,
@@ -148,7 +148,11 @@ function overRelp(wire: WireOptions, deps: SinkDeps): Delivery {
 }
 
 function overUnix(options: UnixOptions): Delivery {
-  const wire: WireOptions = { to: { path: options.path }, where: options.where, timeoutMs: options.timeoutMs };
+  const wire: OpenConnectionOptions = {
+    to: { path: options.path },
+    where: options.where,
+    timeoutMs: options.timeoutMs,
+  };
   const unix = new UnixDelivery(options, streamOver(wire));
   return {
     window: streamWindow,
@@ -184,9 +188,9 @@ const buffersOf = (messages: readonly Message[]) => messages.map((message) => me
 /** How long a collector may take for its close when `check` has seen enough, milliseconds. */
 const farewellMs = 500;
 
-async function probeStream(wire: WireOptions, kill: AbortSignal): Promise<Fault | undefined> {
-  const opened = await openWatched(wire, refusalMs, kill);
-  if (!(opened instanceof Wire)) return opened;
+async function probeStream(wire: OpenConnectionOptions, kill: AbortSignal): Promise<ConnectionFailure | undefined> {
+  const opened = await openWithExpiryCheck(wire, refusalMs, kill);
+  if (!(opened instanceof Connection)) return opened;
   await opened.closeGently(farewellMs);
   return undefined;
 }

@@ -2,13 +2,13 @@ import { printable } from '../../lib/printable.ts';
 import type { Retry, Stop } from '../../lib/verdict.ts';
 
 /** A connection that could not be made or kept. */
-export interface Fault {
+export interface ConnectionFailure {
   readonly verdict: Retry | Stop;
   /** The system's or OpenSSL's code, for example ECONNREFUSED. */
   readonly code: string;
 }
 
-export const retryFault = (reason: Retry['reason'], detail: string, code = ''): Fault => ({
+export const retryFault = (reason: Retry['reason'], detail: string, code = ''): ConnectionFailure => ({
   verdict: { kind: 'retry', reason, detail },
   code,
 });
@@ -27,12 +27,12 @@ export const unproven = (where: string, why: string): Retry => ({
 });
 
 /** A fault that may have a reason nobody told, with a question that leads to it. */
-export function hinted(fault: Fault, question: string): Fault {
+export function hinted(fault: ConnectionFailure, question: string): ConnectionFailure {
   if (fault.verdict.kind === 'stop' || !/closed|ECONNRESET|EPIPE|disconnected/.test(fault.verdict.detail)) return fault;
   return { ...fault, verdict: { ...fault.verdict, detail: `${fault.verdict.detail}: ${question}` } };
 }
 
-const stopFault = (reason: Stop['reason'], detail: string, code: string): Fault => ({
+const stopFault = (reason: Stop['reason'], detail: string, code: string): ConnectionFailure => ({
   verdict: { kind: 'stop', reason, detail },
   code,
 });
@@ -47,7 +47,7 @@ const wrongVersion = /ALERT_PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_A
 const noTls = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/;
 
 /** What an error of a socket means for `where`, an address fit for a log line. */
-export function faultOf(error: unknown, where: string): Fault {
+export function failureOf(error: unknown, where: string): ConnectionFailure {
   const { code: given, message } = error as NodeJS.ErrnoException;
   const each = error instanceof AggregateError ? (error.errors as NodeJS.ErrnoException[]) : [];
   const code = String(given ?? each[0]?.code ?? 'ERR_UNKNOWN');

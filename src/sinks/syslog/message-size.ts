@@ -1,7 +1,7 @@
 import { type AuditEvent, type Encoded, PlacedEvent, sizeOf } from '../../event/event.ts';
 import type { Format } from '../../format/format.ts';
 import { printable } from '../../lib/printable.ts';
-import type { SetAside } from '../../lib/verdict.ts';
+import type { Reject } from '../../lib/verdict.ts';
 import type { SinkDeps } from '../sink.ts';
 import { type Target, targetOf } from './address.ts';
 import { headerOf } from './header.ts';
@@ -9,7 +9,7 @@ import { type Message, type MessageRules, payloadOf, syslogMessage } from './mes
 import { facilities, type SyslogOptions } from './options.ts';
 import { PlacedMessages } from './placed-message.ts';
 import { severityByAction } from './severity.ts';
-import { shortened } from './truncate.ts';
+import { truncate } from './truncate.ts';
 
 /** How the messages of one sink are written, and a shorter way for events that were not parsed. */
 export interface SinkRules extends MessageRules {
@@ -39,12 +39,7 @@ export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 
 export const defaultMaxBytes = (transport: Target['transport']) => (transport === 'udp' ? 1180 : 8000);
 
 /** The message of one record, shortened by rule where it is longer than `maxBytes`. */
-export function messageWithin(
-  encoded: Encoded,
-  maxBytes: number,
-  rules: SinkRules,
-  format: Format,
-): Message | SetAside {
+export function messageWithin(encoded: Encoded, maxBytes: number, rules: SinkRules, format: Format): Message | Reject {
   if (sizeOf(encoded) <= maxBytes) {
     const whole = wholeMessage(rules, encoded);
     if (whole.length <= maxBytes) return whole;
@@ -53,22 +48,23 @@ export function messageWithin(
 }
 
 /** Apart, for a function with another in it makes an object at each call. */
-function shorterMessage(encoded: Encoded, maxBytes: number, rules: SinkRules, format: Format): Message | SetAside {
-  const compose = (shown: AuditEvent) =>
-    syslogMessage(rules, { event: shown, shown, record: format.encode(shown) }, true);
+function shorterMessage(encoded: Encoded, maxBytes: number, rules: SinkRules, format: Format): Message | Reject {
+  const compose = (redacted: AuditEvent) =>
+    syslogMessage(rules, { event: redacted, redacted, record: format.encode(redacted) }, true);
   try {
-    const message = shortened(encoded.shown, maxBytes, compose);
+    const message = truncate(encoded.redacted, maxBytes, compose);
     if (message !== undefined) return message;
   } catch (error) {
     const why = printable(String(error));
-    return { kind: 'set-aside', reason: 'malformed', detail: `shortened, it could not be encoded: ${why}` };
+    return { kind: 'reject', reason: 'malformed', detail: `shortened, it could not be encoded: ${why}` };
   }
   const detail = `longer than maxMessageBytes (${maxBytes}) even with its values shortened`;
-  return { kind: 'set-aside', reason: 'too_large', detail };
+  return { kind: 'reject', reason: 'too_large', detail };
 }
 
 function wholeMessage(rules: SinkRules, encoded: Encoded): Message {
-  const { shown } = encoded;
-  const placed = shown instanceof PlacedEvent ? rules.placed.of(shown, payloadOf(encoded, rules.json)) : undefined;
+  const { redacted } = encoded;
+  const placed =
+    redacted instanceof PlacedEvent ? rules.placed.of(redacted, payloadOf(encoded, rules.json)) : undefined;
   return placed ?? syslogMessage(rules, encoded);
 }

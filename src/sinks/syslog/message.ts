@@ -1,5 +1,5 @@
 import { CutEvent, copyRecord, type Encoded, sizeOf } from '../../event/event.ts';
-import { type Note, noteText } from '../../event/status-record.ts';
+import { type StatusRecord, statusRecordText } from '../../event/status-record.ts';
 import { escapePayload } from './escape.ts';
 import { type Header, type HeaderRules, headerField, headerOf, parameter, Timestamps } from './header.ts';
 
@@ -54,19 +54,19 @@ class TextMessage extends Message {
  * `shortened`: it says so.
  */
 export function syslogMessage(rules: MessageRules, encoded: Encoded, shortened = false): Message {
-  return new TextMessage(rules.header(encoded.shown, shortened), payloadOf(encoded, rules.json));
+  return new TextMessage(rules.header(encoded.redacted, shortened), payloadOf(encoded, rules.json));
 }
 
 /** What stands behind the header; the record itself where that can go as it is. */
 export function payloadOf(encoded: Encoded, json: boolean): Buffer | Encoded {
-  const isInert = encoded instanceof CutEvent && encoded.isInert;
+  const isInert = encoded instanceof CutEvent && encoded.isSyslogSafe;
   return isInert ? encoded : escapePayload(encoded.record, json);
 }
 
 /** A record of the forwarder's own: MSGID names it, the payload is JSON. */
-export function noteMessage(rules: MessageRules, note: Note): Message {
+export function statusMessage(rules: MessageRules, note: StatusRecord): Message {
   const severity = isGrave(note) ? 4 : 6;
-  const payload = escapePayload(Buffer.from(noteText(note)), true);
+  const payload = escapePayload(Buffer.from(statusRecordText(note)), true);
   const { rfc, facility, tenant, appName, sdId } = rules;
   if (rfc === 3164) {
     const event = { id: 0n, text: payload, value: {}, receivedAtMs: note.atMs };
@@ -80,4 +80,4 @@ export function noteMessage(rules: MessageRules, note: Note): Message {
   );
 }
 
-const isGrave = ({ event }: Note) => event === 'forwarder.set_aside' || event === 'forwarder.interrupted';
+const isGrave = ({ event }: StatusRecord) => event === 'forwarder.set_aside' || event === 'forwarder.interrupted';

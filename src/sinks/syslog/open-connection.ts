@@ -1,11 +1,11 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { type PeerCertificate, type TLSSocket, connect as tlsConnect } from 'node:tls';
-import { Wire } from './connection.ts';
+import { Connection } from './connection.ts';
 import type { Credentials } from './credentials.ts';
-import { type Fault, faultOf, hinted, retryFault } from './failures.ts';
+import { type ConnectionFailure, failureOf, hinted, retryFault } from './failures.ts';
 import { TcpTable } from './tcp-table.ts';
 
-export interface WireOptions {
+export interface OpenConnectionOptions {
   readonly to: { readonly host: string; readonly port: number } | { readonly path: string };
   /** The address as a log line shows it. */
   readonly where: string;
@@ -23,7 +23,10 @@ const nextAddressMs = 1_000;
 const keepAliveMs = 30_000;
 
 /** Connects, trying every address the name has now. @throws the reason of `kill` */
-export async function openWire(options: WireOptions, kill: AbortSignal): Promise<Wire | Fault> {
+export async function openConnection(
+  options: OpenConnectionOptions,
+  kill: AbortSignal,
+): Promise<Connection | ConnectionFailure> {
   kill.throwIfAborted();
   const { to, tls, where, timeoutMs, table = new TcpTable() } = options;
   const raw = connect({
@@ -34,7 +37,7 @@ export async function openWire(options: WireOptions, kill: AbortSignal): Promise
   }).on('error', () => {});
   let socket = raw;
   const killed = () => socket.destroy();
-  let late: Fault | undefined;
+  let late: ConnectionFailure | undefined;
   const timer = setTimeout(() => {
     const what = socket === raw ? 'no connection' : 'no TLS handshake (does it speak TLS there?)';
     late = retryFault('timeout', `${where}: ${what} within ${timeoutMs} ms`, 'ETIMEDOUT');
@@ -45,17 +48,17 @@ export async function openWire(options: WireOptions, kill: AbortSignal): Promise
     const startedMs = performance.now();
     await ready(raw, 'connect');
     const rules = { where, timeoutMs, table, connectMs: performance.now() - startedMs };
-    if (tls === undefined) return new Wire(raw, raw, rules);
+    if (tls === undefined) return new Connection(raw, raw, rules);
     const secure = secured(raw, to, tls);
     socket = secure.on('error', () => {});
     await ready(secure, 'secureConnect');
     options.onCertificate?.(secure.getPeerCertificate());
-    return new Wire(secure, raw, { ...rules, earlyCloseHint: hintOf(tls) });
+    return new Connection(secure, raw, { ...rules, earlyCloseHint: hintOf(tls) });
   } catch (error) {
     socket.destroy();
     raw.destroy();
     kill.throwIfAborted();
-    const fault = late ?? faultOf(error, where);
+    const fault = late ?? failureOf(error, where);
     return socket === raw || tls === undefined ? fault : hinted(fault, hintOf(tls));
   } finally {
     clearTimeout(timer);
@@ -67,9 +70,13 @@ const hintOf = (tls: Credentials) =>
   `does it ${tls.hasClientCertificate ? 'trust our' : 'ask for a'} client certificate?`;
 
 /** `openWire`, and a look whether the connection lasts for `watchMs`. @throws the reason of `kill` */
-export async function openWatched(options: WireOptions, watchMs: number, kill: AbortSignal): Promise<Wire | Fault> {
-  const wire = await openWire(options, kill);
-  if (!(wire instanceof Wire) || watchMs === 0) return wire;
+export async function openWithExpiryCheck(
+  options: OpenConnectionOptions,
+  watchMs: number,
+  kill: AbortSignal,
+): Promise<Connection | ConnectionFailure> {
+  const wire = await openConnection(options, kill);
+  if (!(wire instanceof Connection) || watchMs === 0) return wire;
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, watchMs);
   const killed = () => wire.destroy();
@@ -94,7 +101,7 @@ function ready(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void
 }
 
 /** The name is checked against the address as configured, or `tls.servername`; an IP address is never asked for by SNI. */
-function secured(raw: Socket, to: WireOptions['to'], tls: Credentials): TLSSocket {
+function secured(raw: Socket, to: OpenConnectionOptions['to'], tls: Credentials): TLSSocket {
   const host = 'host' in to ? to.host : '';
   const given = tls.current();
   return tlsConnect({ ...given, socket: raw, host, servername: given.servername ?? (isIP(host) === 0 ? host : '') });

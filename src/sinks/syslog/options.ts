@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { tlsBlock } from '../../lib/options/tls.ts';
-import { duration, size, together } from '../../lib/options/values.ts';
+import { duration, runEvenIfInvalid, size } from '../../lib/options/values.ts';
 import { checkRecords, entry } from '../common-options.ts';
 
 /** Facility names of RFC 5424 table 1 as collectors write them, by number. */
@@ -63,7 +63,7 @@ export const syslogOptions = entry('syslog')
     timeout: duration(100).prefault('30s').describe('Longest wait for a connection, a response or a stalled write.'),
     tls: tlsBlock.optional(),
   })
-  .superRefine(checkRecords, together)
+  .superRefine(checkRecords, runEvenIfInvalid)
   .superRefine((options, context) => {
     if (options.tls !== undefined && !/^(tls|relp\+tls):/.test(options.address))
       context.addIssue({ code: 'custom', path: ['tls'], message: 'has no effect here: write tls:// or relp+tls://' });

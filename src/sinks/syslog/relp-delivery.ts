@@ -1,11 +1,11 @@
 import { sleep } from '../../lib/shutdown.ts';
 import { accepted, type Verdict } from '../../lib/verdict.ts';
-import { Wire } from './connection.ts';
-import type { Fault } from './failures.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionFailure } from './failures.ts';
 import { type RelpRules, RelpSession } from './relp.ts';
 
 export interface RelpDeliveryRules extends RelpRules {
-  readonly open: (kill: AbortSignal) => Promise<Wire | Fault>;
+  readonly open: (kill: AbortSignal) => Promise<Connection | ConnectionFailure>;
 }
 
 /** A refused message is offered again, alone, after these waits, milliseconds. */
@@ -37,7 +37,7 @@ export class RelpDelivery {
   }
 
   /** Opens a session and closes it again. @throws the reason of `kill` */
-  async probe(kill: AbortSignal): Promise<Fault | undefined> {
+  async probe(kill: AbortSignal): Promise<ConnectionFailure | undefined> {
     const session = await openSession(this.#rules, kill);
     if (!(session instanceof RelpSession)) return session;
     await session.close();
@@ -52,7 +52,7 @@ export class RelpDelivery {
     await session?.close();
   }
 
-  async #open(kill: AbortSignal): Promise<RelpSession | Fault> {
+  async #open(kill: AbortSignal): Promise<RelpSession | ConnectionFailure> {
     if (this.#session !== undefined && !this.#session.isOver) return this.#session;
     const opened = await openSession(this.#rules, kill);
     this.#session = opened instanceof RelpSession ? opened : undefined;
@@ -65,9 +65,9 @@ export class RelpDelivery {
   }
 }
 
-async function openSession(rules: RelpDeliveryRules, kill: AbortSignal): Promise<RelpSession | Fault> {
+async function openSession(rules: RelpDeliveryRules, kill: AbortSignal): Promise<RelpSession | ConnectionFailure> {
   const wire = await rules.open(kill);
-  if (!(wire instanceof Wire)) return wire;
+  if (!(wire instanceof Connection)) return wire;
   const drop = () => wire.destroy();
   kill.addEventListener('abort', drop);
   const session = await RelpSession.open(wire, rules);
@@ -81,25 +81,25 @@ async function deliver(session: RelpSession, messages: readonly Buffer[], kill: 
   for (;;) {
     const open = [...done.keys()].filter((index) => !done[index]);
     const outcome = await transfer(session, messages, open, done);
-    if (outcome.fault !== undefined) return { ...outcome.fault.verdict, taken: leading(done) };
+    if (outcome.fault !== undefined) return { ...outcome.fault.verdict, acceptedPrefix: leading(done) };
     if (outcome.refused === undefined) return accepted;
-    const culprit = open[outcome.refused.index] ?? 0;
+    const failedIndex = open[outcome.refused.index] ?? 0;
     let answer = outcome.refused.answer;
     for (const waitMs of offeredAgainMs) {
       await sleep(waitMs, kill);
       kill.throwIfAborted();
-      const again = await transfer(session, messages, [culprit], done);
-      if (again.fault !== undefined) return { ...again.fault.verdict, taken: leading(done) };
+      const again = await transfer(session, messages, [failedIndex], done);
+      if (again.fault !== undefined) return { ...again.fault.verdict, acceptedPrefix: leading(done) };
       if (again.refused === undefined) break;
       answer = again.refused.answer;
     }
-    if (!done[culprit])
+    if (!done[failedIndex])
       return {
-        kind: 'set-aside',
+        kind: 'reject',
         reason: 'malformed',
         detail: `the collector refused it: ${answer}`,
-        culprit,
-        taken: leading(done),
+        failedIndex,
+        acceptedPrefix: leading(done),
       };
   }
 }

@@ -1,6 +1,6 @@
 import { printable } from '../../lib/printable.ts';
-import type { Wire } from './connection.ts';
-import { type Fault, retryFault } from './failures.ts';
+import type { Connection } from './connection.ts';
+import { type ConnectionFailure, retryFault } from './failures.ts';
 import { greatestTransaction, type RelpFrame, RelpParser, relpFrame } from './relp-frames.ts';
 
 export interface RelpRules {
@@ -24,7 +24,7 @@ export interface Transfer {
   /** The first that was answered otherwise, and how. */
   readonly refused?: { readonly index: number; readonly answer: string };
   /** The session is over. */
-  readonly fault?: Fault;
+  readonly fault?: ConnectionFailure;
 }
 
 /**
@@ -33,14 +33,14 @@ export interface Transfer {
  * it does not speak RELP.
  */
 export class RelpSession {
-  readonly #wire: Wire;
+  readonly #wire: Connection;
   readonly #rules: RelpRules;
   readonly #parser = new RelpParser();
   readonly #waiting = new Map<number, (answer: string | undefined) => void>();
   #transaction = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  private constructor(wire: Wire, rules: RelpRules) {
+  private constructor(wire: Connection, rules: RelpRules) {
     this.#wire = wire;
     this.#rules = rules;
     wire.onData((chunk) => this.#take(chunk));
@@ -53,7 +53,7 @@ export class RelpSession {
   }
 
   /** Opens a session on a new connection, or says why there is none; the connection is then over too. Never rejects. */
-  static async open(wire: Wire, rules: RelpRules): Promise<RelpSession | Fault> {
+  static async open(wire: Connection, rules: RelpRules): Promise<RelpSession | ConnectionFailure> {
     const session = new RelpSession(wire, rules);
     const offers = `relp_version=0\nrelp_software=${rules.software}\ncommands=syslog`;
     const answer = await session.#ask('open', Buffer.from(offers, 'utf8'));
@@ -115,7 +115,7 @@ export class RelpSession {
     this.#wire.destroy();
   }
 
-  get #fault(): Fault {
+  get #fault(): ConnectionFailure {
     return this.#wire.fault ?? retryFault('network', `${this.#rules.where}: the session is over`);
   }
 
@@ -160,7 +160,7 @@ export class RelpSession {
 const isOk = (answer: string) => /^200(?!\d)/.test(answer);
 
 /** What an answer to `open` forbids; undefined where the session is usable. */
-function refusal(answer: string, where: string): Fault | undefined {
+function refusal(answer: string, where: string): ConnectionFailure | undefined {
   if (!isOk(answer)) return retryFault('server', `${where}: the collector refused the session: ${printable(answer)}`);
   const commands = /^commands=(.*)$/m.exec(answer)?.[1] ?? '';
   if (commands.split(',').some((command) => command.trim() === 'syslog')) return undefined;
@@ -168,7 +168,7 @@ function refusal(answer: string, where: string): Fault | undefined {
   return { code: 'ERR_RELP_OFFERS', verdict: { kind: 'stop', reason: 'address', detail } };
 }
 
-const notRelp = (where: string): Fault => ({
+const notRelp = (where: string): ConnectionFailure => ({
   code: 'ERR_RELP_FRAME',
   verdict: { kind: 'stop', reason: 'address', detail: `${where} does not speak RELP: use the port of its imrelp` },
 });

@@ -8,7 +8,7 @@ interface Written {
 }
 
 /** A batch that was written, until its verdict is known. */
-export class Unconfirmed {
+export class SentBatch {
   readonly bytes: number;
   readonly atStep: number;
   readonly end: number;

@@ -1,6 +1,6 @@
-import { unless } from '../../lib/shutdown.ts';
+import { untilAborted } from '../../lib/shutdown.ts';
 import { accepted, type Retry, type Stop } from '../../lib/verdict.ts';
-import type { Unconfirmed } from './sent-batch.ts';
+import type { SentBatch } from './sent-batch.ts';
 import type { StreamRules } from './stream-rules.ts';
 
 /** Why batches came back, and the how many-th time that was. */
@@ -13,9 +13,9 @@ export interface Returned {
  * The batches of a stream that were written and have no verdict yet, oldest first. They wait for time or a close; what a
  * close has answered waits for the proof that the collector goes on.
  */
-export class Outstanding {
-  #unconfirmed: Unconfirmed[] = [];
-  #answered: Unconfirmed[] = [];
+export class SentBatches {
+  #unconfirmed: SentBatch[] = [];
+  #answered: SentBatch[] = [];
   #bytes = 0;
   #returned: Returned = { count: 0, verdict: undefined };
 
@@ -23,7 +23,7 @@ export class Outstanding {
   get count(): number {
     return this.#unconfirmed.length;
   }
-  get oldest(): Unconfirmed | undefined {
+  get oldest(): SentBatch | undefined {
     return this.#unconfirmed[0];
   }
   get awaitsProof(): boolean {
@@ -38,7 +38,7 @@ export class Outstanding {
     return this.count === 0 || (this.#bytes + bytes <= maxUnconfirmedBytes && this.count < maxUnconfirmedBatches);
   }
 
-  push(batch: Unconfirmed): void {
+  push(batch: SentBatch): void {
     this.#unconfirmed.push(batch);
     this.#bytes += batch.bytes;
   }
@@ -75,7 +75,7 @@ export class Outstanding {
 
   /** Resolves once nothing waits for a proof any more. @throws the reason of `kill` */
   async proven(kill: AbortSignal): Promise<void> {
-    await unless(kill, Promise.allSettled(this.#answered.map(({ verdict }) => verdict)));
+    await untilAborted(kill, Promise.allSettled(this.#answered.map(({ verdict }) => verdict)));
     kill.throwIfAborted();
   }
 
@@ -83,19 +83,19 @@ export class Outstanding {
   async settled(enough: () => boolean, kill: AbortSignal): Promise<void> {
     for (let { oldest } = this; oldest !== undefined; { oldest } = this) {
       if (enough() || kill.aborted) break;
-      await unless(kill, oldest.dealtWith);
+      await untilAborted(kill, oldest.dealtWith);
     }
     kill.throwIfAborted();
   }
 
-  #take(): readonly Unconfirmed[] {
+  #take(): readonly SentBatch[] {
     const batches = this.#unconfirmed;
     this.#unconfirmed = [];
     this.#bytes = 0;
     return batches;
   }
 
-  #return(batches: readonly Unconfirmed[], verdict: Retry | Stop): void {
+  #return(batches: readonly SentBatch[], verdict: Retry | Stop): void {
     if (batches.length === 0) return;
     this.#returned = { count: this.#returned.count + 1, verdict };
     for (const batch of batches) batch.settle(verdict);

@@ -1,11 +1,11 @@
 import type { Batch, Encoded } from '../../event/event.ts';
-import type { Note } from '../../event/status-record.ts';
-import { Turns } from '../../lib/mutex.ts';
-import { accepted, type SetAside, type Verdict } from '../../lib/verdict.ts';
+import type { StatusRecord } from '../../event/status-record.ts';
+import { Mutex } from '../../lib/mutex.ts';
+import { accepted, type Reject, type Verdict } from '../../lib/verdict.ts';
 import type { Sent, Sink, SinkDeps } from '../sink.ts';
 import { targetOf } from './address.ts';
 import { type Delivery, deliveryTo } from './delivery.ts';
-import { Message, noteMessage } from './message.ts';
+import { Message, statusMessage } from './message.ts';
 import { defaultMaxBytes, messageWithin, rulesOf } from './message-size.ts';
 import type { SyslogOptions } from './options.ts';
 
@@ -18,24 +18,24 @@ export function openSyslog(options: SyslogOptions, deps: SinkDeps): Sink {
   return new SyslogSink(
     delivery,
     (encoded) => messageWithin(encoded, maxBytes, rules, deps.format),
-    (note) => noteMessage(rules, note),
+    (note) => statusMessage(rules, note),
   );
 }
 
-const isMessage = (one: Message | SetAside): one is Message => one instanceof Message;
+const isMessage = (one: Message | Reject): one is Message => one instanceof Message;
 
 class SyslogSink implements Sink {
   readonly #delivery: Delivery;
-  readonly #compose: (encoded: Encoded) => Message | SetAside;
+  readonly #compose: (encoded: Encoded) => Message | Reject;
 
-  readonly #composeNote: (note: Note) => Message;
+  readonly #composeNote: (note: StatusRecord) => Message;
   /** A delivery is used by one at a time. */
-  readonly #turns = new Turns();
+  readonly #turns = new Mutex();
 
   constructor(
     delivery: Delivery,
-    compose: (encoded: Encoded) => Message | SetAside,
-    composeNote: (note: Note) => Message,
+    compose: (encoded: Encoded) => Message | Reject,
+    composeNote: (note: StatusRecord) => Message,
   ) {
     this.#delivery = delivery;
     this.#compose = compose;
@@ -52,11 +52,11 @@ class SyslogSink implements Sink {
   async send(batch: Batch, kill: AbortSignal): Promise<Verdict | Sent> {
     const composed = batch.records.map(this.#compose);
     if (composed.every(isMessage)) return this.#write(composed, kill);
-    const culprit = composed.findIndex((one) => !isMessage(one));
-    return { ...(composed[culprit] as SetAside), culprit };
+    const failedIndex = composed.findIndex((one) => !isMessage(one));
+    return { ...(composed[failedIndex] as Reject), failedIndex };
   }
 
-  tell(note: Note, kill: AbortSignal): Promise<Verdict | Sent> {
+  sendStatus(note: StatusRecord, kill: AbortSignal): Promise<Verdict | Sent> {
     return this.#write([this.#composeNote(note)], kill);
   }
 

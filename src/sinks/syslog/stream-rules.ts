@@ -1,9 +1,9 @@
-import type { Wire } from './connection.ts';
-import type { Fault } from './failures.ts';
+import type { Connection } from './connection.ts';
+import type { ConnectionFailure } from './failures.ts';
 
 export interface StreamRules {
   /** `doubtful`: the first connection, or the one before did not end well. @throws the reason of `kill` */
-  readonly open: (kill: AbortSignal, doubtful: boolean) => Promise<Wire | Fault>;
+  readonly open: (kill: AbortSignal, doubtful: boolean) => Promise<Connection | ConnectionFailure>;
   readonly where: string;
   /** One of ten steps towards confirmation, milliseconds: written and no close for ten of them is accepted. */
   readonly stepMs: number;

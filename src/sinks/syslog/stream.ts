@@ -1,12 +1,12 @@
-import { Turns } from '../../lib/mutex.ts';
-import { unless } from '../../lib/shutdown.ts';
+import { Mutex } from '../../lib/mutex.ts';
+import { untilAborted } from '../../lib/shutdown.ts';
 import type { Retry, Verdict } from '../../lib/verdict.ts';
 import type { Sent } from '../sink.ts';
-import { Wire } from './connection.ts';
-import { closedByUs, type Fault, retryFault, unproven } from './failures.ts';
+import { Connection } from './connection.ts';
+import { type ConnectionFailure, closedByUs, retryFault, unproven } from './failures.ts';
 import { HalfCloses } from './half-closes.ts';
-import { Unconfirmed } from './sent-batch.ts';
-import { Outstanding } from './sent-batches.ts';
+import { SentBatch } from './sent-batch.ts';
+import { SentBatches } from './sent-batches.ts';
 import { Stall } from './stall.ts';
 import type { StreamRules } from './stream-rules.ts';
 
@@ -24,10 +24,10 @@ const farewellMs = 500;
  */
 export class StreamDelivery {
   readonly #rules: StreamRules;
-  #wire: Wire | undefined;
+  #wire: Connection | undefined;
   /** The connection before, where that has ended. */
-  #before: Wire | undefined;
-  readonly #outstanding = new Outstanding();
+  #before: Connection | undefined;
+  readonly #outstanding = new SentBatches();
   #step = 0;
   #ticker: NodeJS.Timeout | undefined;
   #ticking = false;
@@ -35,10 +35,10 @@ export class StreamDelivery {
   readonly #halfCloses = new HalfCloses(steps);
   #endedWell = false;
   #proof: NodeJS.Timeout | undefined;
-  readonly #life = new AbortController();
+  readonly #signals = new AbortController();
   #hastening: Promise<void> | undefined;
   /** Nothing may be written between the last look at what is acknowledged and our FIN. */
-  readonly #turns = new Turns();
+  readonly #turns = new Mutex();
   /** Why the last connection could not be made; '' where it could. */
   openFault = '';
 
@@ -58,7 +58,7 @@ export class StreamDelivery {
   send(frames: Buffer, kill: AbortSignal, returns = this.returns): Promise<Verdict | Sent> {
     return this.#turns.take(async () => {
       kill.throwIfAborted();
-      if (this.#life.signal.aborted) return this.#closed();
+      if (this.#signals.signal.aborted) return this.#closed();
       const drop = () => this.#wire?.destroy();
       kill.addEventListener('abort', drop);
       try {
@@ -67,7 +67,7 @@ export class StreamDelivery {
         kill.throwIfAborted();
         const back = this.#backSince(returns);
         if (back !== undefined) return back.verdict;
-        if (!(wire instanceof Wire)) return wire.verdict;
+        if (!(wire instanceof Connection)) return wire.verdict;
         const fault = await wire.write(frames);
         kill.throwIfAborted();
         if (fault !== undefined) return fault.verdict;
@@ -88,7 +88,7 @@ export class StreamDelivery {
 
   /** What is unconfirmed is handed back. */
   async dispose(): Promise<void> {
-    this.#life.abort();
+    this.#signals.abort();
     this.#prove(this.#closed());
     if (this.#outstanding.count > 0) this.#wire?.destroy();
     else await this.#wire?.closeGently(farewellMs);
@@ -98,7 +98,7 @@ export class StreamDelivery {
     await this.#hastening;
   }
 
-  #backSince(returns: number): Fault | undefined {
+  #backSince(returns: number): ConnectionFailure | undefined {
     const { count, verdict } = this.#outstanding.returned;
     if (count === returns || verdict === undefined) return undefined;
     // Of the connection that the older ones will ask for.
@@ -107,18 +107,18 @@ export class StreamDelivery {
   }
 
   /** What opens, and lasts, proves what the close before has answered. */
-  async #open(kill: AbortSignal): Promise<Wire | Fault> {
+  async #open(kill: AbortSignal): Promise<Connection | ConnectionFailure> {
     if (this.#wire?.isHalfClosed) this.#wire.destroy();
     if (this.#wire !== undefined) return this.#wire;
     let doubt: Retry | undefined = this.#closed();
     try {
       const opened = await this.#rules.open(kill, !this.#endedWell);
-      this.openFault = opened instanceof Wire ? '' : opened.code;
-      if (!(opened instanceof Wire)) {
+      this.openFault = opened instanceof Connection ? '' : opened.code;
+      if (!(opened instanceof Connection)) {
         doubt = unproven(this.#rules.where, opened.verdict.detail);
         return opened;
       }
-      if (this.#life.signal.aborted) {
+      if (this.#signals.signal.aborted) {
         opened.destroy();
         return { verdict: this.#closed(), code: '' };
       }
@@ -134,7 +134,7 @@ export class StreamDelivery {
     }
   }
 
-  #awaitProof(wire: Wire | undefined): void {
+  #awaitProof(wire: Connection | undefined): void {
     const prove = () => {
       if (wire === this.#wire) this.#prove();
     };
@@ -158,7 +158,7 @@ export class StreamDelivery {
     return closedByUs(this.#rules.where);
   }
 
-  #over(wire: Wire): void {
+  #over(wire: Connection): void {
     this.#endedWell = wire.fault === undefined;
     this.#before = wire;
     this.#wire = undefined;
@@ -169,9 +169,9 @@ export class StreamDelivery {
     else this.#outstanding.handBack(wire.fault.verdict);
   }
 
-  #confirmed(bytes: number, wire: Wire, kill: AbortSignal): Promise<Verdict> {
+  #confirmed(bytes: number, wire: Connection, kill: AbortSignal): Promise<Verdict> {
     const written = { bytes, atStep: this.#step, end: wire.bytesWritten };
-    const batch = new Unconfirmed(written, kill, () => this.#wire?.destroy());
+    const batch = new SentBatch(written, kill, () => this.#wire?.destroy());
     this.#outstanding.push(batch);
     // Timers run before the sockets are polled: a close that has already arrived is to be seen before the step counts.
     this.#ticker ??= setInterval(() => setImmediate(() => void this.#tick()), this.#rules.stepMs);
@@ -180,7 +180,7 @@ export class StreamDelivery {
 
   /** A collector that closes sooner than time can confirm is asked to. */
   async #hasten(): Promise<void> {
-    const { signal } = this.#life;
+    const { signal } = this.#signals;
     try {
       await this.finish(signal);
     } catch (error) {
@@ -208,7 +208,7 @@ export class StreamDelivery {
   }
 
   /** A peer that is gone without a word acknowledges nothing; one that is slow still moves. */
-  #watch(wire: Wire, acknowledged: number): void {
+  #watch(wire: Connection, acknowledged: number): void {
     const { oldest } = this.#outstanding;
     if (oldest === undefined) {
       this.#stopTicking();
@@ -236,7 +236,7 @@ export class StreamDelivery {
     await this.#outstanding.proven(kill);
     const wire = this.#wire;
     const halfClosing = this.#halfCloses.mayTry;
-    if (halfClosing) await unless(kill, wire?.halfClose(this.#rules.closeWaitMs) ?? Promise.resolve());
+    if (halfClosing) await untilAborted(kill, wire?.halfClose(this.#rules.closeWaitMs) ?? Promise.resolve());
     await this.#outstanding.settled(() => false, kill);
     // Time may have confirmed all that it carried: nobody waits for its answer any more.
     if (wire?.isHalfClosed) wire.destroy();

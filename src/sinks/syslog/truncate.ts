@@ -19,7 +19,7 @@ const marker = ',"truncated":true';
  * JSON). The event made so is valid JSON and carries `"truncated": true`; `compose` encodes it and puts the header before.
  * Undefined where it does not fit even so.
  */
-export function shortened<Message extends { readonly length: number }>(
+export function truncate<Message extends { readonly length: number }>(
   shown: AuditEvent,
   maxBytes: number,
   compose: (event: AuditEvent) => Message,

@@ -2,7 +2,7 @@ import { sleep } from '../../lib/shutdown.ts';
 import { type UnixDatagramSocket, unixDatagramSocket } from '../../lib/unix-datagram.ts';
 import { accepted, type Verdict } from '../../lib/verdict.ts';
 import type { Sent } from '../sink.ts';
-import { type Fault, faultOf } from './failures.ts';
+import { type ConnectionFailure, failureOf } from './failures.ts';
 import { framed } from './framing.ts';
 import type { Message } from './message.ts';
 import type { StreamDelivery } from './stream.ts';
@@ -70,17 +70,22 @@ export class UnixDelivery {
       }
       if (code === '') continue;
       if (isFull(code))
-        return { kind: 'retry', reason: 'timeout', detail: `${where}: took nothing for ${timeoutMs} ms`, taken: index };
+        return {
+          kind: 'retry',
+          reason: 'timeout',
+          detail: `${where}: took nothing for ${timeoutMs} ms`,
+          acceptedPrefix: index,
+        };
       if (code === 'EMSGSIZE')
         return {
-          kind: 'set-aside',
+          kind: 'reject',
           reason: 'too_large',
           detail: `${message.length} bytes are more than a datagram to ${where} may have: lower maxMessageBytes`,
-          culprit: index,
-          taken: index,
+          failedIndex: index,
+          acceptedPrefix: index,
         };
       if (code === 'EPROTOTYPE') this.#kind = 'stream';
-      return { ...faultOf(Object.assign(new Error(code), { code }), where).verdict, taken: index };
+      return { ...failureOf(Object.assign(new Error(code), { code }), where).verdict, acceptedPrefix: index };
     }
     return accepted;
   }
@@ -89,7 +94,7 @@ export class UnixDelivery {
 const isFull = (code: string) => code === 'EAGAIN' || code === 'ENOBUFS';
 
 /** The fault of a datagram socket where this Node can't write to one. */
-export const noDatagrams = (where: string): Fault => ({
+export const noDatagrams = (where: string): ConnectionFailure => ({
   code: 'EPROTOTYPE',
   verdict: {
     kind: 'stop',

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import type { Observe } from '../../telemetry/telemetry-event.ts';
+import type { Emit } from '../../telemetry/telemetry-event.ts';
 import { readText, replaceFile } from './durable.ts';
 import { pathsOf, sinksIn } from './generations.ts';
 import { type Checkpoint, CheckpointProblem, type CheckpointStore } from '../store.ts';
@@ -10,7 +10,7 @@ export interface FileStoreOptions {
   readonly directory: string;
   /** Origin of `source.url`. */
   readonly source: string;
-  readonly observe: Observe;
+  readonly emit: Emit;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -45,7 +45,7 @@ export class FileStore implements CheckpointStore {
       this.#told.add(sink);
       const why = newest?.kind === 'damaged' ? `is damaged (${newest.detail})` : 'is missing';
       const detail = `${this.#path(sink)} ${why}: going on from the generation before, of ${found.updatedAt}; what was confirmed since then comes again`;
-      this.#options.observe({ event: 'checkpoint.fallback', sink, detail });
+      this.#options.emit({ event: 'checkpoint.fallback', sink, detail });
     }
     const { checkpoint } = found;
     if (checkpoint.sink !== sink)

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { type FileHandle, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { AuditEvent, Cursor } from '../../event/event.ts';
-import { Turns } from '../../lib/mutex.ts';
+import { Mutex } from '../../lib/mutex.ts';
 import { linesOf, readLine } from './dead-letter-lines.ts';
 import { openForAppend, syncDirectory } from './durable.ts';
 
@@ -27,7 +27,7 @@ export class DeadLetterFile {
   readonly #path: string;
   /** Ids with the digest of their event: another tenant's may have the same id. */
   #known = new Set<string>();
-  readonly #turns = new Turns();
+  readonly #turns = new Mutex();
 
   constructor(options: DeadLetterOptions) {
     this.#options = options;

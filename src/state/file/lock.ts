@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { StateProblem } from './state-directory.ts';
 
 /** Another instance holds the state directory: exit code 75. */
-export class StateHeld extends Error {
+export class StateLocked extends Error {
   override readonly name = 'StateHeld';
 }
 
@@ -18,7 +18,7 @@ const waitMs = 250;
 /**
  * Takes the state directory for this process: an exclusive transaction on `<state>/lock.db`, which the kernel releases
  * when the process dies, however it dies. Who holds it stands in `lock.json`, only to be named.
- * @throws {StateHeld} @throws {StateProblem}
+ * @throws {StateLocked} @throws {StateProblem}
  */
 export async function lockState(directory: string, now: () => number): Promise<AsyncDisposable> {
   const path = join(directory, 'lock.db');
@@ -31,7 +31,7 @@ export async function lockState(directory: string, now: () => number): Promise<A
     database.close();
     if (!/lock|busy/i.test((error as Error).message))
       throw new StateProblem(`${path} can't be locked: ${(error as Error).message}. A local file system is required`);
-    throw new StateHeld(`${directory} is held by ${await nameHolder(holder)}: one instance a state directory`);
+    throw new StateLocked(`${directory} is held by ${await nameHolder(holder)}: one instance a state directory`);
   }
   const startedAt = new Date(now()).toISOString();
   await rm(holder, { force: true });

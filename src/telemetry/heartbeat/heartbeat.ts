@@ -1,10 +1,10 @@
-import type { Note } from '../../event/status-record.ts';
+import type { StatusRecord } from '../../event/status-record.ts';
 import { Notifier } from '../../lib/notifier.ts';
-import { type Life, sleep, unless } from '../../lib/shutdown.ts';
+import { type ShutdownSignals, sleep, untilAborted } from '../../lib/shutdown.ts';
 import type { Verdict } from '../../lib/verdict.ts';
 import type { Health, Instant } from '../health.ts';
-import type { Happening } from '../telemetry-event.ts';
-import { interruptionMs, type Notes } from './status-records.ts';
+import type { TelemetryEvent } from '../telemetry-event.ts';
+import { interruptionMs, type StatusRecords } from './status-records.ts';
 
 /** On the wire; `confirmed` tells later. */
 interface Sent {
@@ -13,12 +13,12 @@ interface Sent {
 }
 
 /** Sends one note to the sink. @throws the reason of `kill` */
-export type Tell = (note: Note, kill: AbortSignal) => Promise<Verdict | Sent>;
+export type SendStatus = (note: StatusRecord, kill: AbortSignal) => Promise<Verdict | Sent>;
 
-export interface FeedOptions {
+export interface HeartbeatOptions {
   readonly sink: string;
   readonly health: Health;
-  readonly notes: Notes;
+  readonly notes: StatusRecords;
 }
 
 /** Notes that wait for their sink, at most; the operations file has all of them. */
@@ -34,17 +34,17 @@ const farewellMs = 1_500;
  * It outlives the routes of one configuration; only the newest heartbeat waits, so that a long cut is not followed by a
  * flood. Nothing of it holds a route up.
  */
-export class Feed {
-  readonly #options: FeedOptions;
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
   readonly #changed = new Notifier();
-  #queue: Note[] = [];
+  #queue: StatusRecord[] = [];
   #sequence = 0;
   /** Since when the sink takes nothing, as far as is known, and why. */
   #cut: { readonly since: Instant; readonly why: string } | undefined;
   #everyMs = 0;
   #nextBeatMs = Number.POSITIVE_INFINITY;
 
-  constructor(options: FeedOptions) {
+  constructor(options: HeartbeatOptions) {
     this.#options = options;
   }
 
@@ -55,7 +55,7 @@ export class Feed {
     this.#nextBeatMs = this.#nowMs() + ms;
   }
 
-  push(note: Note): void {
+  push(note: StatusRecord): void {
     if (note.event === 'forwarder.heartbeat')
       this.#queue = this.#queue.filter(({ event }) => event !== 'forwarder.heartbeat');
     this.#queue.push(note);
@@ -64,45 +64,45 @@ export class Feed {
   }
 
   /** What its route tells of the sink. */
-  observe(h: Happening): void {
+  handle(h: TelemetryEvent): void {
     if (!('sink' in h) || h.sink !== this.#options.sink) return;
-    if (h.event === 'route.retry' || h.event === 'route.parked') this.#cutNow(h.reason);
-    else if (h.event === 'route.recovered' || h.event === 'route.unparked') this.#mended();
+    if (h.event === 'pipeline.retry' || h.event === 'pipeline.parked') this.#cutNow(h.reason);
+    else if (h.event === 'pipeline.recovered' || h.event === 'pipeline.unparked') this.#mended();
   }
 
-  /** Tells what there is until `life.stop`. Never rejects. */
-  async run(tell: Tell, life: Life): Promise<void> {
+  /** Tells what there is until `signals.graceful`. Never rejects. */
+  async run(tell: SendStatus, signals: ShutdownSignals): Promise<void> {
     let failures = 0;
-    while (!life.stop.aborted) {
+    while (!signals.graceful.aborted) {
       this.#beat();
       const [note] = this.#queue;
       if (note === undefined) {
         const idleMs = this.#nextBeatMs - this.#nowMs();
-        await this.#changed.wait(life.stop, Math.min(idleMs, longestTimerMs));
-      } else if (await this.#tell(note, tell, life)) failures = 0;
+        await this.#changed.wait(signals.graceful, Math.min(idleMs, longestTimerMs));
+      } else if (await this.#tell(note, tell, signals)) failures = 0;
       else {
-        await sleep(Math.min(againMs.longest, againMs.first * 2 ** failures), life.stop);
+        await sleep(Math.min(againMs.longest, againMs.first * 2 ** failures), signals.graceful);
         failures += 1;
       }
     }
   }
 
   /** The last word before the sink closes, after what still waits; not longer than it may take. Never rejects. */
-  async farewell(note: Note, tell: Tell, life: Life): Promise<void> {
+  async farewell(note: StatusRecord, tell: SendStatus, signals: ShutdownSignals): Promise<void> {
     const waiting = [...this.#queue, note];
     this.#queue = [];
     const said = (async () => {
-      for (const each of waiting) await tell(each, life.kill);
+      for (const each of waiting) await tell(each, signals.forced);
     })();
     const limit = new AbortController();
     const done = said.catch(() => {}).finally(() => limit.abort());
-    await Promise.race([done, sleep(farewellMs, AbortSignal.any([life.kill, limit.signal]))]);
+    await Promise.race([done, sleep(farewellMs, AbortSignal.any([signals.forced, limit.signal]))]);
   }
 
   /** Whether the sink is done with `note`. */
-  async #tell(note: Note, tell: Tell, life: Life): Promise<boolean> {
-    const telling = tell(note, life.kill).catch((): Verdict => ({ kind: 'retry', reason: 'network', detail: '' }));
-    const verdict = await unless(life.stop, telling);
+  async #tell(note: StatusRecord, tell: SendStatus, signals: ShutdownSignals): Promise<boolean> {
+    const telling = tell(note, signals.forced).catch((): Verdict => ({ kind: 'retry', reason: 'network', detail: '' }));
+    const verdict = await untilAborted(signals.graceful, telling);
     // Stopped: what became of it is not known, and the last word says the rest.
     if (verdict === undefined) return true;
     if (verdict.kind === 'retry' || verdict.kind === 'stop') {
@@ -116,7 +116,7 @@ export class Feed {
     return true;
   }
 
-  async #confirm(note: Note, confirmed: Promise<Verdict>): Promise<void> {
+  async #confirm(note: StatusRecord, confirmed: Promise<Verdict>): Promise<void> {
     const verdict = await confirmed.catch(() => undefined);
     if (verdict?.kind === 'accepted') this.#mended();
     else if (verdict?.kind === 'retry' && note.event !== 'forwarder.heartbeat') this.#queue.unshift(note);

@@ -1,25 +1,25 @@
-import type { NoteEvent } from '../../event/status-record.ts';
-import type { Life } from '../../lib/shutdown.ts';
+import type { StatusRecordEvent } from '../../event/status-record.ts';
+import type { ShutdownSignals } from '../../lib/shutdown.ts';
 import type { Health } from '../health.ts';
-import type { Happening } from '../telemetry-event.ts';
-import { Feed, type Tell } from './heartbeat.ts';
-import { type Addressed, Notes } from './status-records.ts';
+import type { TelemetryEvent } from '../telemetry-event.ts';
+import { Heartbeat, type SendStatus } from './heartbeat.ts';
+import { type Addressed, StatusRecords } from './status-records.ts';
 
 /** Keeps one line for auditors; where it can't, it says so itself. Never rejects. */
-export type Journal = (entry: { readonly event: string; readonly [more: string]: unknown }) => Promise<void>;
+export type OperationsLog = (entry: { readonly event: string; readonly [more: string]: unknown }) => Promise<void>;
 
 /** The feeds of all sinks that want one, and the journal, which gets every note but the heartbeats. */
-export class Feeds {
+export class Heartbeats {
   readonly #health: Health;
-  readonly #notes: Notes;
-  readonly #journal: Journal;
-  readonly #feeds = new Map<string, Feed>();
+  readonly #notes: StatusRecords;
+  readonly #journal: OperationsLog;
+  readonly #feeds = new Map<string, Heartbeat>();
   /** One line after the other. */
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(health: Health, journal: Journal) {
+  constructor(health: Health, journal: OperationsLog) {
     this.#health = health;
-    this.#notes = new Notes(health);
+    this.#notes = new StatusRecords(health);
     this.#journal = journal;
   }
 
@@ -34,21 +34,21 @@ export class Feeds {
     for (const name of this.#feeds.keys()) if (!kept.has(name)) this.#feeds.delete(name);
     for (const { name, heartbeatMs } of wanted) {
       if (heartbeatMs === undefined) continue;
-      const feed = this.#feeds.get(name) ?? new Feed({ sink: name, health: this.#health, notes: this.#notes });
+      const feed = this.#feeds.get(name) ?? new Heartbeat({ sink: name, health: this.#health, notes: this.#notes });
       feed.everyMs = heartbeatMs;
       this.#feeds.set(name, feed);
     }
   }
 
   /** Call it after `health` has observed the same. */
-  observe(h: Happening): void {
-    for (const addressed of this.#notes.observe(h)) this.#send(addressed);
-    for (const feed of this.#feeds.values()) feed.observe(h);
+  handle(h: TelemetryEvent): void {
+    for (const addressed of this.#notes.handle(h)) this.#send(addressed);
+    for (const feed of this.#feeds.values()) feed.handle(h);
   }
 
   /** Tells one sink, or all of them. `journal: false`: it stands in the journal already. */
   announce(
-    event: NoteEvent,
+    event: StatusRecordEvent,
     members: Readonly<Record<string, unknown>>,
     to: { sink?: string; journal?: boolean },
   ): void {
@@ -56,14 +56,19 @@ export class Feeds {
     this.#send({ ...(sink !== undefined && { sink }), note: this.#notes.note(event, members) }, journal);
   }
 
-  /** Works beside a route until `life.stop`. */
-  async run(sink: string, tell: Tell, life: Life): Promise<void> {
-    await this.#feeds.get(sink)?.run(tell, life);
+  /** Works beside a route until `signals.graceful`. */
+  async run(sink: string, tell: SendStatus, signals: ShutdownSignals): Promise<void> {
+    await this.#feeds.get(sink)?.run(tell, signals);
   }
 
   /** The last word to a sink before it closes. */
-  async farewell(sink: string, tell: Tell, life: Life, members: Readonly<Record<string, unknown>>): Promise<void> {
-    await this.#feeds.get(sink)?.farewell(this.#notes.note('forwarder.stopped', members), tell, life);
+  async farewell(
+    sink: string,
+    tell: SendStatus,
+    signals: ShutdownSignals,
+    members: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    await this.#feeds.get(sink)?.farewell(this.#notes.note('forwarder.stopped', members), tell, signals);
   }
 
   /** Resolves when what was told so far stands in the journal. */
@@ -77,7 +82,7 @@ export class Feeds {
   }
 
   /** For the journal alone. */
-  journal(entry: Parameters<Journal>[0]): void {
+  journal(entry: Parameters<OperationsLog>[0]): void {
     this.#writing = this.#writing.then(() => this.#journal(entry));
   }
 }

@@ -1,12 +1,12 @@
-import type { Note, NoteEvent } from '../../event/status-record.ts';
+import type { StatusRecord, StatusRecordEvent } from '../../event/status-record.ts';
 import type { Health, Instant, SinkHealth } from '../health.ts';
 import { iso, readiness } from '../readiness.ts';
-import type { Happening } from '../telemetry-event.ts';
+import type { TelemetryEvent } from '../telemetry-event.ts';
 
 /** A note, and the sink it is for; without one it is for all. */
 export interface Addressed {
   readonly sink?: string;
-  readonly note: Note;
+  readonly note: StatusRecord;
 }
 
 /** What lasts shorter than this is no interruption, milliseconds. */
@@ -15,7 +15,7 @@ export const interruptionMs = 30_000;
 type Why = 'key_refused' | 'source_unreachable' | 'source_address' | 'source_unreadable';
 
 /** Makes notes of happenings: what a SIEM should know of the forwarder, and nothing that comes every minute. */
-export class Notes {
+export class StatusRecords {
   readonly #health: Health;
   #interruption: { readonly since: Instant; readonly why: Why } | undefined;
 
@@ -24,7 +24,7 @@ export class Notes {
   }
 
   /** Call it after `health` has observed the same. */
-  observe(h: Happening): Addressed[] {
+  handle(h: TelemetryEvent): Addressed[] {
     switch (h.event) {
       case 'source.refused':
         return this.#interrupted('key_refused', h.detail);
@@ -34,7 +34,7 @@ export class Notes {
         return this.#sourceFails(h.reason === 'address' ? 'source_address' : 'source_unreachable', h.detail);
       case 'source.page':
         return this.#health.source.unreadable.size > 0 ? [] : this.#resumed();
-      case 'route.set_aside': {
+      case 'pipeline.set_aside': {
         const { sink, id, reason, detail } = h;
         return [{ sink, note: this.note('forwarder.set_aside', { sink, id: String(id), reason, detail }) }];
       }
@@ -49,7 +49,7 @@ export class Notes {
   }
 
   /** What a heartbeat tells of a sink at this moment. */
-  heartbeat(name: string, sequence: number, everyMs: number): Note {
+  heartbeat(name: string, sequence: number, everyMs: number): StatusRecord {
     const { source, started, version } = this.#health;
     const sink = this.#health.sinks.get(name);
     const now = this.#health.now();
@@ -70,13 +70,13 @@ export class Notes {
   }
 
   /** Times by the server's clock where it is known: a wrong local clock must not look like a missing heartbeat. */
-  note(event: NoteEvent, members: Readonly<Record<string, unknown>>): Note {
+  note(event: StatusRecordEvent, members: Readonly<Record<string, unknown>>): StatusRecord {
     const atMs = Math.round(this.#health.now().epochMs + (this.#health.source.serverAheadMs ?? 0));
     return { event, atMs, members };
   }
 
   /** The end of an interruption on the way to the API, or to the sink itself. */
-  resumption(what: 'source' | 'sink', why: string, since: Instant): Note {
+  resumption(what: 'source' | 'sink', why: string, since: Instant): StatusRecord {
     const seconds = age(since, this.#health.now());
     return this.note('forwarder.resumed', { what, why, since: this.#time(since), seconds });
   }

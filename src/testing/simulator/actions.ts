@@ -1,5 +1,5 @@
 import { people } from './fixtures.ts';
-import type { Dice, Some } from './prng.ts';
+import type { Prng, Some } from './prng.ts';
 
 /** One kind of event. */
 export interface Action {
@@ -9,7 +9,7 @@ export interface Action {
   /** How often, against the others. */
   readonly weight: number;
   /** The JSON text of `meta`; an event of an action without it has none. */
-  readonly meta?: (dice: Dice) => string;
+  readonly meta?: (dice: Prng) => string;
 }
 
 const projects: Some<string> = [
@@ -40,10 +40,10 @@ const settings: Some<string> = [
   '"key":"billing.rate","before":1.0,"after":1.50',
 ];
 
-const email = (dice: Dice) => dice.pick(people).email;
-const testCase = (dice: Dice) => `"project":"${dice.pick(codes)}","testCase":${1 + dice.below(2400)}`;
-const testRun = (dice: Dice) => `"project":"${dice.pick(codes)}","run":${1 + dice.below(300)}`;
-const yes = (dice: Dice, share: number) => dice.share() < share;
+const email = (dice: Prng) => dice.pick(people).email;
+const testCase = (dice: Prng) => `"project":"${dice.pick(codes)}","testCase":${1 + dice.below(2400)}`;
+const testRun = (dice: Prng) => `"project":"${dice.pick(codes)}","run":${1 + dice.below(300)}`;
+const yes = (dice: Prng, share: number) => dice.share() < share;
 
 /** `action` is an open set; these are its families. Their share follows a team of a dozen on a working day. */
 export const actions: readonly Action[] = [

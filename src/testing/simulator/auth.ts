@@ -19,7 +19,7 @@ export type Ruling =
   | { readonly kind: 'page'; readonly after: bigint; readonly count: number }
   | { readonly kind: 'answer'; readonly answer: Answer };
 
-export interface Gate {
+export interface Auth {
   readonly key: string;
   /** Whether `key` may read the audit log alone. */
   readonly restricted: boolean;
@@ -27,7 +27,7 @@ export interface Gate {
   admit(): Readonly<Record<string, string>> | undefined;
 }
 
-export interface Asked {
+export interface SimulatedCall {
   readonly method: string;
   readonly path: string;
   /** Undefined where the target of the request is no URL. */
@@ -60,7 +60,7 @@ const refused = (status: number, message: string, headers?: Readonly<Record<stri
   answered(json(status, { message }, headers));
 
 /** The rules of the API in the order in which it applies them: key, pace, reach, method, parameters. */
-export function rule(asked: Asked, gate: Gate): Ruling {
+export function rule(asked: SimulatedCall, gate: Auth): Ruling {
   if (asked.query === undefined) return refused(400, 'the request target is no path');
   if (asked.path === loginPath) return answered(plain(200, loginPage, 'text/html'));
   if (!asked.path.startsWith('/api/')) return refused(404, 'not found');

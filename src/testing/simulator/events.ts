@@ -1,7 +1,7 @@
 import { type Action, actions } from './actions.ts';
 import type { EventLog } from './event-log.ts';
 import { admins, hostileAgents, people, strangers, system } from './fixtures.ts';
-import { Dice } from './prng.ts';
+import { Prng } from './prng.ts';
 
 /** Mean time between the events that exist at the start, milliseconds. */
 const historyStepMs = 20_000;
@@ -38,7 +38,7 @@ export interface GeneratedLog extends EventLog {
 
 export function generatedLog(options: GeneratedOptions): GeneratedLog {
   const { seed, events, rate, epochMs, now, late } = options;
-  const dice = new Dice();
+  const dice = new Prng();
   const grown: { first: number; atMs: number }[] = [];
   let size = events;
 
@@ -106,7 +106,7 @@ export function generatedLog(options: GeneratedOptions): GeneratedLog {
 /** A place for each unit of weight, so that an action is found at once. */
 const places: readonly Action[] = actions.flatMap((action) => Array.from({ length: action.weight }, () => action));
 
-function eventText(id: number, createdAtMs: number, dice: Dice): string {
+function eventText(id: number, createdAtMs: number, dice: Prng): string {
   const action = places[dice.below(places.length)] ?? { name: 'audit_log.read', by: 'system', weight: 1 };
   const actor = actorOf(action, dice);
   const meta = action.meta === undefined ? '' : `,"meta":${action.meta(dice)}`;
@@ -116,7 +116,7 @@ function eventText(id: number, createdAtMs: number, dice: Dice): string {
   );
 }
 
-function actorOf(action: Action, dice: Dice): { user: string; agent: string; address: string } {
+function actorOf(action: Action, dice: Prng): { user: string; agent: string; address: string } {
   if (action.by === 'system') return { user: 'null', ...system };
   if (action.by === 'stranger') return { user: 'null', agent: dice.pick(hostileAgents), address: dice.pick(strangers) };
   const who = dice.pick(action.by === 'admin' ? admins : people);

@@ -5,7 +5,7 @@ import type { FaultKind } from './faults.ts';
 import { type Body, bodyOf } from './pages.ts';
 
 /** What a fault happens to. */
-export interface Scene {
+export interface FaultScene {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   /** Fires when the connection is gone. */
@@ -29,7 +29,7 @@ const proxyPage = (status: number, reason: string) =>
   plain(status, `<html><head><title>${status} ${reason}</title></head><body>${reason}</body></html>\n`, 'text/html');
 
 /** Lets `kind` happen. */
-export async function happen(kind: FaultKind, scene: Scene): Promise<void> {
+export async function injectFault(kind: FaultKind, scene: FaultScene): Promise<void> {
   const { response, page, send } = scene;
   switch (kind) {
     case '401':
@@ -88,13 +88,13 @@ export async function happen(kind: FaultKind, scene: Scene): Promise<void> {
 const mostOf = (bytes: Buffer) => bytes.subarray(0, bytes.length - (bytes.length >> 2) - 1);
 
 /** Resets the connection once `bytes` of the body are sent. */
-function cutOff({ response, request, page }: Scene, bytes: number): void {
+function cutOff({ response, request, page }: FaultScene, bytes: number): void {
   // The answer is not ended first: a socket that is shutting down can't be reset, and would never be closed.
   response.writeHead(200, { ...pageHeaders, 'Content-Length': page.bytes.length });
   response.write(page.bytes.subarray(0, bytes), () => request.socket.resetAndDestroy());
 }
 
-async function drip({ response, page, gone, request }: Scene): Promise<void> {
+async function drip({ response, page, gone, request }: FaultScene): Promise<void> {
   response.writeHead(200, { ...pageHeaders, 'Content-Length': page.bytes.length + slowMs });
   for (let sent = 0; sent * dripMs < slowMs && !gone.aborted; sent++) {
     // Every byte is good JSON, and the connection never idles: only a bound on the whole answer ends this.

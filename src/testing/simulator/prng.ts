@@ -5,7 +5,7 @@ export type Some<T> = readonly [T, ...T[]];
  * Repeatable chance: splitmix32, for looks and not for secrets. One instance is aimed again and again, so that an
  * event costs no allocation.
  */
-export class Dice {
+export class Prng {
   #state: number;
 
   constructor(seed = 0) {

@@ -4,10 +4,10 @@ import { sleep } from '../../lib/shutdown.ts';
 import { type Answer, rule, slidingWindow } from './auth.ts';
 import { lastIdOf } from './event-log.ts';
 import { faultPlan, statusOf } from './faults.ts';
-import { happen, httpDate } from './http-faults.ts';
+import { httpDate, injectFault } from './http-faults.ts';
 import { logsOf } from './logs.ts';
 import { pagesOf } from './pages.ts';
-import { Dice } from './prng.ts';
+import { Prng } from './prng.ts';
 import type { SimulatedRequest, Simulator, SimulatorOptions } from './simulator.ts';
 
 export type { SimulatedRequest, Simulator, SimulatorOptions } from './simulator.ts';
@@ -24,7 +24,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const seed = options.seed ?? 1;
   const logs = logsOf(options, serverNow);
   const pages = pagesOf(logs.all);
-  const dice = new Dice().aim(seed, 0);
+  const dice = new Prng().aim(seed, 0);
   const plan = faultPlan(options.faults ?? [], options.random ?? (() => dice.share()));
   const admit = slidingWindow(options.requestsPerSecond ?? 20, monotonic);
   const journal = journalOf(monotonic);
@@ -75,7 +75,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     }
     seen.fault = fault;
     seen.status = statusOf(fault);
-    return happen(fault, { request, response, gone, page, url, nowMs: serverNow(), send });
+    return injectFault(fault, { request, response, gone, page, url, nowMs: serverNow(), send });
   };
 
   const { port, close } = await serve(handle, options.port ?? 0, options.host ?? '127.0.0.1');

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { Doubt, inWords, type Ranges, rangesOf } from '../../../src/sinks/splunk-hec/ack-circuit-breaker.ts';
+import {
+  AckCircuitBreaker,
+  inWords,
+  type Ranges,
+  rangesOf,
+} from '../../../src/sinks/splunk-hec/ack-circuit-breaker.ts';
 import { batchOf, recordOf, textOf } from '../../support/sink-parts.ts';
 
 const hour = 3_600_000;
@@ -8,7 +13,7 @@ const ids = (from: bigint, to = from): Ranges => [[from, to]];
 
 function doubting(ackTimeoutMs = five) {
   let now = 1_000;
-  const doubt = new Doubt(ackTimeoutMs, () => now);
+  const doubt = new AckCircuitBreaker(ackTimeoutMs, () => now);
   return {
     doubt,
     pass: (ms: number) => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { usualPace } from '../../../src/sinks/splunk-hec/ack-poller.ts';
+import { defaultPollInterval } from '../../../src/sinks/splunk-hec/ack-poller.ts';
 import type { Fault } from '../../support/hec-server.ts';
 import { acknowledging, alive, collector, delivered, idsOf, saidOf, sent, settleDown } from '../../support/hec-sink.ts';
 import { batchOf } from '../../support/sink-parts.ts';
@@ -58,7 +58,7 @@ describe('with acknowledgement a batch', () => {
     await using at = await acknowledging({ server: onData((n) => faults[n]) });
     expect(await at.sink.send(batchOf(1, 2), alive)).toMatchObject({ kind: 'retry', reason: 'throttled' });
     expect(await at.sink.send(batchOf(1, 2), alive)).toMatchObject({ kind: 'stop', reason: 'auth' });
-    expect(await at.sink.send(batchOf(1, 2), alive)).toMatchObject({ kind: 'set-aside', culprit: 1 });
+    expect(await at.sink.send(batchOf(1, 2), alive)).toMatchObject({ kind: 'reject', failedIndex: 1 });
     expect(await delivered(at.sink, batchOf(1, 2))).toEqual({ kind: 'accepted' });
   });
 });
@@ -501,13 +501,13 @@ describe('finishing', () => {
     kill.abort(new Error('enough'));
     await finishing;
     if (answer.kind === 'sent') await expect(answer.confirmed).rejects.toThrow('enough');
-    expect(at.sink.journal?.()).toMatchObject({ channels: [{ open: [{ ids: [['1', '2']] }] }] });
+    expect(at.sink.pendingAcks?.()).toMatchObject({ channels: [{ open: [{ ids: [['1', '2']] }] }] });
     hears = true;
     const { length } = at.hec.requests;
     expect(await delivered(at.sink, batchOf(3))).toEqual({ kind: 'accepted' });
     const asked = at.hec.requests.slice(length).flatMap(({ acks }) => acks);
     expect([asked.includes(0), asked.includes(1)]).toEqual([false, true]);
-    expect(at.sink.journal?.()).toMatchObject({ channels: [{ open: [{ ids: [['1', '2']] }] }] });
+    expect(at.sink.pendingAcks?.()).toMatchObject({ channels: [{ open: [{ ids: [['1', '2']] }] }] });
   });
 
   it('is not needed for closing: what is open then counts as not confirmed', async () => {
@@ -519,7 +519,7 @@ describe('finishing', () => {
   });
 
   it('is not hastened otherwise: questions come at one second, then ever more slowly, up to every ten', async () => {
-    await using at = await acknowledging({ server: { ackAfter: Number.POSITIVE_INFINITY }, pace: usualPace });
+    await using at = await acknowledging({ server: { ackAfter: Number.POSITIVE_INFINITY }, pace: defaultPollInterval });
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     await sent(at.sink, batchOf(1));
     const asked = () => at.hec.requests.filter(({ kind }) => kind === 'ack').length - 1;

@@ -50,8 +50,8 @@ describe('an envelope', () => {
 
   it('takes the time from the redacted event, so that a redacted createdAt is not told after all', () => {
     const event = eventOf('{"id":1,"createdAt":"2026-01-02T03:04:05Z"}');
-    const shown = eventOf('{"id":1,"createdAt":"[redacted]"}');
-    const { untimed } = new Envelopes(metadata, true).body({ records: [{ event, shown, record: shown.text }] });
+    const redacted = eventOf('{"id":1,"createdAt":"[redacted]"}');
+    const { untimed } = new Envelopes(metadata, true).body({ records: [{ event, redacted, record: redacted.text }] });
     expect(untimed).toBe(1);
   });
 
@@ -65,7 +65,7 @@ describe('an envelope', () => {
   it('carries a record of another format as one JSON string', () => {
     const line = 'CEF:0|Hypersequent|QA Sphere|1|user.login|"quoted" \\| back\\\\slash é 😀|3|\u2028';
     const event = eventOf('{"id":1,"createdAt":"2026-01-02T03:04:05Z"}');
-    const encoded: Encoded = { event, shown: event, record: Buffer.from(line) };
+    const encoded: Encoded = { event, redacted: event, record: Buffer.from(line) };
     const { bytes } = new Envelopes(metadata, false).body({ records: [encoded] });
     expect(JSON.parse(linesOf(bytes)[0] ?? '').event).toBe(line);
   });

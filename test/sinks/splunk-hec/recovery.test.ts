@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../src/lib/secret.ts';
-import { readJournal } from '../../../src/sinks/splunk-hec/pending-acks.ts';
+import { readPendingAcks } from '../../../src/sinks/splunk-hec/pending-acks.ts';
 import type { Fault } from '../../support/hec-server.ts';
 import { acknowledging, alive, collector, delivered, idsOf, saidOf, sent } from '../../support/hec-sink.ts';
 import { batchOf, recordOf, textOf } from '../../support/sink-parts.ts';
@@ -25,11 +25,11 @@ describe('after a restart', () => {
     await sent(at.sink, {
       records: [recordOf(textOf(5)), recordOf(textOf(7)), recordOf(textOf(8)), recordOf(textOf(9))],
     });
-    const journal = at.sink.journal?.();
+    const journal = at.sink.pendingAcks?.();
     await at.sink[Symbol.asyncDispose]();
 
     const next = at.reopen(journal);
-    expect(next.recovered?.map(({ ranges }) => ranges)).toEqual([
+    expect(next.resumed?.map(({ ranges }) => ranges)).toEqual([
       [[1n, 3n]],
       [
         [5n, 5n],
@@ -38,7 +38,7 @@ describe('after a restart', () => {
     ]);
     const fresh = await sent(next, batchOf(10));
     ears.hear();
-    expect(await Promise.all((next.recovered ?? []).map(({ confirmed }) => confirmed))).toEqual([
+    expect(await Promise.all((next.resumed ?? []).map(({ confirmed }) => confirmed))).toEqual([
       { kind: 'accepted' },
       { kind: 'accepted' },
     ]);
@@ -46,7 +46,7 @@ describe('after a restart', () => {
     const channels = at.hec.requests.filter(({ kind }) => kind === 'data').map(({ channel }) => channel);
     expect(channels[1]).toBe(channels[0]);
     expect(channels[2]).not.toBe(channels[0]);
-    expect(next.journal?.()).toBeUndefined();
+    expect(next.pendingAcks?.()).toBeUndefined();
     expect(idsOf(at.hec)).toEqual([1, 2, 3, 5, 7, 8, 9, 10]);
   });
 
@@ -58,8 +58,8 @@ describe('after a restart', () => {
     });
     await sent(at.sink, batchOf(1));
     ears.hear();
-    const next = at.reopen(at.sink.journal?.());
-    expect(await next.recovered?.[0]?.confirmed).toEqual({ kind: 'accepted' });
+    const next = at.reopen(at.sink.pendingAcks?.());
+    expect(await next.resumed?.[0]?.confirmed).toEqual({ kind: 'accepted' });
   });
 
   it('only until ackTimeout after they were sent, by whichever process', async () => {
@@ -69,12 +69,12 @@ describe('after a restart', () => {
       300_000,
     );
     await sent(at.sink, batchOf(1));
-    const journal = at.sink.journal?.();
+    const journal = at.sink.pendingAcks?.();
     await at.sink[Symbol.asyncDispose]();
     now += 300_001;
     const asked = at.hec.requests.length;
     const next = at.reopen(journal);
-    expect(await next.recovered?.[0]?.confirmed).toMatchObject({ kind: 'retry', reason: 'timeout' });
+    expect(await next.resumed?.[0]?.confirmed).toMatchObject({ kind: 'retry', reason: 'timeout' });
     expect(at.hec.requests.length - asked).toBe(1);
   });
 
@@ -83,11 +83,11 @@ describe('after a restart', () => {
     const ears = deaf();
     await using at = await acknowledging({ server: { fault: ears.fault }, deps: { now: () => now } }, 300_000);
     await sent(at.sink, batchOf(1));
-    const journal = at.sink.journal?.();
+    const journal = at.sink.pendingAcks?.();
     await at.sink[Symbol.asyncDispose]();
     now += 86_400_000;
     ears.hear();
-    expect(await at.reopen(journal).recovered?.[0]?.confirmed).toEqual({ kind: 'accepted' });
+    expect(await at.reopen(journal).resumed?.[0]?.confirmed).toEqual({ kind: 'accepted' });
   });
 
   it('a clock that was set back does not make the wait longer', async () => {
@@ -97,26 +97,26 @@ describe('after a restart', () => {
       60,
     );
     await sent(at.sink, batchOf(1));
-    const journal = at.sink.journal?.();
+    const journal = at.sink.pendingAcks?.();
     await at.sink[Symbol.asyncDispose]();
     now -= 86_400_000;
-    expect(await at.reopen(journal).recovered?.[0]?.confirmed).toMatchObject({ kind: 'retry', reason: 'timeout' });
+    expect(await at.reopen(journal).resumed?.[0]?.confirmed).toMatchObject({ kind: 'retry', reason: 'timeout' });
   });
 
   it('and another one, all that is still open is asked about again', async () => {
     const ears = deaf();
     await using at = await acknowledging({ server: { fault: ears.fault } });
     await sent(at.sink, batchOf(1));
-    const second = at.reopen(at.sink.journal?.());
+    const second = at.reopen(at.sink.pendingAcks?.());
     await sent(second, batchOf(2));
-    const third = at.reopen(second.journal?.());
+    const third = at.reopen(second.pendingAcks?.());
     await at.sink[Symbol.asyncDispose]();
     await second[Symbol.asyncDispose]();
-    expect(third.recovered?.map(({ ranges }) => ranges)).toEqual([[[1n, 1n]], [[2n, 2n]]]);
+    expect(third.resumed?.map(({ ranges }) => ranges)).toEqual([[[1n, 1n]], [[2n, 2n]]]);
     // What the closed ones still asked has been answered before anybody hears: an acknowledgement is told only once.
     for (let round = 0; round < 3; round++) await fetch(`${at.hec.url}/services/collector/health`);
     ears.hear();
-    expect(await Promise.all((third.recovered ?? []).map(({ confirmed }) => confirmed))).toEqual([
+    expect(await Promise.all((third.resumed ?? []).map(({ confirmed }) => confirmed))).toEqual([
       { kind: 'accepted' },
       { kind: 'accepted' },
     ]);
@@ -126,21 +126,21 @@ describe('after a restart', () => {
     const ears = deaf();
     await using at = await acknowledging({ server: { fault: ears.fault, backends: { count: 3, balance: 'sticky' } } });
     await sent(at.sink, batchOf(1));
-    const journal = at.sink.journal?.();
+    const journal = at.sink.pendingAcks?.();
     await at.sink[Symbol.asyncDispose]();
     ears.hear();
-    expect(await at.reopen(journal).recovered?.[0]?.confirmed).toEqual({ kind: 'accepted' });
+    expect(await at.reopen(journal).resumed?.[0]?.confirmed).toEqual({ kind: 'accepted' });
   });
 
   it('closing again leaves their fate unknown', async () => {
     const ears = deaf();
     await using at = await acknowledging({ server: { fault: ears.fault } });
     await sent(at.sink, batchOf(1));
-    const next = at.reopen(at.sink.journal?.());
-    const confirmed = next.recovered?.[0]?.confirmed;
+    const next = at.reopen(at.sink.pendingAcks?.());
+    const confirmed = next.resumed?.[0]?.confirmed;
     await next[Symbol.asyncDispose]();
     await expect(confirmed).rejects.toThrow('closed');
-    expect(next.journal?.()).toMatchObject({ channels: [{ open: [{ ids: ['1'] }] }] });
+    expect(next.pendingAcks?.()).toMatchObject({ channels: [{ open: [{ ids: ['1'] }] }] });
   });
 
   it('of a token that acknowledges no more they are read again', async () => {
@@ -149,8 +149,8 @@ describe('after a restart', () => {
     await sent(at.sink, batchOf(1));
     at.hec.tokenState = 'good';
     ears.hear();
-    const next = at.reopen(at.sink.journal?.());
-    expect(await next.recovered?.[0]?.confirmed).toMatchObject({ kind: 'retry' });
+    const next = at.reopen(at.sink.pendingAcks?.());
+    expect(await next.resumed?.[0]?.confirmed).toMatchObject({ kind: 'retry' });
   });
 });
 
@@ -161,10 +161,10 @@ describe('the journal', () => {
     await using other = await acknowledging({ server: { fault: ears.fault } });
     await using renewed = await acknowledging({ server: { token: 'another' }, options: { url: at.hec.url } });
     await sent(at.sink, batchOf(1));
-    const journal = at.sink.journal?.();
-    expect(at.reopen(journal).recovered).toHaveLength(1);
-    expect(other.reopen(journal).recovered).toEqual([]);
-    expect(renewed.reopen(journal).recovered).toEqual([]);
+    const journal = at.sink.pendingAcks?.();
+    expect(at.reopen(journal).resumed).toHaveLength(1);
+    expect(other.reopen(journal).resumed).toEqual([]);
+    expect(renewed.reopen(journal).resumed).toEqual([]);
   });
 
   it('tells no token, and marks the same one differently each time', async () => {
@@ -172,10 +172,10 @@ describe('the journal', () => {
     await using at = await acknowledging({ server: { fault: ears.fault } });
     await sent(at.sink, batchOf(1));
     await sent(at.reopen(null), batchOf(1));
-    const text = JSON.stringify(at.sink.journal?.());
+    const text = JSON.stringify(at.sink.pendingAcks?.());
     expect(text).not.toContain(at.hec.token);
     const markOf = (written: unknown) => (written as { token: string }).token;
-    const marks = [at.sink, at.reopen(at.sink.journal?.())].map((sink) => markOf(sink.journal?.()));
+    const marks = [at.sink, at.reopen(at.sink.pendingAcks?.())].map((sink) => markOf(sink.pendingAcks?.()));
     expect(marks[0]).not.toBe(marks[1]);
   });
 
@@ -206,9 +206,9 @@ describe('the journal', () => {
     ],
   ])('that is %s is said and set aside: its batches are sent again', async (_, journal) => {
     await using at = await collector();
-    expect(readJournal({ url: 'u', token: new Secret('t') }, journal)).toBe('unreadable');
+    expect(readPendingAcks({ url: 'u', token: new Secret('t') }, journal)).toBe('unreadable');
     const sink = at.reopen(journal);
-    expect(sink.recovered).toEqual([]);
+    expect(sink.resumed).toEqual([]);
     expect(saidOf(at.heard, 'acknowledgement')).toEqual([expect.stringContaining('unreadable')]);
     expect(await sink.send(batchOf(1), alive)).toEqual({ kind: 'accepted' });
   });
@@ -216,6 +216,6 @@ describe('the journal', () => {
   it('is empty as soon as everything is acknowledged', async () => {
     await using at = await acknowledging();
     await delivered(at.sink, batchOf(1));
-    expect(at.sink.journal?.()).toBeUndefined();
+    expect(at.sink.pendingAcks?.()).toBeUndefined();
   });
 });

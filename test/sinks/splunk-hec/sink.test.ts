@@ -36,7 +36,7 @@ describe('the splunk-hec sink without acknowledgement', () => {
       'content-type': 'application/json',
     });
     expect(at.hec.requests[0]?.channel).toBeUndefined();
-    expect(at.sink.journal?.()).toBeUndefined();
+    expect(at.sink.pendingAcks?.()).toBeUndefined();
   });
 
   it('counts what an envelope adds among what a request may hold', async () => {
@@ -71,11 +71,11 @@ describe('the splunk-hec sink without acknowledgement', () => {
   ])('says which event a code %i means', async (code, guilty) => {
     await using at = await collector({ server: { refuse: (raw) => (guilty(raw) ? code : undefined) } });
     expect(await at.sink.send(batchOf(1, 5), alive)).toMatchObject({
-      kind: 'set-aside',
+      kind: 'reject',
       reason: 'malformed',
-      culprit: 2,
+      failedIndex: 2,
     });
-    expect(await at.sink.send(batchOf(3), alive)).toMatchObject({ kind: 'set-aside', culprit: 0 });
+    expect(await at.sink.send(batchOf(3), alive)).toMatchObject({ kind: 'reject', failedIndex: 0 });
     expect(await at.sink.send(batchOf(4, 5), alive)).toEqual({ kind: 'accepted' });
   });
 
@@ -103,7 +103,7 @@ describe('the splunk-hec sink without acknowledgement', () => {
   it('has a batch split that is too large, however long the page that says so', async () => {
     const page = `<html>${'x'.repeat(200_000)}</html>`;
     await using at = await collector({ server: first({ status: 413, body: page }) });
-    expect(await at.sink.send(batchOf(1, 5), alive)).toMatchObject({ kind: 'set-aside', reason: 'too_large' });
+    expect(await at.sink.send(batchOf(1, 5), alive)).toMatchObject({ kind: 'reject', reason: 'too_large' });
     expect(await at.sink.send(batchOf(1, 2), alive)).toEqual({ kind: 'accepted' });
   });
 

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { noteEnvelope } from '../../../src/sinks/splunk-hec/envelope.ts';
+import { statusEnvelope } from '../../../src/sinks/splunk-hec/envelope.ts';
 
 it('a note at a fraction of a millisecond is still JSON', () => {
   const note = { event: 'forwarder.heartbeat', atMs: 1_795_538_975_504.9185, members: {} } as const;
-  const body = noteEnvelope(note, { host: 'h', source: 's', sourcetype: 't', index: undefined, fields: undefined });
+  const body = statusEnvelope(note, { host: 'h', source: 's', sourcetype: 't', index: undefined, fields: undefined });
   expect(JSON.parse(String(body))).toMatchObject({ time: expect.any(Number) });
 });

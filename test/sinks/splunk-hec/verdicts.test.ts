@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { HttpAnswer, HttpFailure } from '../../../src/lib/http.ts';
 import type { Verdict } from '../../../src/lib/verdict.ts';
-import { type Asked, judge, judgeFailure, readReply } from '../../../src/sinks/splunk-hec/verdicts.ts';
+import { judge, judgeFailure, type RequestContext, readReply } from '../../../src/sinks/splunk-hec/verdicts.ts';
 
 const url = 'https://splunk.example:8088/services/collector/event';
-const asked: Asked = { events: 10, url, index: 'security', nowMs: Date.parse('2026-05-01T12:00:00Z') };
+const asked: RequestContext = { events: 10, url, index: 'security', nowMs: Date.parse('2026-05-01T12:00:00Z') };
 const html = '<!doctype html><html><head><title>Bad</title></head><body><h1>Bad\r\nRequest</h1></body></html>';
 
 function answer(status: number, body: string | object, headers: Record<string, string> = {}): HttpAnswer {
@@ -13,7 +13,7 @@ function answer(status: number, body: string | object, headers: Record<string, s
   return { kind: 'answer', status, headers, body: Buffer.from(text), sentMs: 0, headersMs: 1, elapsedMs: 1 };
 }
 
-function verdictOf(status: number, body: string | object, more: Partial<Asked> = {}): Verdict {
+function verdictOf(status: number, body: string | object, more: Partial<RequestContext> = {}): Verdict {
   return judge(answer(status, body), { ...asked, ...more }).verdict;
 }
 
@@ -24,17 +24,17 @@ describe('the answer codes of a HEC', () => {
     [401, 3, 'stop', 'auth', 'Authorization header'],
     [403, 4, 'stop', 'auth', 'not known'],
     [400, 5, 'stop', 'malformed', 'without data'],
-    [400, 6, 'set-aside', 'malformed', 'invalid data format'],
+    [400, 6, 'reject', 'malformed', 'invalid data format'],
     [400, 7, 'stop', 'address', 'index security is not allowed'],
     [500, 8, 'retry', 'server', 'internal error'],
     [503, 9, 'retry', 'throttled', 'busy'],
     [429, 9, 'retry', 'throttled', 'busy'],
     [400, 10, 'stop', 'address', 'acknowledgement: true or auto'],
     [400, 11, 'stop', 'address', 'channel'],
-    [400, 12, 'set-aside', 'malformed', 'missing'],
-    [400, 13, 'set-aside', 'malformed', 'blank'],
+    [400, 12, 'reject', 'malformed', 'missing'],
+    [400, 13, 'reject', 'malformed', 'blank'],
     [400, 14, 'stop', 'address', 'Splunk Cloud'],
-    [400, 15, 'set-aside', 'malformed', 'fields'],
+    [400, 15, 'reject', 'malformed', 'fields'],
     [400, 16, 'stop', 'auth', 'query'],
     [503, 18, 'retry', 'throttled', 'queues are full'],
     [503, 19, 'retry', 'throttled', 'acknowledgement service'],
@@ -86,12 +86,12 @@ describe('the answer codes of a HEC', () => {
 
 describe('invalid-event-number', () => {
   it.each([6, 12, 13, 15])('names the culprit of code %i, counted from 0', (code) => {
-    expect(verdictOf(400, { code, 'invalid-event-number': 9 })).toMatchObject({ kind: 'set-aside', culprit: 9 });
+    expect(verdictOf(400, { code, 'invalid-event-number': 9 })).toMatchObject({ kind: 'reject', failedIndex: 9 });
   });
 
   it.each([10, -1, 1.5, '3', null, 1e30])('is no hint where it is %j in a batch of ten', (number) => {
     const verdict = verdictOf(400, { code: 6, 'invalid-event-number': number });
-    expect(verdict).toMatchObject({ kind: 'set-aside' });
+    expect(verdict).toMatchObject({ kind: 'reject' });
     expect(verdict).not.toHaveProperty('culprit');
   });
 
@@ -109,7 +109,7 @@ describe('a status without a usable code', () => {
     [407, 'stop', 'auth'],
     [408, 'retry', 'timeout'],
     [410, 'stop', 'address'],
-    [413, 'set-aside', 'too_large'],
+    [413, 'reject', 'too_large'],
     [425, 'retry', 'throttled'],
     [429, 'retry', 'throttled'],
     [500, 'retry', 'server'],
@@ -139,7 +139,7 @@ describe('a status without a usable code', () => {
   });
 
   it.each([400, 405, 415])('%i refuses a batch, so that it is halved, and stops at a single event', (status) => {
-    expect(verdictOf(status, html)).toMatchObject({ kind: 'set-aside', reason: 'malformed' });
+    expect(verdictOf(status, html)).toMatchObject({ kind: 'reject', reason: 'malformed' });
     expect(verdictOf(status, html)).not.toHaveProperty('culprit');
     const [alone, question] = [1, 0].map((events) => verdictOf(status, html, { events }));
     expect(alone).toMatchObject({ kind: 'stop', reason: 'malformed', detail: expect.stringContaining('one event') });
@@ -147,7 +147,7 @@ describe('a status without a usable code', () => {
   });
 
   it('413 refuses a single event too', () => {
-    expect(verdictOf(413, html, { events: 1 })).toMatchObject({ kind: 'set-aside', reason: 'too_large' });
+    expect(verdictOf(413, html, { events: 1 })).toMatchObject({ kind: 'reject', reason: 'too_large' });
   });
 
   it.each([

@@ -77,10 +77,10 @@ describe('the syslog sink over UDP', () => {
     await using sink = openSyslog(given, sinkDeps());
     const long = encoded(eventOf({ id: 2, meta: { note: 'x'.repeat(70_000) } }));
     expect(await sink.send({ records: [...records(1), long, ...records(1)] }, never)).toMatchObject({
-      kind: 'set-aside',
+      kind: 'reject',
       reason: 'too_large',
-      culprit: 1,
-      taken: 1,
+      failedIndex: 1,
+      acceptedPrefix: 1,
     });
     await server.close();
   });
@@ -134,8 +134,8 @@ describe('the syslog sink on a local socket', () => {
       using receiver = unixReceiver(path);
       await using sink = sinkTo({ timeout: '100ms' });
       const verdict = await sink.send({ records: records(400) }, never);
-      expect(verdict).toMatchObject({ kind: 'retry', reason: 'timeout', taken: expect.any(Number) });
-      const { taken = 0 } = verdict as { taken?: number };
+      expect(verdict).toMatchObject({ kind: 'retry', reason: 'timeout', acceptedPrefix: expect.any(Number) });
+      const { acceptedPrefix: taken = 0 } = verdict as { acceptedPrefix?: number };
       expect(taken).toBeGreaterThan(0);
       const arrived = receiver.until(whole(400));
       await drive(sink, records(400).slice(taken));
@@ -160,7 +160,7 @@ describe('the syslog sink on a local socket', () => {
       await using sink = sinkTo({ maxMessageBytes: '1MiB' });
       const huge = encoded(eventOf({ id: 1, meta: { note: 'x'.repeat(500_000) } }));
       const verdict = await sink.send({ records: [huge] }, never);
-      expect(verdict).toMatchObject({ kind: 'set-aside', reason: 'too_large', culprit: 0 });
+      expect(verdict).toMatchObject({ kind: 'reject', reason: 'too_large', failedIndex: 0 });
     });
 
     it('can be told apart from a stream, a missing one and a path too long', async () => {

@@ -5,7 +5,7 @@ import { framed } from '../../../src/sinks/syslog/framing.ts';
 import { Message } from '../../../src/sinks/syslog/message.ts';
 import { messageWithin, rulesOf } from '../../../src/sinks/syslog/message-size.ts';
 import { relpFrame } from '../../../src/sinks/syslog/relp-frames.ts';
-import { cutPage } from '../../../src/source/split-page.ts';
+import { splitPage } from '../../../src/source/split-page.ts';
 import { hostileEvent, seeded } from '../../support/hostile.ts';
 import { parse5424, readLines, readOctetCounted, readRelp } from '../../support/rfc5424.ts';
 import { encoded, options, plainJson, sinkDeps } from '../../support/syslog.ts';
@@ -102,7 +102,7 @@ describe('hostile events cut out of a page', () => {
     };
     for (let page = 0; page < 200; page++) {
       const events = Array.from({ length: page % 5 === 0 ? 5 : 1 }, (_, index) => hostileEvent(index + 1, random));
-      const cut = cutPage(Buffer.from(`{"events":[${events.map(({ text }) => text.toString()).join(',')}]}`), 0);
+      const cut = splitPage(Buffer.from(`{"events":[${events.map(({ text }) => text.toString()).join(',')}]}`), 0);
       if (cut.kind !== 'page') throw new Error(cut.detail);
       expect(cut.events.map(bytes)).toEqual(events.map((event) => bytes(encoded(event))));
     }

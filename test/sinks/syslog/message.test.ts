@@ -69,9 +69,9 @@ describe('an RFC 5424 message', () => {
 
   it('shows what was redacted as redacted in the header too', () => {
     const whole = eventOf(event);
-    const shown = eventOf({ ...event, user: { email: '[redacted]' }, ip: '[redacted]' });
+    const redacted = eventOf({ ...event, user: { email: '[redacted]' }, ip: '[redacted]' });
     const rules = rulesOf(options({ address: 'tcp://127.0.0.1' }), sinkDeps());
-    const message = String(bytesWithin({ event: whole, shown, record: shown.text }, 8_000, rules, plainJson));
+    const message = String(bytesWithin({ event: whole, redacted, record: redacted.text }, 8_000, rules, plainJson));
     expect(message).toContain('user="[redacted\\]" src="[redacted\\]"');
     expect(message).not.toMatch(/zoe|2001/);
   });

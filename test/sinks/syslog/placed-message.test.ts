@@ -6,7 +6,7 @@ import { collectAll } from '../../../src/lib/give-back.ts';
 import { Message } from '../../../src/sinks/syslog/message.ts';
 import { messageWithin, rulesOf } from '../../../src/sinks/syslog/message-size.ts';
 import { PlacedMessages } from '../../../src/sinks/syslog/placed-message.ts';
-import { cutPage } from '../../../src/source/split-page.ts';
+import { splitPage } from '../../../src/source/split-page.ts';
 import { generatedLog } from '../../../src/testing/simulator/events.ts';
 import { auditEvent } from '../../support/audit-events.ts';
 import { options, sinkDeps } from '../../support/syslog.ts';
@@ -26,7 +26,7 @@ const bytes = (encoded: Encoded, maxBytes: number) => {
 const iso = '2026-11-23T10:00:00.000Z';
 
 function placed(text: string): PlacedEvent {
-  const cut = cutPage(Buffer.from(`{"events":[${text}],"count":1,"after":12345678}`), 0);
+  const cut = splitPage(Buffer.from(`{"events":[${text}],"count":1,"after":12345678}`), 0);
   const event = cut.kind === 'page' ? cut.events[0] : undefined;
   if (!(event instanceof PlacedEvent)) throw new Error(`left to the parser: ${text}`);
   return event;
@@ -38,7 +38,7 @@ function both(text: string, maxBytes = 8000): { placed: unknown; parsed: unknown
   const alone = auditEvent(text, event.id);
   return {
     placed: bytes(event, maxBytes),
-    parsed: bytes({ event: alone, shown: alone, record: format.encode(alone) }, maxBytes),
+    parsed: bytes({ event: alone, redacted: alone, record: format.encode(alone) }, maxBytes),
   };
 }
 

@@ -97,7 +97,7 @@ describe('the syslog sink over RELP', () => {
     expect(await sink.send({ records: records(100) }, never)).toMatchObject({
       kind: 'retry',
       reason: 'network',
-      taken: 40,
+      acceptedPrefix: 40,
     });
     expect(await sink.send({ records: records(100).slice(40) }, never)).toEqual({ kind: 'accepted' });
     expect(server.messages().map(idOf).slice(-60)).toEqual(upTo(100).slice(40));
@@ -127,11 +127,11 @@ describe('the syslog sink over RELP', () => {
     await using sink = sinkTo(server.port);
     const verdict = await sink.send({ records: records(20) }, never);
     expect(verdict).toEqual({
-      kind: 'set-aside',
+      kind: 'reject',
       reason: 'malformed',
       detail: 'the collector refused it: 500 I will\\u000d\\u000anot',
-      culprit: 6,
-      taken: 6,
+      failedIndex: 6,
+      acceptedPrefix: 6,
     });
     const driven = await drive(sink, records(20));
     expect(driven.setAside.map(({ id }) => id)).toEqual([7n]);
@@ -147,7 +147,7 @@ describe('the syslog sink over RELP', () => {
     expect(await sink.send({ records: records(10) }, never)).toMatchObject({
       kind: 'retry',
       reason: 'network',
-      taken: 4,
+      acceptedPrefix: 4,
     });
     expect(await sink.send({ records: records(10).slice(4) }, never)).toEqual({ kind: 'accepted' });
   });
@@ -160,7 +160,7 @@ describe('the syslog sink over RELP', () => {
     expect(await sink.send({ records: records(5) }, never)).toMatchObject({
       kind: 'retry',
       reason: 'timeout',
-      taken: 2,
+      acceptedPrefix: 2,
     });
   });
 

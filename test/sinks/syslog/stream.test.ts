@@ -2,9 +2,9 @@ import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import type { Verdict } from '../../../src/lib/verdict.ts';
 import type { Sent } from '../../../src/sinks/sink.ts';
-import { Wire } from '../../../src/sinks/syslog/connection.ts';
+import { Connection } from '../../../src/sinks/syslog/connection.ts';
 import { retryFault } from '../../../src/sinks/syslog/failures.ts';
-import { openWire } from '../../../src/sinks/syslog/open-connection.ts';
+import { openConnection } from '../../../src/sinks/syslog/open-connection.ts';
 import { StreamDelivery } from '../../../src/sinks/syslog/stream.ts';
 import type { StreamRules } from '../../../src/sinks/syslog/stream-rules.ts';
 import { tcpServer } from '../../support/tcp-server.ts';
@@ -22,7 +22,7 @@ function deliveryTo(port: number, rules: Partial<StreamRules> = {}) {
     proofMs: 20,
     maxUnconfirmedBytes: 1_000,
     maxUnconfirmedBatches: 100,
-    open: (kill) => openWire({ to, where, timeoutMs: 2_000 }, kill),
+    open: (kill) => openConnection({ to, where, timeoutMs: 2_000 }, kill),
     ...rules,
   });
 }
@@ -120,8 +120,11 @@ describe('delivery over a stream', () => {
         if (proves && way === 'stop')
           return { code: '', verdict: { kind: 'stop', reason: 'auth', detail: 'not trusted' } };
         const { port } = proves && way === 'elsewhere' ? elsewhere : server;
-        const wire = await openWire({ to: { host: '127.0.0.1', port }, where: 'tcp://it', timeoutMs: 2_000 }, kill);
-        if (proves && way === 'over' && wire instanceof Wire) wire.destroy();
+        const wire = await openConnection(
+          { to: { host: '127.0.0.1', port }, where: 'tcp://it', timeoutMs: 2_000 },
+          kill,
+        );
+        if (proves && way === 'over' && wire instanceof Connection) wire.destroy();
         return wire;
       };
       const delivery = deliveryTo(server.port, { stepMs: 60_000, open });
@@ -160,7 +163,7 @@ describe('delivery over a stream', () => {
     const wire = { to: { host: '127.0.0.1', port: server.port }, where: 'tcp://it', timeoutMs: 2_000 };
     let opened = 0;
     const open: StreamRules['open'] = async (kill) =>
-      ++opened === refused ? retryFault('network', 'refused') : openWire(wire, kill);
+      ++opened === refused ? retryFault('network', 'refused') : openConnection(wire, kill);
     const delivery = deliveryTo(server.port, { stepMs: 50, maxUnconfirmedBatches: 2, open });
     const older = [
       sentBy(await delivery.send(Buffer.from('one'), never)),
@@ -227,7 +230,7 @@ describe('delivery over a stream', () => {
     const open: StreamRules['open'] = async (kill) => {
       asked.resolve();
       await made.promise;
-      return openWire(wire, kill);
+      return openConnection(wire, kill);
     };
     const delivery = deliveryTo(server.port, { open });
     const sending = delivery.send(Buffer.from('one'), never);
@@ -339,7 +342,7 @@ describe('delivery over a stream', () => {
       stepMs: 60_000,
       maxUnconfirmedBytes: 64 * 1024 ** 2,
       open: (kill) =>
-        openWire({ to: { host: '127.0.0.1', port: server.port }, where: 'tcp://it', timeoutMs: 200 }, kill),
+        openConnection({ to: { host: '127.0.0.1', port: server.port }, where: 'tcp://it', timeoutMs: 200 }, kill),
     });
     const answers: (Verdict | Sent)[] = [];
     do answers.push(await delivery.send(Buffer.alloc(1024 ** 2), never));

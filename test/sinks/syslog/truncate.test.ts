@@ -4,14 +4,14 @@ import type { AuditEvent } from '../../../src/event/event.ts';
 import type { Format } from '../../../src/format/format.ts';
 import { createFormat } from '../../../src/format/formats.ts';
 import { rulesOf } from '../../../src/sinks/syslog/message-size.ts';
-import { shortened } from '../../../src/sinks/syslog/truncate.ts';
+import { truncate } from '../../../src/sinks/syslog/truncate.ts';
 import { hostileEvent, seeded } from '../../support/hostile.ts';
 import { parse5424 } from '../../support/rfc5424.ts';
 import { bytesWithin, encoded, eventFromText, eventOf, options, plainJson, sinkDeps } from '../../support/syslog.ts';
 
 const textOnly = (event: AuditEvent) => event.text;
 const shorten = (event: AuditEvent, maxBytes: number) => {
-  const short = shortened(event, maxBytes, textOnly);
+  const short = truncate(event, maxBytes, textOnly);
   return short === undefined ? undefined : { text: short.toString(), value: JSON.parse(short.toString()) };
 };
 
@@ -181,13 +181,13 @@ describe('a message within its limit', () => {
 
   it('is set aside as too large where nothing helps, and as malformed where the format fails', () => {
     const list = Array.from({ length: 9_000 }, () => 1);
-    expect(within(eventOf({ id: 1, list }), 8_000)).toMatchObject({ kind: 'set-aside', reason: 'too_large' });
+    expect(within(eventOf({ id: 1, list }), 8_000)).toMatchObject({ kind: 'reject', reason: 'too_large' });
     const encode = (event: AuditEvent) => {
       if (event.value['truncated']) throw new Error('our bug');
       return event.text;
     };
     const failing: Format = { name: 'failing', json: true, encode };
     const event = eventOf({ id: 1, userAgent: 'x'.repeat(9_000) });
-    expect(within(event, 8_000, failing)).toMatchObject({ kind: 'set-aside', reason: 'malformed' });
+    expect(within(event, 8_000, failing)).toMatchObject({ kind: 'reject', reason: 'malformed' });
   });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileStore } from '../../../src/state/file/checkpoint-files.ts';
 import { type Checkpoint, CheckpointProblem } from '../../../src/state/store.ts';
-import type { Happening } from '../../../src/telemetry/telemetry-event.ts';
+import type { TelemetryEvent } from '../../../src/telemetry/telemetry-event.ts';
 
 const source = 'https://acme.eu1.qasphere.com';
 const checkpoint = (after: bigint, more: Partial<Checkpoint> = {}): Checkpoint => ({
@@ -17,14 +17,14 @@ const checkpoint = (after: bigint, more: Partial<Checkpoint> = {}): Checkpoint =
   ],
   refusedInRow: 3,
   newest: { id: after + 9n, sha256: 'ab' },
-  journal: { channel: 'x', open: [1, 2] },
+  pendingAcks: { channel: 'x', open: [1, 2] },
   ...more,
 });
 
 let directory: string;
-let happenings: Happening[];
+let happenings: TelemetryEvent[];
 const open = (at = source) =>
-  FileStore.open({ directory, source: at, observe: (h) => happenings.push(h), now: () => 1_700_000_000_000 });
+  FileStore.open({ directory, source: at, emit: (h) => happenings.push(h), now: () => 1_700_000_000_000 });
 const path = (name: string) => join(directory, name);
 
 beforeEach(async () => {

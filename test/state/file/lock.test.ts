@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { holderOf, lockState, StateHeld } from '../../../src/state/file/lock.ts';
+import { holderOf, lockState, StateLocked } from '../../../src/state/file/lock.ts';
 
 const lockFile = fileURLToPath(new URL('../../../src/state/file/lock.ts', import.meta.url));
 
@@ -29,7 +29,7 @@ it('another process that holds the directory is named, until it dies, however it
   try {
     await once(child.stdout, 'data');
     expect(await holderOf(directory)).toContain(`process ${child.pid} `);
-    await expect(lockState(directory, Date.now)).rejects.toThrow(StateHeld);
+    await expect(lockState(directory, Date.now)).rejects.toThrow(StateLocked);
   } finally {
     child.kill('SIGKILL');
     await once(child, 'exit');

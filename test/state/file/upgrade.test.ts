@@ -8,7 +8,7 @@ import { FileStore } from '../../../src/state/file/checkpoint-files.ts';
 import type { Checkpoint } from '../../../src/state/store.ts';
 import { version } from '../../../src/state/checkpoint-text.ts';
 import { Secret } from '../../../src/lib/secret.ts';
-import { readJournal } from '../../../src/sinks/splunk-hec/pending-acks.ts';
+import { readPendingAcks } from '../../../src/sinks/splunk-hec/pending-acks.ts';
 import { auditEvent } from '../../support/audit-events.ts';
 
 /** State directories as each version of the program left them. They are never changed: a new version adds its own. */
@@ -44,7 +44,7 @@ const open = () =>
   FileStore.open({
     directory: join(state, 'checkpoints'),
     source,
-    observe: (h) => fallbacks.push(h.event),
+    emit: (h) => fallbacks.push(h.event),
     now: () => 0,
   });
 const fallbacks: string[] = [];
@@ -59,10 +59,10 @@ describe.each(Array.from({ length: version }, (_, index) => index + 1))('the sta
   it('is read whole', async () => {
     const store = await open();
     expect(await store.list()).toEqual(['siem', 'splunk']);
-    const { journal, ...rest } = (await store.load('splunk')) ?? {};
+    const { pendingAcks, ...rest } = (await store.load('splunk')) ?? {};
     expect(rest).toEqual(splunk);
     expect(await store.load('siem')).toEqual(siem);
-    expect(readJournal(owner, journal)).toMatchObject({
+    expect(readPendingAcks(owner, pendingAcks)).toMatchObject({
       channels: [{ open: [{ ackId: 7, ids: ['9007199254740996', ['9007199254740998', '9007199254741000']] }] }],
     });
     expect(fallbacks).toEqual([]);

@@ -1,33 +1,33 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Note, noteText } from '../../../src/event/status-record.ts';
+import { type StatusRecord, statusRecordText } from '../../../src/event/status-record.ts';
 import { accepted, type Verdict } from '../../../src/lib/verdict.ts';
 import { Health } from '../../../src/telemetry/health.ts';
-import type { Tell } from '../../../src/telemetry/heartbeat/heartbeat.ts';
-import { Feeds } from '../../../src/telemetry/heartbeat/heartbeats.ts';
-import type { Happening } from '../../../src/telemetry/telemetry-event.ts';
+import type { SendStatus } from '../../../src/telemetry/heartbeat/heartbeat.ts';
+import { Heartbeats } from '../../../src/telemetry/heartbeat/heartbeats.ts';
+import type { TelemetryEvent } from '../../../src/telemetry/telemetry-event.ts';
 import { samples } from '../../support/happenings.ts';
 
 const minute = 60_000;
 const retry: Verdict = { kind: 'retry', reason: 'network', detail: 'no' };
-const page: Happening = { ...samples['source.page'], serverAheadMs: 0 };
-const timeout: Happening = { ...samples['source.retry'], reason: 'timeout' };
+const page: TelemetryEvent = { ...samples['source.page'], serverAheadMs: 0 };
+const timeout: TelemetryEvent = { ...samples['source.retry'], reason: 'timeout' };
 
 let health: Health;
-let feeds: Feeds;
-let heard: Note[];
+let feeds: Heartbeats;
+let heard: StatusRecord[];
 let journal: Record<string, unknown>[];
-let answer: () => ReturnType<Tell>;
+let answer: () => ReturnType<SendStatus>;
 let stop: AbortController;
-let life: { stop: AbortSignal; kill: AbortSignal };
+let signals: { graceful: AbortSignal; forced: AbortSignal };
 let running: Promise<void>;
 
-const tell = (...happenings: Happening[]) => {
+const tell = (...happenings: TelemetryEvent[]) => {
   for (const happening of happenings) {
-    health.observe(happening);
-    feeds.observe(happening);
+    health.handle(happening);
+    feeds.handle(happening);
   }
 };
-const toSink: Tell = async (note) => {
+const toSink: SendStatus = async (note) => {
   const verdict = await answer();
   if (verdict.kind === 'accepted') heard.push(note);
   return verdict;
@@ -40,7 +40,7 @@ beforeEach(async () => {
   vi.useFakeTimers({ now: Date.UTC(2026, 0, 1, 12) });
   health = new Health(() => ({ epochMs: Date.now(), monotonicMs: performance.now() }));
   journal = [];
-  feeds = new Feeds(health, async (entry) => void journal.push(entry));
+  feeds = new Heartbeats(health, async (entry) => void journal.push(entry));
   feeds.apply([
     { name: 'splunk', heartbeatMs: 5 * minute },
     { name: 'quiet', heartbeatMs: undefined },
@@ -48,9 +48,9 @@ beforeEach(async () => {
   heard = [];
   answer = async () => accepted;
   stop = new AbortController();
-  life = { stop: stop.signal, kill: new AbortController().signal };
+  signals = { graceful: stop.signal, forced: new AbortController().signal };
   tell({ ...samples['daemon.start'], sinks: ['splunk', 'quiet'] }, page);
-  running = feeds.run('splunk', toSink, life);
+  running = feeds.run('splunk', toSink, signals);
   await pass(0);
 });
 afterEach(async () => {
@@ -74,9 +74,9 @@ describe('the feed of a sink', () => {
   });
 
   it('is JSON under one key, with ids as digits', async () => {
-    tell({ ...samples['route.set_aside'], id: 18_446_744_073_709_551_617n });
+    tell({ ...samples['pipeline.set_aside'], id: 18_446_744_073_709_551_617n });
     await pass(0);
-    expect(JSON.parse(noteText(heard[0] as Note))).toEqual({
+    expect(JSON.parse(statusRecordText(heard[0] as StatusRecord))).toEqual({
       forwarder: {
         event: 'forwarder.set_aside',
         at: '2026-01-01T12:00:00.000Z',
@@ -124,7 +124,7 @@ describe('the feed of a sink', () => {
   });
 
   it('goes by the server’s clock, and tells the difference', async () => {
-    tell({ ...page, serverAheadMs: -3_600_000 } as Happening);
+    tell({ ...page, serverAheadMs: -3_600_000 } as TelemetryEvent);
     await pass(5 * minute);
     expect(heard[0]?.atMs).toBe(Date.UTC(2026, 0, 1, 11, 5));
     expect(last()).toMatchObject({ clock_difference_seconds: -3_600, source: 'ok', ready: true });
@@ -142,9 +142,9 @@ describe('the feed of a sink', () => {
   });
 
   it('is told of a cut that only the route met', async () => {
-    tell(samples['route.retry']);
+    tell(samples['pipeline.retry']);
     await pass(2 * minute);
-    tell(samples['route.recovered']);
+    tell(samples['pipeline.recovered']);
     await pass(0);
     expect(events()).toEqual(['resumed']);
     expect(last()).toMatchObject({ what: 'sink', why: 'network', seconds: 120 });
@@ -152,7 +152,7 @@ describe('the feed of a sink', () => {
 
   it('keeps the order, and at most a hundred notes, while the sink is down', async () => {
     answer = async () => retry;
-    for (let id = 1n; id <= 150n; id++) tell({ ...samples['route.set_aside'], id });
+    for (let id = 1n; id <= 150n; id++) tell({ ...samples['pipeline.set_aside'], id });
     await pass(1_000);
     answer = async () => accepted;
     await pass(2 * minute);
@@ -168,16 +168,16 @@ describe('the feed of a sink', () => {
     stop.abort();
     await running;
     stop = new AbortController();
-    life = { ...life, stop: stop.signal };
-    running = feeds.run('splunk', sent, life);
-    tell(samples['route.set_aside']);
+    signals = { ...signals, graceful: stop.signal };
+    running = feeds.run('splunk', sent, signals);
+    tell(samples['pipeline.set_aside']);
     await pass(minute);
     expect(sent).toHaveBeenCalledTimes(2);
   });
 
   it('drops what the sink refuses for its content', async () => {
-    answer = async () => ({ kind: 'set-aside', reason: 'malformed', detail: 'no' });
-    tell(samples['route.set_aside']);
+    answer = async () => ({ kind: 'reject', reason: 'malformed', detail: 'no' });
+    tell(samples['pipeline.set_aside']);
     await pass(0);
     answer = async () => accepted;
     await pass(5 * minute);
@@ -186,11 +186,11 @@ describe('the feed of a sink', () => {
 
   it('does not wait for a sink that says nothing when it is to stop', async () => {
     answer = () => new Promise(() => {});
-    tell(samples['route.set_aside']);
+    tell(samples['pipeline.set_aside']);
     await pass(1_000);
     stop.abort();
     await running;
-    const said = feeds.farewell('splunk', toSink, life, { why: 'SIGTERM' });
+    const said = feeds.farewell('splunk', toSink, signals, { why: 'SIGTERM' });
     await pass(1_500);
     await said;
     expect(heard).toEqual([]);
@@ -199,7 +199,7 @@ describe('the feed of a sink', () => {
   it('has a last word', async () => {
     stop.abort();
     await running;
-    await feeds.farewell('splunk', toSink, life, { why: 'SIGTERM' });
+    await feeds.farewell('splunk', toSink, signals, { why: 'SIGTERM' });
     expect(events()).toEqual(['stopped']);
   });
 });
@@ -207,7 +207,7 @@ describe('the feed of a sink', () => {
 describe('the journal', () => {
   it('has every note but the heartbeats, once, whether or not a sink wants a feed', async () => {
     feeds.announce('forwarder.started', { version: '1' }, {});
-    tell({ ...samples['route.set_aside'], sink: 'quiet' });
+    tell({ ...samples['pipeline.set_aside'], sink: 'quiet' });
     await pass(11 * minute);
     expect(journal).toMatchObject([
       { event: 'forwarder.started', version: '1' },
