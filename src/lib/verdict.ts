@@ -12,43 +12,55 @@ export const reasons = [
 
 export type Reason = (typeof reasons)[number];
 
-/** May pass by itself: ask again. */
-export interface Retry {
+/** What the destination confirmed of a batch although the verdict on the whole is not `accepted`. None of it is sent again. */
+interface PartlyAccepted {
+  /** How many leading records are confirmed. */
+  readonly acceptedPrefix?: number;
+  /** Indexes of further records that are confirmed, in any order; an index outside the batch is ignored. */
+  readonly acceptedIndexes?: readonly number[];
+}
+
+/** A temporary failure: send again. */
+export interface Retry extends PartlyAccepted {
   readonly kind: 'retry';
   readonly reason: Reason;
   /** One printable line without secrets. */
   readonly detail: string;
-  /** The other side's wish (Retry-After), milliseconds. */
+  /** The wait that the destination asks for (Retry-After), milliseconds. */
   readonly afterMs?: number;
-  /** How many leading records of the batch are confirmed all the same; they are not sent again. */
-  readonly acceptedPrefix?: number;
+  /**
+   * The batch may be too large for the connection (a timed-out request, a large request that was reset without an answer):
+   * the next attempt carries half as many records, down to one; batches grow again after successes.
+   */
+  readonly narrow?: true;
 }
 
-/** Will not pass until a person acts: the route parks, nothing is set aside or skipped. */
-export interface Stop {
+/** Will not pass until a person acts: the pipeline parks; nothing is dead-lettered or skipped. */
+export interface Stop extends PartlyAccepted {
   readonly kind: 'stop';
   readonly reason: Reason;
   readonly detail: string;
-  readonly acceptedPrefix?: number;
-  /** The destination is gone for good (a closed pipe): the route ends instead of parking. */
+  /** The destination is gone for good (a closed pipe): the pipeline ends instead of parking. */
   readonly permanent?: true;
 }
 
-/** Refused for its content: this will never pass as it is. */
-export interface Reject {
+/** Refused for its content: it will never pass as it is. */
+export interface Reject extends PartlyAccepted {
   readonly kind: 'reject';
   readonly reason: Reason;
   readonly detail: string;
-  /** Index in the batch of the record believed guilty: a hint, it is sent alone before it is set aside. */
+  /**
+   * Index in the batch of the record that is believed to be the cause. It is a hint: that record is sent alone before it is
+   * dead-lettered. Without it a batch of several is bisected until the cause stands alone.
+   */
   readonly failedIndex?: number;
-  readonly acceptedPrefix?: number;
 }
 
 export interface Accepted {
   readonly kind: 'accepted';
 }
 
-/** What a sink says of a batch. Failures we expect are values; a throw is a bug or an abort. */
+/** What a destination answers to a batch. Expected failures are values; a throw is a bug or an abort. */
 export type Verdict = Accepted | Retry | Stop | Reject;
 
 export const accepted: Accepted = { kind: 'accepted' };
