@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import { UsageError } from './cli/command.ts';
 import { dispatch } from './cli/commands.ts';
-import { keepHeapSmall } from './lib/frugal.ts';
 import { Notifier } from './lib/notifier.ts';
 import { printable } from './lib/printable.ts';
 import { journalPrefix, stderrIsJournal } from './telemetry/systemd-journal.ts';
@@ -28,7 +27,6 @@ async function main(): Promise<number> {
   }
   withoutExperimentalWarnings();
   process.umask(0o077);
-  keepHeapSmall();
   const stop = new AbortController();
   const kill = new AbortController();
   const hangup = new Notifier();

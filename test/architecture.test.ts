@@ -20,13 +20,11 @@ const layers: readonly (readonly string[])[] = [
 
 /** The packages a folder may import. */
 const packages: Readonly<Record<string, readonly string[]>> = {
-  lib: ['got', 'p-retry', 'zod'],
+  lib: ['got', 'leven', 'p-retry', 'zod'],
   telemetry: ['pino', '@opentelemetry/'],
-  testing: ['leven'],
   sinks: ['zod'],
-  config: ['zod', 'yaml', 'leven', 'node-cron'],
-  app: ['node-cron', 'leven'],
-  cli: ['leven'],
+  config: ['zod', 'yaml', 'node-cron'],
+  app: ['node-cron'],
 };
 
 const layerOf = (folder: string) => layers.findIndex((layer) => layer.includes(folder));

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import leven from 'leven';
+import { didYouMean } from '../lib/did-you-mean.ts';
 import { printable } from '../lib/printable.ts';
 import { type CliContext, type Command, type Flag, UsageError } from './command.ts';
 
@@ -68,7 +68,9 @@ export async function dispatch(argv: readonly string[], cli: CliContext): Promis
 async function find(name: string): Promise<Command> {
   const known = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (known !== undefined) return known.load();
-  throw new UsageError(`there is no command ${quoted(name)}: did you mean ${nearest(name, Object.keys(commands))}?`);
+  throw new UsageError(
+    `there is no command ${quoted(name)}: did you mean ${didYouMean(name, Object.keys(commands))?.name}?`,
+  );
 }
 
 function read(name: string, command: Command, args: readonly string[]) {
@@ -100,12 +102,8 @@ function explain(
   const see = `see ${program} ${name} --help`;
   if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return `${printable(message.split('. ')[0] ?? message)}: ${see}`;
   const given = args.find((arg) => message.includes(`'${arg.split('=')[0]}'`))?.split('=')[0] ?? '';
-  const near = nearest(given.replace(/^-+/, ''), flags);
+  const near = didYouMean(given.replace(/^-+/, ''), flags)?.name;
   return `${name} has no option ${quoted(given)}: did you mean --${near}? (${see})`;
-}
-
-function nearest(word: string, known: readonly string[]): string {
-  return [...known].sort((a, b) => leven(word, a) - leven(word, b))[0] ?? '';
 }
 
 const quoted = (text: string) => `"${printable(text, 60)}"`;

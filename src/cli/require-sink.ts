@@ -1,4 +1,4 @@
-import { nearest } from '../config/explain.ts';
+import { didYouMean } from '../lib/did-you-mean.ts';
 import { printable } from '../lib/printable.ts';
 import { sinkName } from '../sinks/common-options.ts';
 import { UsageError } from './command.ts';
@@ -6,9 +6,9 @@ import { UsageError } from './command.ts';
 /** Gives `name` back where it is one of `known`. @throws {UsageError} naming the nearest, where it is not */
 export function requireSink(name: string, known: readonly string[]): string {
   if (known.includes(name)) return name;
-  const meant = nearest(name, known);
+  const meant = didYouMean(name, known);
   if (meant === undefined) throw new UsageError(`there is no sink ${quoted(name)}: no sink has a checkpoint`);
-  const hint = meant.plain ? `did you mean ${meant.name}?` : `known are ${[...known].sort().join(', ')}`;
+  const hint = meant.isClose ? `did you mean ${meant.name}?` : `known are ${[...known].sort().join(', ')}`;
   throw new UsageError(`there is no sink ${quoted(name)}: ${hint}`);
 }
 

@@ -7,7 +7,6 @@ import { watchdogStatusOf } from '../app/watchdog-status.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
-import { giveMemoryBack } from '../lib/give-back.ts';
 import { Notifier } from '../lib/notifier.ts';
 import { lockState } from '../state/file/lock.ts';
 import { prepareState } from '../state/file/state-directory.ts';
@@ -37,7 +36,6 @@ export async function runDaemon(
   next: () => Config | undefined,
 ): Promise<number> {
   const { signals, hangup } = cli;
-  await using _memory = giveMemoryBack();
   await prepareState(first.state.directory);
   await using _ = await lockState(first.state.directory, outside.now);
   await using telemetry = openTelemetry(outside, first);

@@ -1,4 +1,3 @@
-import leven from 'leven';
 import type * as z from 'zod';
 import type { Shape } from './json-schema.ts';
 
@@ -42,17 +41,4 @@ function number({ type, minimum, maximum, exclusiveMinimum }: Shape): string {
     minimum !== undefined ? `from ${minimum}` : exclusiveMinimum !== undefined ? `above ${exclusiveMinimum}` : '';
   const high = maximum === undefined ? '' : minimum === undefined ? `up to ${maximum}` : `to ${maximum}`;
   return [noun, low, high].filter((part) => part !== '').join(' ');
-}
-
-export interface Nearest {
-  readonly name: string;
-  /** So near that nothing else can be meant. */
-  readonly plain: boolean;
-}
-
-/** The one of `known` that is written most like `given`. */
-export function nearest(given: string, known: readonly string[]): Nearest | undefined {
-  const measured = known.map((name) => ({ name, distance: leven(given.toLowerCase(), name.toLowerCase()) }));
-  const [best] = measured.sort((a, b) => a.distance - b.distance);
-  return best && { name: best.name, plain: best.distance <= 3 && best.distance < best.name.length / 2 };
 }

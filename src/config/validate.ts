@@ -1,6 +1,7 @@
 import type * as z from 'zod';
+import { didYouMean, type Suggestion } from '../lib/did-you-mean.ts';
 import { problemElsewhere } from './actions.ts';
-import { explain, type Nearest, nearest } from './explain.ts';
+import { explain } from './explain.ts';
 import { configShape, shapesAt } from './json-schema.ts';
 import { inOrder, type Path, type Problem, pathText } from './problem.ts';
 import { type Config, configSchema } from './schema.ts';
@@ -44,15 +45,15 @@ function judgeOf(tree: Tree) {
     path: pathText(written(path)),
     message: tree.reword?.(message) ?? message,
   });
-  const unknownKey = (path: Path, meant: Nearest | undefined) => problem(path, `unknown key${hint(meant)}`, 'key');
+  const unknownKey = (path: Path, meant: Suggestion | undefined) => problem(path, `unknown key${hint(meant)}`, 'key');
   const nearestKey = (path: Path, key: string) => {
     const names = shapesAt(shape, tree.value, path).flatMap(({ properties }) => Object.keys(properties ?? {}));
-    return nearest(key, names);
+    return didYouMean(key, names);
   };
   const nearestType = (path: Path) => {
     const given = partAt(tree.value, path);
     const types = shapesAt(shape, tree.value, path).map((option) => String(option.const));
-    return typeof given === 'string' && given !== '' ? nearest(given, types) : undefined;
+    return typeof given === 'string' && given !== '' ? didYouMean(given, types) : undefined;
   };
 
   return {
@@ -67,7 +68,7 @@ function judgeOf(tree: Tree) {
         const problems = issue.keys.flatMap((key) => {
           const meant = nearestKey(path, key);
           const around = partAt(tree.value, path);
-          if (meant?.plain !== true || !isObject(around) || Object.hasOwn(around, meant.name)) return [];
+          if (meant?.isClose !== true || !isObject(around) || Object.hasOwn(around, meant.name)) return [];
           const found = unknownKey([...path, key], meant);
           Reflect.set(around, meant.name, Reflect.get(around, key));
           Reflect.deleteProperty(around, key);
@@ -78,7 +79,7 @@ function judgeOf(tree: Tree) {
       }
       if (isSinkType(issue)) {
         const meant = nearestType(path);
-        if (meant?.plain !== true) return undefined;
+        if (meant?.isClose !== true) return undefined;
         const problems = this.describe(issue);
         replaceAt(tree.value, path, meant.name);
         return { problems };
@@ -105,9 +106,9 @@ function judgeOf(tree: Tree) {
   };
 }
 
-function hint(meant: Nearest | undefined): string {
+function hint(meant: Suggestion | undefined): string {
   if (meant === undefined) return '';
-  return meant.plain ? `: did you mean ${meant.name}?` : `; the nearest known one is ${meant.name}`;
+  return meant.isClose ? `: did you mean ${meant.name}?` : `; the nearest known one is ${meant.name}`;
 }
 
 const id = (path: Path): string => JSON.stringify(path);

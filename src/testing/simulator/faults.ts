@@ -1,4 +1,4 @@
-import { closestMatch } from 'leven';
+import { didYouMean } from '../../lib/did-you-mean.ts';
 import { printable } from '../../lib/printable.ts';
 
 /** What can go wrong at the audit-log endpoint, each with what the caller sees. */
@@ -50,7 +50,7 @@ const lasting: readonly FaultKind[] = ['401', '402', '403', '404'];
 export function parseFault(text: string): Fault | FaultProblem {
   const [name = '', shareText, ...rest] = text.split(':');
   if (!isKind(name)) {
-    const near = closestMatch(name, Object.keys(faultKinds)) ?? 'reset';
+    const near = didYouMean(name, Object.keys(faultKinds))?.name;
     return { problem: `no fault is called "${printable(name, 40)}"; did you mean ${near}?` };
   }
   if (shareText === undefined) return { kind: name, share: lasting.includes(name) ? 1 : 0.1 };
