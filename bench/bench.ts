@@ -1,18 +1,18 @@
 /**
- * npm run bench [-- WORD…] [--docs]: what the built program costs, beside floors and beside other programs in the same
+ * npm run bench [-- WORD…] [--docs]: what the built program costs, beside baselines and beside other programs in the same
  * run. WORD: only the scenarios whose names hold one of these. docs/performance.md tells what is measured and how.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Bench } from './bench-place.ts';
 import { writeDocs } from './docs.ts';
 import { machine } from './figures.ts';
 import { failedIn, figureTables, judgementTable, machineText, type Result, skippedIn } from './result.ts';
 import type { Outcome } from './scenario.ts';
 import { scenarios } from './scenarios.ts';
 import { settings } from './settings.ts';
+import { Bench } from './workspace.ts';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { docs: { type: 'boolean' } } });
 const chosen = scenarios.filter(

@@ -1,5 +1,5 @@
 import { arch, cpus, loadavg, platform, release } from 'node:os';
-import type { Run } from './processes.ts';
+import type { Run } from './process.ts';
 
 /** What came of several rounds: the best of each, but for memory, which is the worst. */
 export interface Figures {

@@ -1,5 +1,5 @@
-import type { Bench } from './bench-place.ts';
 import type { Judgement } from './judgement.ts';
+import type { Bench } from './workspace.ts';
 
 /** Which table a row stands in, and its columns. */
 export const groups = {
@@ -11,10 +11,10 @@ export const groups = {
       'events/s',
       'events/CPU s',
       'without start',
-      'floor',
-      'share of floor',
+      'baseline',
+      'share of baseline',
       'peak MiB',
-      'floor MiB',
+      'baseline MiB',
     ],
   },
   peers: {

@@ -3,16 +3,13 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { bundling, root } from './bundle.ts';
 
-/** The program, and of its parts those that the bench and the torture kit work on, as they are shipped. */
-const entries = ['main', 'cli/commands', 'checkpoint/files', 'source/pace', 'simulate/server', 'simulate/events'];
-
 /**
  * dist/: `npm run build`. Bundled, because a program of a thousand small files takes half as long again to start and holds
  * 9 MiB more; split where a command is loaded only when it is asked for. Source maps lie beside, for `--enable-source-maps`.
  */
 await build({
   ...bundling,
-  entryPoints: entries.map((name) => join(root, 'src', `${name}.ts`)),
+  entryPoints: [join(root, 'src/main.ts')],
   outbase: join(root, 'src'),
   outdir: join(root, 'dist'),
   splitting: true,

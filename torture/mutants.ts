@@ -6,8 +6,8 @@ import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { each } from './engine/table.ts';
 import { type Mutation, mutations } from './mutations.ts';
-import { each } from './table.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const words = process.argv.slice(2).map((word) => word.toLowerCase());

@@ -6,9 +6,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { startSimulator } from '../src/testing/simulator/server.ts';
 import { startHecServer } from '../test/support/hec-server.ts';
 import { relpServer } from '../test/support/relp-server.ts';
-import { hecToken } from './collectors.ts';
-import { idOf } from './oracle.ts';
-import { key, Place } from './place.ts';
+import { idOf } from './engine/checker.ts';
+import { key, Place } from './engine/workspace.ts';
+import { hecToken } from './fixtures/collectors.ts';
 
 const minutes = Number(process.env['SOAK_MINUTES'] ?? 30);
 const rate = Number(process.env['SOAK_RATE'] ?? 500);

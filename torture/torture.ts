@@ -14,18 +14,18 @@
  * TORTURE_SEED=N     repeats a run with the points, faults and histories of that seed
  */
 
-import { again } from './again.ts';
-import { belowRows } from './below.ts';
-import { clockRows } from './clock.ts';
-import { killRows } from './kill.ts';
-import { namespaceRows } from './namespaces.ts';
-import { networkRows } from './network.ts';
-import { Place } from './place.ts';
-import { promiseRows } from './promises.ts';
-import { scheduleRows } from './schedules.ts';
-import { Secrets } from './secrets.ts';
-import { stateRows } from './state.ts';
-import { type Row, table } from './table.ts';
+import { again } from './engine/replay-history.ts';
+import { Secrets } from './engine/secrets.ts';
+import { type Row, table } from './engine/table.ts';
+import { Place } from './engine/workspace.ts';
+import { namespaceRows } from './fixtures/namespaces.ts';
+import { clockRows } from './scenarios/clock.ts';
+import { killRows } from './scenarios/kill.ts';
+import { belowRows } from './scenarios/ld-preload.ts';
+import { networkRows } from './scenarios/network.ts';
+import { promiseRows } from './scenarios/promises.ts';
+import { scheduleRows } from './scenarios/random-histories.ts';
+import { stateRows } from './scenarios/state.ts';
 
 const given = process.argv.slice(2);
 const one = await again(given);

@@ -1,12 +1,10 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import type { generatedLog as Generate } from '../../src/testing/simulator/events.ts';
+import { generatedLog } from '../../src/testing/simulator/events.ts';
 
 /** Writes the first `events` events of the simulated log to a file, one a line. */
 export async function writeEvents(file: string, events: number): Promise<void> {
-  const built = new URL('../../dist/simulate/events.js', import.meta.url).href;
-  const { generatedLog } = (await import(built)) as { generatedLog: typeof Generate };
   const log = generatedLog({ seed: 1, events, rate: 0, epochMs: Date.now(), now: Date.now });
   const out = createWriteStream(file);
   for (let index = 0; index < events; ) {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuMsOf, memoryOf } from '../proc.ts';
-import type { Run, Served } from '../processes.ts';
+import type { Run, Served } from '../process.ts';
 
 export interface Command {
   readonly program: string;

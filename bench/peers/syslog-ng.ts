@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { syslogNgCommand, syslogNgMissing } from '../../test/support/syslog-ng.ts';
-import type { Served } from '../processes.ts';
+import type { Served } from '../process.ts';
 import type { Peer } from './peer.ts';
 
 /** Reads a thousand lines at a time, with a window that lets it: more than its defaults, for speed. */

@@ -2,7 +2,7 @@ import { element, line, text, ticksTo } from './svg.ts';
 
 export interface Bar {
   readonly label: string;
-  readonly kind: 'ours' | 'floor' | 'peer';
+  readonly kind: 'ours' | 'baseline' | 'peer';
   readonly value: number;
 }
 

@@ -11,11 +11,11 @@ const style = `
 svg { font: 13px system-ui, sans-serif; }
 .page { fill: #ffffff; } text { fill: #1f2328; } .small { font-size: 11.5px; } .strong { font-weight: 600; }
 .grid { stroke: #d0d7de; } .bound { stroke: #cf222e; stroke-dasharray: 5 4; }
-.ours { fill: #0969da; } .floor { fill: #8c959f; } .peer { fill: #bc8a1d; } .line { fill: none; stroke: #0969da; stroke-width: 2; }
+.ours { fill: #0969da; } .baseline { fill: #8c959f; } .peer { fill: #bc8a1d; } .line { fill: none; stroke: #0969da; stroke-width: 2; }
 @media (prefers-color-scheme: dark) {
 .page { fill: #0d1117; } text { fill: #e6edf3; }
 .grid { stroke: #30363d; } .bound { stroke: #ff7b72; }
-.ours { fill: #58a6ff; } .floor { fill: #8b949e; } .peer { fill: #d9a93a; } .line { stroke: #58a6ff; }
+.ours { fill: #58a6ff; } .baseline { fill: #8b949e; } .peer { fill: #d9a93a; } .line { stroke: #58a6ff; }
 }`;
 
 /** The picture of docs/performance.md. Scenarios that were not run are left out. */
@@ -24,7 +24,7 @@ export function plot(result: Result): string {
     groupsOf(result),
     62,
     width,
-    'events per CPU second; forwarder and floor without their start',
+    'events per CPU second; forwarder and baseline without their start',
   );
   const columns = growthOf(result);
   const box = (column: number, row: number) => ({
@@ -52,7 +52,7 @@ export function plot(result: Result): string {
       element('title', {}, { text: title }),
       element('style', {}, style),
       element('rect', { width, height, class: 'page' }),
-      text(16, 28, 'Events per CPU second, beside the floor and beside other programs', { class: 'strong' }),
+      text(16, 28, 'Events per CPU second, beside the baseline and beside other programs', { class: 'strong' }),
       drawn,
       columns.length === 0
         ? ''
@@ -73,13 +73,13 @@ const wayTitles = {
 
 function groupsOf({ scenarios }: Result): BarGroup[] {
   return Object.entries(wayTitles).flatMap(([name, title]) => {
-    const { program, floor } = scenarios[name]?.figures ?? {};
+    const { program, baseline } = scenarios[name]?.figures ?? {};
     const peers = scenarios[{ 'hec-plain': 'peers-hec', tcp: 'peers-tcp' }[name] ?? '']?.figures ?? {};
     const drawn: Bar[] = [
       ...bar('forwarder', 'ours', program?.['eventsPerMovingCpuSecond']),
-      ...bar('floor', 'floor', floor?.['eventsPerMovingCpuSecond']),
+      ...bar('baseline', 'baseline', baseline?.['eventsPerMovingCpuSecond']),
       ...Object.entries(peers).flatMap(([peer, { eventsPerCpuSecond }]) =>
-        peer === 'forwarder' || peer === 'floor' ? [] : bar(peer, 'peer', eventsPerCpuSecond),
+        peer === 'forwarder' || peer === 'baseline' ? [] : bar(peer, 'peer', eventsPerCpuSecond),
       ),
     ];
     return drawn.length === 0 ? [] : [{ title, bars: drawn }];

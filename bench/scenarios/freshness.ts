@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Bench, hecSink } from '../bench-place.ts';
-import type { Delay } from '../far/far.ts';
 import { quantile } from '../figures.ts';
 import { type Judgement, judge } from '../judgement.ts';
-import { serve } from '../processes.ts';
+import { serve } from '../process.ts';
 import type { Scenario } from '../scenario.ts';
+import type { Delay } from '../servers/servers.ts';
+import { type Bench, hecSink } from '../workspace.ts';
 import { startDaemon, until } from './rest.ts';
 
 /** Events a second that appear meanwhile. */

@@ -1,7 +1,7 @@
-import { type Bench, counted, hecSink } from '../bench-place.ts';
 import { figuresOf, grouped } from '../figures.ts';
-import { type Run, runProgram, serve } from '../processes.ts';
+import { type Run, runProgram, serve } from '../process.ts';
 import type { Outcome, Scenario } from '../scenario.ts';
+import { type Bench, counted, hecSink } from '../workspace.ts';
 
 interface Point {
   readonly label: string;

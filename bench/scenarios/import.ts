@@ -1,34 +1,34 @@
 import { certificatesMissing } from '../../test/support/authority.ts';
-import { type Bench, counted, hecSink, stdoutSink, syslogSink } from '../bench-place.ts';
-import type { FarOptions } from '../far/far.ts';
 import { type Figures, figuresOf, grouped, share } from '../figures.ts';
 import { type Judgement, judge } from '../judgement.ts';
-import { type Run, runFloor, runProgram, type Served, serve } from '../processes.ts';
+import { type Run, runBaseline, runProgram, type Served, serve } from '../process.ts';
 import type { Outcome, Scenario } from '../scenario.ts';
+import type { ServerOptions } from '../servers/servers.ts';
+import { type Bench, counted, hecSink, stdoutSink, syslogSink } from '../workspace.ts';
 
 interface Way {
   readonly name: string;
   readonly title: string;
   /** The collector; without one the records go to standard output. */
-  readonly far?: FarOptions;
-  readonly sink: (far: Served | undefined) => string;
-  /** The way of child/floor.ts that does the same; without one there is no floor. */
-  readonly floor?: 'gzip' | 'none' | 'tcp' | 'stdout';
+  readonly server?: ServerOptions;
+  readonly sink: (server: Served | undefined) => string;
+  /** The way of processes/baseline.ts that does the same; without one there is no baseline. */
+  readonly baseline?: 'gzip' | 'none' | 'tcp' | 'stdout';
   /** Moves all of BENCH_EVENTS. */
   readonly headline?: boolean;
   readonly missing?: string | undefined;
-  judge?(program: Figures, floor: Figures | undefined): Judgement[];
+  judge?(program: Figures, baseline: Figures | undefined): Judgement[];
 }
 
-const to = (sink: (far: Served) => string) => (far: Served | undefined) => {
-  if (far === undefined) throw new Error('there is no collector');
-  return sink(far);
+const to = (sink: (server: Served) => string) => (server: Served | undefined) => {
+  if (server === undefined) throw new Error('there is no collector');
+  return sink(server);
 };
 
-const ofFloor = (what: string, least: number) => (program: Figures, floor: Figures | undefined) => [
+const againstBaseline = (what: string, least: number) => (program: Figures, baseline: Figures | undefined) => [
   judge({
-    what: `${what}: share of the floor’s events per CPU second, without start`,
-    value: share(program.eventsPerMovingCpuSecond, floor?.eventsPerMovingCpuSecond ?? Number.NaN),
+    what: `${what}: share of the baseline’s events per CPU second, without start`,
+    value: share(program.eventsPerMovingCpuSecond, baseline?.eventsPerMovingCpuSecond ?? Number.NaN),
     bound: ['≥', least],
     digits: 2,
   }),
@@ -38,12 +38,12 @@ const ways: readonly Way[] = [
   {
     name: 'hec',
     title: 'HEC, gzip',
-    far: { kind: 'hec' },
-    sink: to((far) => hecSink(far)),
-    floor: 'gzip',
+    server: { kind: 'hec' },
+    sink: to((server) => hecSink(server)),
+    baseline: 'gzip',
     headline: true,
-    judge: (program, floor) => [
-      ...ofFloor('import to HEC, gzip', 0.8)(program, floor),
+    judge: (program, baseline) => [
+      ...againstBaseline('import to HEC, gzip', 0.8)(program, baseline),
       judge({
         what: 'import to HEC, gzip: peak memory',
         value: program.peakMiB,
@@ -56,31 +56,37 @@ const ways: readonly Way[] = [
   {
     name: 'hec-plain',
     title: 'HEC, uncompressed',
-    far: { kind: 'hec' },
-    sink: to((far) => hecSink(far, 'acknowledgement: false, compression: none')),
-    floor: 'none',
+    server: { kind: 'hec' },
+    sink: to((server) => hecSink(server, 'acknowledgement: false, compression: none')),
+    baseline: 'none',
   },
   {
     name: 'hec-ack',
     title: 'HEC, gzip, acknowledged',
-    far: { kind: 'hec', acknowledges: true },
-    sink: to((far) => hecSink(far, 'acknowledgement: true')),
+    server: { kind: 'hec', acknowledges: true },
+    sink: to((server) => hecSink(server, 'acknowledgement: true')),
   },
-  { name: 'tcp', title: 'syslog over TCP', far: { kind: 'tcp' }, sink: to((far) => syslogSink(far)), floor: 'tcp' },
+  {
+    name: 'tcp',
+    title: 'syslog over TCP',
+    server: { kind: 'tcp' },
+    sink: to((server) => syslogSink(server)),
+    baseline: 'tcp',
+  },
   {
     name: 'tls',
     title: 'syslog over TLS',
-    far: { kind: 'tls' },
-    sink: to((far) => syslogSink(far)),
+    server: { kind: 'tls' },
+    sink: to((server) => syslogSink(server)),
     missing: certificatesMissing,
   },
-  { name: 'relp', title: 'RELP', far: { kind: 'relp' }, sink: to((far) => syslogSink(far)) },
+  { name: 'relp', title: 'RELP', server: { kind: 'relp' }, sink: to((server) => syslogSink(server)) },
   {
     name: 'stdout',
     title: 'stdout, a pipe',
     sink: () => stdoutSink,
-    floor: 'stdout',
-    judge: ofFloor('import to stdout', 0.7),
+    baseline: 'stdout',
+    judge: againstBaseline('import to stdout', 0.7),
   },
 ];
 
@@ -90,18 +96,18 @@ async function measure(bench: Bench, way: Way): Promise<Outcome> {
   const { rounds } = bench.settings;
   const events = way.headline ? bench.settings.events : bench.settings.fewer;
   const source = await bench.source(events);
-  using far = way.far === undefined ? undefined : await serve(way.far);
-  const [programs, floors]: [Run[], Run[]] = [[], []];
+  using server = way.server === undefined ? undefined : await serve(way.server);
+  const [programs, baselines]: [Run[], Run[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
-    const target = [way.floor ?? '', far?.url ?? '', far?.token ?? ''];
-    const floor = () => runFloor([source.url, source.token, bench.newPath(), ...target]);
-    if (way.floor !== undefined) floors.push(await counted(floor, events, far));
-    const config = bench.configure(source, [way.sink(far)]);
-    programs.push(await counted(() => runProgram(['once', '-c', config], true), events, far));
+    const target = [way.baseline ?? '', server?.url ?? '', server?.token ?? ''];
+    const baseline = () => runBaseline([source.url, source.token, bench.newPath(), ...target]);
+    if (way.baseline !== undefined) baselines.push(await counted(baseline, events, server));
+    const config = bench.configure(source, [way.sink(server)]);
+    programs.push(await counted(() => runProgram(['once', '-c', config], true), events, server));
   }
   const program = figuresOf(programs, events);
-  const floor = floors.length === 0 ? undefined : figuresOf(floors, events);
-  const beside = (of: (floor: Figures) => string) => (floor === undefined ? '–' : of(floor));
+  const baseline = baselines.length === 0 ? undefined : figuresOf(baselines, events);
+  const beside = (of: (baseline: Figures) => string) => (baseline === undefined ? '–' : of(baseline));
   const row = [
     way.title,
     grouped(events),
@@ -116,8 +122,11 @@ async function measure(bench: Bench, way: Way): Promise<Outcome> {
   return {
     group,
     rows: [row],
-    judgements: way.judge?.(program, floor) ?? [],
-    figures: { program: { events, ...program }, ...(floor === undefined ? {} : { floor: { events, ...floor } }) },
+    judgements: way.judge?.(program, baseline) ?? [],
+    figures: {
+      program: { events, ...program },
+      ...(baseline === undefined ? {} : { baseline: { events, ...baseline } }),
+    },
   };
 }
 

@@ -1,9 +1,9 @@
-import { type Bench, counted, hecSink } from '../bench-place.ts';
 import { figuresOf, grouped, share } from '../figures.ts';
 import { judge } from '../judgement.ts';
-import { type Run, runProgram, serve } from '../processes.ts';
+import { type Run, runProgram, serve } from '../process.ts';
 import type { Scenario } from '../scenario.ts';
 import { apiLimit } from '../settings.ts';
+import { type Bench, counted, hecSink } from '../workspace.ts';
 
 const pageSize = 1000;
 

@@ -1,14 +1,14 @@
 import { mkdirSync } from 'node:fs';
-import { type Bench, counted, hecSink, syslogSink } from '../bench-place.ts';
-import type { FarOptions } from '../far/far.ts';
 import { grouped, mebibytes, perSecond } from '../figures.ts';
 import { type Judgement, judge } from '../judgement.ts';
 import { writeEvents } from '../peers/events-file.ts';
 import { type Peer, runPeer } from '../peers/peer.ts';
 import { rsyslog, rsyslogParsing } from '../peers/rsyslog.ts';
 import { syslogNgOverHttp, syslogNgOverTcp, syslogNgParsing } from '../peers/syslog-ng.ts';
-import { type Run, runFloor, runProgram, type Served, serve } from '../processes.ts';
+import { type Run, runBaseline, runProgram, type Served, serve } from '../process.ts';
 import type { Outcome, Scenario } from '../scenario.ts';
+import type { ServerOptions } from '../servers/servers.ts';
+import { type Bench, counted, hecSink, syslogSink } from '../workspace.ts';
 
 /** Unlike an import, a peer has no first request: whole processes are compared, start and end included. */
 const figuresOf = (runs: readonly Run[], events: number) => ({
@@ -20,27 +20,27 @@ const figuresOf = (runs: readonly Run[], events: number) => ({
 
 interface Contest {
   readonly what: string;
-  readonly far: FarOptions;
-  readonly sink: (far: Served) => string;
-  /** The way of child/floor.ts that does the same. */
-  readonly floor: 'none' | 'tcp';
+  readonly server: ServerOptions;
+  readonly sink: (server: Served) => string;
+  /** The way of processes/baseline.ts that does the same. */
+  readonly baseline: 'none' | 'tcp';
   readonly peers: readonly (readonly [peer: Peer, wanted?: number])[];
 }
 
-async function besidePeers(bench: Bench, { what, far, sink, floor, peers }: Contest): Promise<Outcome> {
+async function besidePeers(bench: Bench, { what, server, sink, baseline, peers }: Contest): Promise<Outcome> {
   const { events, rounds } = bench.settings;
   const here = peers.filter(([{ missing }]) => missing === undefined);
   const source = await bench.source(events);
-  using collector = await serve(far);
+  using collector = await serve(server);
   const file = bench.newPath();
   if (here.length > 0) await writeEvents(file, events);
-  const [own, floors]: [Run[], Run[]] = [[], []];
+  const [own, baselines]: [Run[], Run[]] = [[], []];
   const others = new Map(here.map(([{ name }]) => [name, [] as Run[]]));
   for (let round = 0; round < rounds; round++) {
     const config = bench.configure(source, [sink(collector)]);
     own.push(await counted(() => runProgram(['once', '-c', config], true), events, collector));
-    const words = [source.url, source.token, bench.newPath(), floor, collector.url, collector.token];
-    floors.push(await counted(() => runFloor(words), events, collector));
+    const words = [source.url, source.token, bench.newPath(), baseline, collector.url, collector.token];
+    baselines.push(await counted(() => runBaseline(words), events, collector));
     for (const [peer] of here) {
       const directory = bench.newPath();
       mkdirSync(directory);
@@ -58,12 +58,12 @@ async function besidePeers(bench: Bench, { what, far, sink, floor, peers }: Cont
     String(figures.peakMiB),
   ];
   const times = (theirs: typeof ours) => ours.eventsPerCpuSecond / theirs.eventsPerCpuSecond;
-  const least = figuresOf(floors, events);
-  const rows = [row('forwarder', ours, ''), row('floor', least, `${times(least).toFixed(2)} ×`)];
+  const least = figuresOf(baselines, events);
+  const rows = [row('forwarder', ours, ''), row('baseline', least, `${times(least).toFixed(2)} ×`)];
   const judgements: Judgement[] = [];
   const figures: Record<string, Record<string, number>> = {
     forwarder: { events, ...ours },
-    floor: { events, ...least },
+    baseline: { events, ...least },
   };
   const versions: Record<string, string> = {};
   for (const [peer, wanted] of here) {
@@ -72,7 +72,7 @@ async function besidePeers(bench: Bench, { what, far, sink, floor, peers }: Cont
     const judged = {
       what: `${what}: events per CPU second, times ${peer.name}’s`,
       value: times(theirs),
-      floor: least.eventsPerCpuSecond / theirs.eventsPerCpuSecond,
+      baseline: least.eventsPerCpuSecond / theirs.eventsPerCpuSecond,
       digits: 2,
     };
     if (wanted !== undefined) judgements.push(judge({ ...judged, bound: ['≥', wanted] }));
@@ -90,9 +90,9 @@ export const peersOverTcp: Scenario = {
   run: (bench) =>
     besidePeers(bench, {
       what: 'syslog over TCP',
-      far: { kind: 'tcp' },
-      sink: (far) => syslogSink(far),
-      floor: 'tcp',
+      server: { kind: 'tcp' },
+      sink: (server) => syslogSink(server),
+      baseline: 'tcp',
       peers: [[rsyslog, 1], [rsyslogParsing], [syslogNgOverTcp, 2], [syslogNgParsing]],
     }),
 };
@@ -102,9 +102,9 @@ export const peersOverHec: Scenario = {
   run: (bench) =>
     besidePeers(bench, {
       what: 'HEC, uncompressed',
-      far: { kind: 'hec' },
-      sink: (far) => hecSink(far, 'acknowledgement: false, compression: none'),
-      floor: 'none',
+      server: { kind: 'hec' },
+      sink: (server) => hecSink(server, 'acknowledgement: false, compression: none'),
+      baseline: 'none',
       peers: [[syslogNgOverHttp, 3]],
     }),
 };

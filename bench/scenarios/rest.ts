@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Bench, hecSink, stdoutSink, syslogSink } from '../bench-place.ts';
 import { mebibytes } from '../figures.ts';
 import { judge } from '../judgement.ts';
 import { exactCpuMsOf, memoryOf } from '../proc.ts';
-import { program, type Served, type Started, serve, startPlain } from '../processes.ts';
+import { program, type Served, type Started, serve, startPlain } from '../process.ts';
 import type { Scenario } from '../scenario.ts';
+import { type Bench, hecSink, stdoutSink, syslogSink } from '../workspace.ts';
 
 /** Waits for what another process does, or for its unexpected end. */
 export async function until(condition: () => Promise<boolean>, started: Started, limitMs = 120_000): Promise<void> {

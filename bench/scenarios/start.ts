@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Bench, stdoutSink } from '../bench-place.ts';
 import { median } from '../figures.ts';
 import { judge } from '../judgement.ts';
-import { program, startPlain } from '../processes.ts';
+import { program, startPlain } from '../process.ts';
 import type { Outcome, Scenario } from '../scenario.ts';
+import { type Bench, stdoutSink } from '../workspace.ts';
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const executable = path('../../dist/qasphere-siem-forwarder');

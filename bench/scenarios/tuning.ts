@@ -1,7 +1,7 @@
-import { counted, hecSink } from '../bench-place.ts';
 import { figuresOf, grouped } from '../figures.ts';
-import { type Run, runProgram, serve } from '../processes.ts';
+import { type Run, runProgram, serve } from '../process.ts';
 import type { Scenario } from '../scenario.ts';
+import { counted, hecSink } from '../workspace.ts';
 
 interface Setting {
   readonly label: string;

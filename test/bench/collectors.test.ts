@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { relpReader, syslogReader } from '../../bench/far/stream-collector.ts';
+import { relpReader, syslogReader } from '../../bench/servers/stream-collector.ts';
 
 /** The stream in pieces that end anywhere. */
 const pieces = (stream: Buffer, cuts: readonly number[]) => {

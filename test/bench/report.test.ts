@@ -15,7 +15,7 @@ const result: Result = {
   settings: { events: 10, rounds: 1 } as Result['settings'],
   seconds: 1,
   scenarios: {
-    tcp: { ...outcome, figures: { program: figures, floor: figures } },
+    tcp: { ...outcome, figures: { program: figures, baseline: figures } },
     'peers-tcp': { ...outcome, figures: { forwarder: figures, 'a <peer> & "co"': figures } },
     sinks: { ...outcome, figures: { 1: { ...figures, sinks: 1 }, 16: { ...figures, sinks: 16 } } },
   },

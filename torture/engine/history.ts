@@ -1,0 +1,138 @@
+import { startSimulator } from '../../src/testing/simulator/server.ts';
+import type { Fault } from '../../test/support/hec-server.ts';
+import { type Collector, isPoison, kinds } from '../fixtures/collectors.ts';
+import { type NetProxy, portIn, redirected, startProxy } from '../fixtures/proxy.ts';
+import { type Account, Oracle } from './checker.ts';
+import { inFlight, lieText } from './in-flight.ts';
+import type { Plan, SinkPlan, SourcePlan } from './plan.ts';
+import { key, Place } from './workspace.ts';
+
+/** What came of a history. */
+export interface Outcome {
+  /** A sink each, with how many may come twice there. */
+  readonly accounts: readonly { readonly sink: string; readonly account: Account; readonly allowed: number }[];
+  readonly violations: readonly string[];
+  /** Connections that the network cut or swallowed. */
+  readonly cuts: number;
+  /** Bytes that went each way through the first connection of a proxy, the most of all. */
+  readonly bytes: { readonly up: number; readonly down: number };
+}
+
+/** Runs `once` in a place, until a point of death where there is one. */
+export type Runner = (place: Place, killAt?: string) => Promise<{ code: number | string; stderr: string }>;
+
+/** Faults of HEC that take nothing, which the forwarder can't know. */
+const unsure: ReadonlySet<unknown> = new Set(['error', 'reset-before', 'hang-before']);
+/** Faults after which what was taken may come again. */
+const doubling: ReadonlySet<Fault> = new Set<Fault>(['reset-after', 'swallow-ack', 'late-ack', 'lose-ack']);
+
+export interface Stage {
+  /** Does what a runner needs in a new place. */
+  readonly prepare?: (place: Place) => void;
+  /** Log level; trace where absent. */
+  readonly level?: string;
+}
+
+/** Lets a plan happen. */
+export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = {}): Promise<Outcome> {
+  const { events, pageSize, seed } = plan;
+  const violations: string[] = [];
+  const simulator = await startSimulator({ events, seed, key, requestsPerSecond: 1_000, ...weatherOf(plan.source) });
+  await using opened = new AsyncDisposableStack();
+  opened.use(simulator);
+  using place = new Place();
+  prepare?.(place);
+  const proxies: NetProxy[] = [];
+  const through = async (entry: string, { net }: SinkPlan | SourcePlan) => {
+    if (net === undefined) return { entry, doubtful: () => 0 };
+    const proxy = opened.use(await startProxy(portIn(entry), net));
+    proxies.push(proxy);
+    return { entry: redirected(entry, () => proxy.port), doubtful: proxy.doubtful };
+  };
+  const sinks: { name: string; collector: Collector; entry: string; allowed: number; doubtful: () => number }[] = [];
+  for (const [name, one] of Object.entries(plan.sinks)) {
+    const faults = new Map(one.faults);
+    let asked = 0;
+    const fault = (about?: { readonly kind: string }) => {
+      const hit = faults.get(asked++);
+      // A question for acknowledgements that fails puts the answer off, beyond its time perhaps.
+      if (hit !== undefined && (doubling.has(hit) || about?.kind === 'ack'))
+        sink.allowed += Math.min(events, collector.inFlight(pageSize));
+      // Whether such a batch got a number is not known: then the first on its channel is not believed either.
+      else if (hit !== undefined && unsure.has(hit) && collector.confirmed !== undefined) sink.allowed += pageSize;
+      return hit;
+    };
+    const kind = kinds[one.kind];
+    if (kind === undefined) throw new Error(`no collector is called ${one.kind}`);
+    const collector = opened.use(await kind.open({ directory: place.directory, fault }));
+    const { entry, doubtful } = await through(collector.entry, one);
+    const sink = { name, collector, entry: `${entry}${one.more ?? ''}`, allowed: 0, doubtful };
+    sinks.push(sink);
+  }
+  const source = await through(simulator.url, plan.source);
+  place.configure({
+    url: source.entry,
+    pageSize,
+    sinks: Object.fromEntries(sinks.map(({ name, entry }) => [name, entry])),
+    ...(level !== undefined && { level }),
+    more: plan.source.net === undefined ? '' : ', timeout: 5s',
+  });
+  const oracle = new Oracle(simulator.generated?.page(0n, events) ?? []);
+  for (const killAt of plan.kills) {
+    const { code, stderr } = await run(place, killAt);
+    if (code !== 'SIGKILL' && code !== 0) violations.push(`ends with ${code}: ${stderr.slice(-200)}`);
+    // Where it came to its end before the point, nothing was in flight.
+    if (code !== 'SIGKILL') continue;
+    await Promise.all(
+      sinks.map(async (sink) => {
+        const { open, lies } = await inFlight(place, sink.name, sink.collector, oracle);
+        if (lies > 0) violations.push(`${sink.name}: ${lieText(lies)}`);
+        // What a slow network still holds counts too, and comes later.
+        const isSlow = plan.sinks[sink.name]?.net !== undefined;
+        sink.allowed += Math.min(isSlow ? events : open, sink.collector.inFlight(pageSize));
+      }),
+    );
+  }
+  const { code, stderr } = await run(place);
+  if (code !== 0) violations.push(`ends with ${code}: ${stderr.slice(-200)}`);
+  const accounts: Outcome['accounts'][number][] = [];
+  for (const { name, collector, allowed, doubtful } of sinks) {
+    if (!oracle.ids.every(place.covers(name))) violations.push(`${name}: ends without a whole checkpoint`);
+    const aside = place.aside(name);
+    const refuses = plan.sinks[name]?.kind.includes('refused') === true;
+    const poison = refuses ? oracle.texts.filter(isPoison).length : 0;
+    if (aside.length !== poison) violations.push(`${name}: ${aside.length} set aside instead of ${poison}`);
+    const account = oracle.judge(await collector.held(events - poison), aside);
+    const inFlight = Math.min(events, collector.inFlight(pageSize));
+    accounts.push({ sink: name, account, allowed: allowed + doubtful() * inFlight });
+  }
+  const cuts = proxies.flatMap(({ connections }) => connections).filter(({ cut }) => cut).length;
+  const bytes = {
+    up: Math.max(0, ...proxies.map(({ connections }) => connections[0]?.up ?? 0)),
+    down: Math.max(0, ...proxies.map(({ connections }) => connections[0]?.down ?? 0)),
+  };
+  return { accounts, violations, cuts, bytes };
+}
+
+/** The simulator asks `random` once for each fault and request: here it is the plan that answers. */
+function weatherOf({ faults }: SourcePlan) {
+  let asked = 0;
+  const random = () => {
+    const [request, index] = [Math.floor(asked / faults.length), asked % faults.length];
+    asked++;
+    return faults[index]?.[0] === request ? 0 : 1;
+  };
+  return { faults: faults.map(([, kind]) => ({ kind, share: 0.5 })), random };
+}
+
+/** What was not as promised, in words; empty where all was. */
+export function faultsOf({ accounts, violations }: Outcome): string[] {
+  const of = accounts.flatMap(({ sink, account, allowed }) => [
+    ...(account.lost.length > 0 ? [`${sink}: lost ${account.lost.length}`] : []),
+    ...(account.doubled.length > allowed
+      ? [`${sink}: ${account.doubled.length} came twice, at most ${allowed} may`]
+      : []),
+    ...account.faults.map((fault) => `${sink}: ${fault}`),
+  ]);
+  return [...of, ...violations];
+}

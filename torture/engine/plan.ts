@@ -1,0 +1,113 @@
+import type { FaultKind } from '../../src/testing/simulator/faults.ts';
+import { Prng } from '../../src/testing/simulator/prng.ts';
+import type { Fault } from '../../test/support/hec-server.ts';
+import type { NetFault, Way } from '../fixtures/proxy.ts';
+
+/** What happens in a short history, all of it: as one line of JSON it can be given again. */
+export interface Plan {
+  /** Of the events and of the waits. */
+  readonly seed: number;
+  readonly events: number;
+  readonly pageSize: number;
+  readonly source: SourcePlan;
+  readonly sinks: Readonly<Record<string, SinkPlan>>;
+  /** Points of death, a run each; one more run follows. */
+  readonly kills: readonly string[];
+}
+
+export interface SourcePlan {
+  /** Which request, from 0, meets what. */
+  readonly faults: readonly (readonly [at: number, kind: FaultKind])[];
+  readonly net?: NetFault;
+}
+
+export interface SinkPlan {
+  /** The collector's kind. */
+  readonly kind: string;
+  /** Which request or frame, from 0, meets what. */
+  readonly faults: readonly (readonly [at: number, fault: Fault])[];
+  readonly net?: NetFault;
+  /** More of its entry. */
+  readonly more?: string;
+}
+
+/** Weather at the source; what means "nothing new" or "not for you" is no weather. */
+const sourceFaults: readonly [FaultKind, ...FaultKind[]] = [
+  '408', '429', '429-bare', '500', '502', '503', '504', 'reset', 'reset-body', 'reset-after', 'truncated',
+  'truncated-gzip', 'html', 'no-events',
+]; // biome-ignore format: a list
+type Faults = readonly [Fault & string, ...(Fault & string)[]];
+const hecFaults: Faults = [
+  'busy', 'error', 'throttle', 'not-found', 'reset-before', 'reset-after', 'queue-warning',
+]; // biome-ignore format: a list
+const ackFaults: Faults = [...hecFaults, 'ack-warning', 'swallow-ack', 'late-ack', 'lose-ack'];
+const steps = ['send ', 'sent ', 'half-sent ', 'received ', 'http-end ', 'http-finish ', 'written stdout', 'half-written stdout', 'rename console.json', 'rename refusing.json', 'sync checkpoints', 'http-response ', 'half-written ack.json.tmp', 'write refusing.ndjson', 'synced relp.json.tmp'] as const; // biome-ignore format: a list
+
+const kinds = {
+  hec: 'HEC',
+  ack: 'HEC with ack',
+  refusing: 'HEC, some refused',
+  relp: 'syslog relp',
+  console: 'stdout file',
+} as const;
+
+/** After more of them the waits in between are longer than the patience of `once`. */
+const mostInRow = 4;
+
+/** How long a connection without an answer is waited for: longer than a busy machine takes to answer. */
+const timeout = ', timeout: 5s';
+
+/** Faults of the source and of all sinks at once, with up to two deaths; network faults too where there may be some. */
+export function planOf(seed: number, network: boolean): Plan {
+  const dice = new Prng().aim(seed, 0);
+  const share = dice.share() * 0.3;
+  const chosen = [0, 1].map(() => dice.pick(sourceFaults)) as [FaultKind, ...FaultKind[]];
+  const faultsOf = <F>(own: Prng, count: number, often: number, pick: () => F) => {
+    let inRow = 0;
+    const hits = Array.from({ length: count }, () => {
+      inRow = own.share() < often && inRow < mostInRow ? inRow + 1 : 0;
+      return inRow > 0;
+    });
+    return hits.flatMap((hit, at) => (hit ? [[at, pick()] as const] : []));
+  };
+  const sinks = Object.entries(kinds).map(([name, kind], index): [string, SinkPlan] => {
+    const own = new Prng().aim(seed, index + 1);
+    if (name === 'console') return [name, { kind, faults: [] }];
+    // A frame of RELP is one event: fewer of those meet a fault.
+    const faults: SinkPlan['faults'] =
+      name === 'relp'
+        ? faultsOf(own, 240, share / 37, () => 'reset-after' as const)
+        : faultsOf(own, 40, share, () => own.pick(name === 'ack' ? ackFaults : hecFaults));
+    const net = network && own.share() < share ? netFault(own) : undefined;
+    return [name, { kind, faults, more: timeout, ...(net !== undefined && { net }) }];
+  });
+  const kills = Array.from({ length: dice.below(3) }, () => `${dice.pick(steps)} ${dice.below(6)}`);
+  const net = network && dice.share() < share ? netFault(dice) : undefined;
+  const faults = faultsOf(dice, 40, share, () => dice.pick(chosen));
+  return {
+    seed,
+    events: 120,
+    pageSize: 40,
+    source: { faults, ...(net !== undefined && { net }) },
+    sinks: Object.fromEntries(sinks),
+    kills,
+  };
+}
+
+function netFault(dice: Prng): NetFault {
+  const way = dice.pick<Way>(['up', 'down']);
+  const at = { way, after: dice.below(way === 'up' ? 4_000 : 400), connections: [dice.below(3)] };
+  switch (dice.below(6)) {
+    case 0:
+      return { kind: 'latency', ms: 1 + dice.below(60) };
+    case 1:
+      return { kind: 'bandwidth', bytesPerSecond: 20_000 + dice.below(100_000) };
+    case 2:
+      return { kind: 'vanish', ...at };
+    default:
+      return { kind: 'reset', ...at };
+  }
+}
+
+/** The arguments that give a plan again. */
+export const commandOf = (plan: Plan): string => `npm run torture -- plan '${JSON.stringify(plan)}'`;

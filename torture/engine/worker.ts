@@ -1,0 +1,30 @@
+/**
+ * A child process that lets one history after the other happen within itself, with real servers over loopback. Its standard
+ * output is a file, for the sink of that kind, and its standard error another; it speaks with its parent over IPC.
+ */
+import { ftruncateSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { Prng } from '../../src/testing/simulator/prng.ts';
+import { play } from './history.ts';
+import { prepare, runInside } from './in-process.ts';
+import type { Plan } from './plan.ts';
+
+await prepare();
+const [out = ''] = process.argv.slice(2);
+
+process.on('message', async (plan: Plan) => {
+  const dice = new Prng().aim(plan.seed, 99);
+  Math.random = () => dice.share();
+  ftruncateSync(1);
+  try {
+    const outcome = await play(
+      plan,
+      (place, killAt) => runInside(['once', '--patience', '60s', '-c', place.config], killAt),
+      { prepare: (place) => symlinkSync(out, join(place.directory, 'out.ndjson')), level: 'info' },
+    );
+    process.send?.({ outcome });
+  } catch (error) {
+    process.send?.({ failure: (error as Error).stack });
+  }
+});
+process.send?.({ ready: true });

@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { appendFileSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { linesIn } from '../fixtures/collectors.ts';
+import type { Held } from './checker.ts';
+
+/** What a planted bug replaces: TORTURE_PROGRAM names another main file. */
+export const program = process.env['TORTURE_PROGRAM'] ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+/** A module of the program's sources: of the copy that holds a planted bug, if there is one. */
+export const sourceModule = (name: string): string =>
+  pathToFileURL(program.endsWith('.ts') ? join(program, '..', name) : join(import.meta.dirname, '../../src', name))
+    .href;
+
+const preload = new URL('./preload.ts', import.meta.url).href;
+
+/** A network namespace that the program is started in: TORTURE_WITHIN names it. */
+const namespace = process.env['TORTURE_WITHIN'];
+const within = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace];
+
+export const key = 'SIEM-LOG-ONLY-canary-9c2e77b1d4';
+
+/** How one run ended. */
+export interface Ended {
+  readonly code: number | NodeJS.Signals;
+  readonly stderr: string;
+}
+
+export interface Run {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  stderr(): string;
+}
+
+export interface Settings {
+  readonly url: string;
+  readonly pageSize: number;
+  /** By sink name: its entry. */
+  readonly sinks: Readonly<Record<string, string>>;
+  /** More of the source block. */
+  readonly more?: string;
+  /** Log level; trace where absent. */
+  readonly level?: string;
+}
+
+/** A directory with a configuration, a state and all that the program says there; gone when it is disposed of. */
+export class Place implements Disposable {
+  readonly directory: string;
+  readonly state: string;
+  readonly config: string;
+
+  /** @param above the directory that the state goes into; its own where absent */
+  constructor(above?: string) {
+    this.directory = mkdtempSync(join(tmpdir(), 'torture-'));
+    this.state = join(above ?? this.directory, 'state');
+    this.config = join(this.directory, 'config.yaml');
+  }
+
+  get checkpoints(): string {
+    return join(this.state, 'checkpoints');
+  }
+
+  configure({ url, pageSize, sinks, more = '', level = 'trace' }: Settings): void {
+    const entries = Object.entries(sinks).map(([name, entry]) => `  - { name: ${name}, ${entry} }\n`);
+    writeFileSync(
+      this.config,
+      `source: { url: "${url}", apiKey: ${key}, requestsPerSecond: 20, pageSize: ${pageSize}, restrictedKey: off${more} }\nstate: { directory: "${this.state}" }\nlog: { level: ${level} }\nsinks:\n${entries.join('')}`,
+      { mode: 0o600 },
+    );
+  }
+
+  /** Starts the program, with the preload where `node` does not say otherwise. Standard output goes to the end of `out.ndjson`. */
+  start(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    node: readonly string[] = ['--import', preload],
+  ): Run {
+    const out = openSync(join(this.directory, 'out.ndjson'), 'a', 0o600);
+    const [command, ...line] = [...within, process.execPath, ...node, program, ...args, '-c', this.config];
+    const child = spawn(command ?? process.execPath, line, {
+      env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: join(tmpdir(), 'torture-compiled'), ...env },
+      stdio: ['ignore', out, 'pipe'],
+    });
+    closeSync(out);
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+      // The oldest of a long run goes; it all stands in the file.
+      if (stderr.length > 2_000_000) stderr = stderr.slice(-1_000_000);
+      appendFileSync(join(this.directory, 'stderr.log'), text);
+    });
+    const ended = new Promise<Ended>((resolve) => {
+      child.on('close', (code, signal) => resolve({ code: code ?? signal ?? 'SIGKILL', stderr }));
+    });
+    return { child, ended, stderr: () => stderr };
+  }
+
+  once(env?: Readonly<Record<string, string>>, patience = '20s'): Promise<Ended> {
+    return this.start(['once', '--patience', patience], env).ended;
+  }
+
+  /** Whether the checkpoint on disk says that an id is done; the generation before it where the newest is missing. */
+  covers(sink: string): (id: bigint) => boolean {
+    for (const name of [`${sink}.json`, `${sink}.previous.json`]) {
+      try {
+        const { after, delivered } = JSON.parse(readFileSync(join(this.checkpoints, name), 'utf8')) as {
+          after: string;
+          delivered: (string | [string, string])[];
+        };
+        const ranges = delivered.map((range) => (typeof range === 'string' ? [range, range] : range).map(BigInt));
+        return (id) => id <= BigInt(after) || ranges.some(([from = 0n, to = 0n]) => from <= id && id <= to);
+      } catch {
+        // The other one, then.
+      }
+    }
+    return () => false;
+  }
+
+  /** The events in the dead letter. */
+  aside(sink: string): Held[] {
+    return linesIn(join(this.state, 'dead-letter', `${sink}.ndjson`)).flatMap((line) => {
+      const at = line.indexOf(',"event":');
+      return at === -1 || !line.endsWith('}') ? [] : [{ text: line.slice(at + 9, -1) }];
+    });
+  }
+
+  /** Sees every place before it goes. */
+  static onEnd: (directory: string) => void = () => {};
+
+  [Symbol.dispose](): void {
+    Place.onEnd(this.directory);
+    if (!this.state.startsWith(this.directory)) Place.onEnd(this.state);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
