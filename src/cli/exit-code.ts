@@ -1,8 +1,6 @@
 import type { PipelineOutcome } from '../app/run-all.ts';
 import { SourceStop } from '../source/source.ts';
-import { StateLocked } from '../state/file/lock.ts';
-import { StateProblem } from '../state/file/state-directory.ts';
-import { CheckpointProblem } from '../state/store.ts';
+import { CheckpointProblem, StateLocked, StateProblem } from '../state/store.ts';
 import { UsageError } from './command.ts';
 
 /** The contract's exit codes (section 2). */

@@ -7,7 +7,8 @@ import { checkState } from '../../src/cli/check/state.ts';
 import { testEvent } from '../../src/cli/check/test-event.ts';
 import type { HttpAnswer } from '../../src/lib/http.ts';
 import { FileStore } from '../../src/state/file/checkpoint-files.ts';
-import { examineState, StateProblem } from '../../src/state/file/state-directory.ts';
+import { examineState } from '../../src/state/file/state-directory.ts';
+import { StateProblem } from '../../src/state/store.ts';
 import { configOf, load } from '../support/configuration.ts';
 import { scratch } from '../support/scratch.ts';
 

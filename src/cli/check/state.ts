@@ -1,7 +1,8 @@
 import { statfs } from 'node:fs/promises';
 import type { Config } from '../../config/schema.ts';
 import { holderOf } from '../../state/file/lock.ts';
-import { examineState, StateProblem } from '../../state/file/state-directory.ts';
+import { examineState } from '../../state/file/state-directory.ts';
+import { StateProblem } from '../../state/store.ts';
 import { type CursorRow, lookAtCursors } from '../cursor/list-cursors.ts';
 import { type Finding, failed, ok, timed, warning } from './finding.ts';
 

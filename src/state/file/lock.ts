@@ -3,12 +3,7 @@ import { lstat, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { StateProblem } from './state-directory.ts';
-
-/** Another instance holds the state directory: exit code 75. */
-export class StateLocked extends Error {
-  override readonly name = 'StateHeld';
-}
+import { StateLocked, StateProblem } from '../store.ts';
 
 const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
 

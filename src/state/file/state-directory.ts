@@ -1,11 +1,7 @@
 import { constants } from 'node:fs';
 import { access, chmod, lstat, mkdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-
-/** The state directory can't be used: exit code 73. */
-export class StateProblem extends Error {
-  override readonly name = 'StateProblem';
-}
+import { StateProblem } from '../store.ts';
 
 /** Makes the directory where it is missing, and sees to it that nobody else can write or read there. @throws {StateProblem} */
 export async function prepareState(path: string): Promise<void> {

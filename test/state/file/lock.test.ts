@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { holderOf, lockState, StateLocked } from '../../../src/state/file/lock.ts';
+import { holderOf, lockState } from '../../../src/state/file/lock.ts';
+import { StateLocked } from '../../../src/state/store.ts';
 
 const lockFile = fileURLToPath(new URL('../../../src/state/file/lock.ts', import.meta.url));
 
