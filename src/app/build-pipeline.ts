@@ -8,7 +8,7 @@ import { driftOf } from '../format/schema-drift.ts';
 import { type HttpClient, httpClient } from '../lib/http.ts';
 import { tlsMaterial } from '../lib/tls.ts';
 import type { EncodingOptions } from '../pipeline/encode.ts';
-import { openSink } from '../sinks/registry.ts';
+import { definitionOf, type SinkConfig } from '../sinks/registry.ts';
 import type { Sink } from '../sinks/sink.ts';
 import { AuditApi } from '../source/audit-api.ts';
 import { largestBodyBytes } from '../source/page-size.ts';
@@ -17,7 +17,7 @@ import type { SeenIds } from '../source/seen-ids.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 import type { Context } from './context.ts';
 
-export type SinkConfig = Config['sinks'][number];
+export type { SinkConfig };
 
 /** Host name of the tenant. */
 export const tenantOf = (config: Config): string => new URL(config.source.url).hostname;
@@ -61,7 +61,7 @@ export function openApi({ source, sinks }: Config, { now }: Context, parts: ApiP
 /** What of most events these sinks take besides the text: formats take out members, syslog's header names the user. */
 export const keptFor = (sinks: readonly SinkConfig[]) => ({
   keepValues: sinks.some(({ format }) => format !== 'json'),
-  keepParties: sinks.some(({ type }) => type === 'syslog'),
+  keepParties: sinks.some((sink) => definitionOf(sink).readsParties === true),
 });
 
 /** What a sink wants of an event, and how. One table of `actions` serves all sinks. */
@@ -88,5 +88,6 @@ export function openSinkOf(
   pendingAcks?: unknown,
 ): Sink {
   const { name } = sink;
-  return openSink(sink, { name, tenant: tenantOf(config), version, format, emit, now, random, env, pendingAcks });
+  const deps = { name, tenant: tenantOf(config), version, format, emit, now, random, env, pendingAcks };
+  return definitionOf(sink).open(sink, deps);
 }

@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts';
 import { printable } from '../lib/printable.ts';
 import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
+import { definitionOf } from '../sinks/registry.ts';
 import { readText, replaceFile } from '../state/file/durable.ts';
 import { appendOperation, readOperations } from '../state/file/operations.ts';
 import type { SendStatus } from '../telemetry/heartbeat/heartbeat.ts';
@@ -153,22 +154,9 @@ function inForce(sink: SinkConfig, { source }: Config): Record<string, unknown> 
     filter: filter ?? {},
     redact: redact ?? [],
     settle_seconds: source.settle / 1000,
-    proof_of_delivery: proofOf(sink),
+    proof_of_delivery: definitionOf(sink).proof(sink),
     ...(heartbeat !== undefined && { heartbeat_seconds: heartbeat / 1000 }),
   };
-}
-
-/** When an event counts as delivered (contract section 4). */
-function proofOf(sink: SinkConfig): string {
-  if (sink.type === 'stdout') return 'taken by the pipe';
-  if (sink.type === 'splunk-hec')
-    return {
-      true: 'indexer acknowledgement',
-      false: 'answered 2xx',
-      auto: 'indexer acknowledgement where the token has it',
-    }[`${sink.acknowledgement}`];
-  if (/^relp/.test(sink.address)) return 'RELP response';
-  return /^(udp|unix)/.test(sink.address) ? 'handed to the kernel' : 'written, and no close for 10 s';
 }
 
 const idsAsText = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);

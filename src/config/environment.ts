@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { sinkDefinitions } from '../sinks/registry.ts';
 import type { Location, Path } from './problem.ts';
 import type { Environment } from './substitute.ts';
 import type { Tree } from './yaml.ts';
@@ -16,46 +17,22 @@ const general: readonly Binding[] = [
   ['TELEMETRY_LISTEN', ['telemetry', 'listen']],
 ];
 
-/** Any one of a sink's variables brings the sink, so that a forgotten one is missed and not passed over. */
-const sinks: readonly { name: string; type: string; variables: readonly (readonly [string, string])[] }[] = [
-  {
-    name: 'splunk',
-    type: 'splunk-hec',
-    variables: [
-      ['SPLUNK_HEC_URL', 'url'],
-      ['SPLUNK_HEC_TOKEN', 'token'],
-      ['SPLUNK_HEC_TOKEN_FILE', 'tokenFile'],
-      ['SPLUNK_HEC_INDEX', 'index'],
-      ['SPLUNK_HEC_ALLOW_PLAIN_HTTP', 'allowPlainHttp'],
-    ],
-  },
-  {
-    name: 'syslog',
-    type: 'syslog',
-    variables: [
-      ['SYSLOG_ADDRESS', 'address'],
-      ['SYSLOG_FORMAT', 'format'],
-    ],
-  },
-];
+/** The sinks that variables can add. */
+const mappings = sinkDefinitions.flatMap(({ type, environment }) =>
+  environment === undefined ? [] : [{ type, ...environment, variables: Object.entries(environment.variables) }],
+);
 
-const words: readonly (readonly [string, string])[] = [
-  ['apiKey or apiKeyFile', 'QASPHERE_API_KEY or QASPHERE_API_KEY_FILE'],
-  ['token or tokenFile', 'SPLUNK_HEC_TOKEN or SPLUNK_HEC_TOKEN_FILE'],
-  ['allowPlainHttp: true', 'SPLUNK_HEC_ALLOW_PLAIN_HTTP=true'],
-];
-
-/** The configuration as the environment alone gives it. An empty variable counts as unset. */
+/** The configuration that the environment alone gives. An empty variable counts as unset. */
 export function environmentTree(env: Environment): Tree {
   const isSet = ([variable]: readonly [string, ...unknown[]]) => (env[variable] ?? '') !== '';
-  const chosen = sinks.filter(({ variables }) => variables.some(isSet));
+  const used = mappings.filter(({ variables }) => variables.some(isSet));
+  const entries = used.length > 0 ? used : mappings.filter(({ fallback }) => fallback === true);
   const bindings: readonly Binding[] = [
     ...general,
-    ...chosen.flatMap(({ variables }, index) =>
+    ...entries.flatMap(({ variables }, index) =>
       variables.map(([variable, key]): Binding => [variable, ['sinks', index, key]]),
     ),
   ];
-  const entries = chosen.length > 0 ? chosen : [{ name: 'stdout', type: 'stdout' }];
   const value = { source: {}, telemetry: {}, sinks: entries.map(({ name, type }) => ({ name, type })) };
   for (const [variable, path] of bindings.filter(isSet))
     Reflect.set(Object(path.slice(0, -1).reduce<unknown>(child, value)), path.at(-1) ?? '', env[variable]);
@@ -66,13 +43,21 @@ export function environmentTree(env: Environment): Tree {
     substituted: bindings.map(([, path]) => path),
     problems: [],
     unknown: [],
-    reword: (message) => words.reduce((text, [key, variable]) => text.replace(key, variable), message),
+    reword: (message) => bindings.reduce((text, binding) => withVariable(text, binding, bindings), message),
   };
+}
+
+/** A message that names keys, in terms of the variables: `token or tokenFile`, `allowPlainHttp: true`. */
+function withVariable(message: string, [variable, path]: Binding, bindings: readonly Binding[]): string {
+  const key = String(path.at(-1));
+  const file = bindings.find(([, other]) => other.at(-1) === `${key}File` && other.length === path.length)?.[0];
+  const reworded = message.replace(`${key}: true`, `${variable}=true`);
+  return file === undefined ? reworded : reworded.replace(`${key} or ${key}File`, `${variable} or ${file}`);
 }
 
 const child = (part: unknown, step: string | number) => Reflect.get(Object(part), step);
 
-/** Lays over `tree` what the environment gives in either case: LOG_LEVEL, STATE_DIRECTORY and systemd credentials. */
+/** Adds to `tree` what the environment sets in any case: LOG_LEVEL, STATE_DIRECTORY and systemd credentials. */
 export function withSurroundings(tree: Tree, env: Environment): Tree {
   const places = new Map<string, Location>();
   const root = tree.value;
@@ -104,7 +89,9 @@ export function withSurroundings(tree: Tree, env: Environment): Tree {
   }
   credential(['source'], 'apiKey', 'qasphere-api-key');
   const entries = child(root, 'sinks');
-  for (const [index, entry] of Array.isArray(entries) ? entries.entries() : [])
-    if (child(entry, 'type') === 'splunk-hec') credential(['sinks', index], 'token', 'splunk-hec-token');
+  for (const [index, entry] of Array.isArray(entries) ? entries.entries() : []) {
+    const own = mappings.find(({ type }) => type === child(entry, 'type'))?.credential;
+    if (own !== undefined) credential(['sinks', index], own.key, own.name);
+  }
   return { ...tree, locate: (path, part) => places.get(JSON.stringify(path)) ?? tree.locate(path, part) };
 }

@@ -1,23 +1,15 @@
 import * as z from 'zod';
 import { duration, runEvenIfInvalid } from '../lib/options/values.ts';
-import { splunkHecOptions } from '../sinks/splunk-hec/options.ts';
-import { stdoutOptions } from '../sinks/stdout.ts';
-import { syslogOptions } from '../sinks/syslog/options.ts';
+import { sinkDefinitions, sinkEntry } from '../sinks/registry.ts';
 import { actionsFile } from './actions.ts';
 import { sourceOptions } from './source.ts';
 import { telemetryOptions } from './telemetry.ts';
 
-const sink = z.discriminatedUnion('type', [
-  splunkHecOptions.meta({ title: 'Splunk HTTP Event Collector' }),
-  syslogOptions.meta({ title: 'Syslog or RELP receiver' }),
-  stdoutOptions.meta({ title: 'Standard output' }),
-]);
-
-/** Names are unique, and only one sink may write to standard output: records of two would mix. */
-function apart(sinks: unknown, context: z.core.$RefinementCtx): void {
+/** Names are unique, and no two sinks write to the same stream or file: their records would mix. */
+function requireDistinct(sinks: unknown, context: z.core.$RefinementCtx): void {
   if (!Array.isArray(sinks)) return;
   const named = new Map<unknown, number>();
-  let stdout: number | undefined;
+  const used = new Map<string, number>();
   for (const [index, entry] of sinks.entries()) {
     if (typeof entry !== 'object' || entry === null) continue;
     const { name, type } = entry as { name?: unknown; type?: unknown };
@@ -25,13 +17,14 @@ function apart(sinks: unknown, context: z.core.$RefinementCtx): void {
     if (first !== undefined)
       context.addIssue({ code: 'custom', path: [index, 'name'], message: `is also the name of sinks[${first}]` });
     else if (name !== undefined) named.set(name, index);
-    if (type === 'stdout' && stdout !== undefined)
-      context.addIssue({
-        code: 'custom',
-        path: [index, 'type'],
-        message: `sinks[${stdout}] writes to standard output already: records would mix`,
-      });
-    if (type === 'stdout') stdout ??= index;
+    const exclusive = sinkDefinitions.find((definition) => definition.type === type)?.exclusive?.(entry);
+    if (exclusive === undefined) continue;
+    const owner = used.get(exclusive);
+    if (owner === undefined) used.set(exclusive, index);
+    else {
+      const message = `sinks[${owner}] already writes to ${exclusive}: records would mix`;
+      context.addIssue({ code: 'custom', path: [index, 'type'], message });
+    }
   }
 }
 
@@ -52,10 +45,10 @@ export const configSchema = z
       .prefault({})
       .describe('What must outlive the process.'),
     sinks: z
-      .array(sink)
+      .array(sinkEntry)
       .min(1)
       .max(64)
-      .superRefine(apart, runEvenIfInvalid)
+      .superRefine(requireDistinct, runEvenIfInvalid)
       .describe('Where the records go. Each sink has its own cursor, batch, retry and pace.'),
     telemetry: telemetryOptions,
     log: z

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
-import { isLoopback } from '../lib/options/values.ts';
 import { printable } from '../lib/printable.ts';
+import { Secret, SecretSource } from '../lib/secret.ts';
+import { definitionOf } from '../sinks/registry.ts';
 import type { Config } from './schema.ts';
 
 /** What a valid configuration should be warned about at each start, one printable line each. */
@@ -21,13 +22,19 @@ function weakHashes({ sinks }: Config): string[] {
 }
 
 function readableByOthers(config: Config, file: string | undefined): string[] {
-  const tokens = config.sinks.flatMap((sink) => (sink.type === 'splunk-hec' ? [sink.token.path] : []));
-  const hashKeys = config.sinks.map(({ hashKeyFile }) => hashKeyFile?.path);
-  const keys = [config.source, ...config.sinks].map((block) => ('tls' in block ? block.tls?.keyFile : undefined));
-  const files = [file, config.source.apiKey.path, ...tokens, ...hashKeys, ...keys].filter((path) => path !== undefined);
+  const files = [file, ...secretPaths(config)].filter((path) => path !== undefined);
   return [...new Set(files)]
     .filter((path) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o004) !== 0)
     .map((path) => `${printable(path)} can be read by every user of this machine: chmod o-r`);
+}
+
+/** The files of every secret in a part of the configuration, and of the private keys of its tls blocks. */
+function secretPaths(part: unknown): (string | undefined)[] {
+  if (typeof part !== 'object' || part === null || part instanceof Secret) return [];
+  if (part instanceof SecretSource) return [part.path];
+  return Object.entries(part).flatMap(([key, value]) =>
+    key === 'keyFile' && typeof value === 'string' ? [value] : secretPaths(value),
+  );
 }
 
 function weakTransports({ source, sinks }: Config): string[] {
@@ -38,10 +45,8 @@ function weakTransports({ source, sinks }: Config): string[] {
   const unverified = blocks
     .filter(({ tls }) => tls?.insecureSkipVerify === true)
     .map(({ label }) => `${label}: insecureSkipVerify is on, so anyone in between can read and change what is sent`);
-  const plain = sinks
-    .filter(
-      (sink) => sink.type === 'splunk-hec' && sink.url.startsWith('http:') && !isLoopback(new URL(sink.url).hostname),
-    )
-    .map(({ name }) => `sink ${name}: http:// sends the token and every record in clear`);
-  return [...unverified, ...plain];
+  const own = sinks.flatMap((sink) =>
+    (definitionOf(sink).warnings?.(sink) ?? []).map((warning) => `sink ${sink.name}: ${warning}`),
+  );
+  return [...unverified, ...own];
 }

@@ -1,5 +1,6 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { TLSSocket, connect as tlsConnect } from 'node:tls';
+import { type Finding, failed, ok, skipped, warning } from './finding.ts';
 import type { TlsMaterial } from './tls.ts';
 
 /** From when and until when a certificate is valid, milliseconds since the epoch. */
@@ -49,4 +50,33 @@ export async function peerValidity(options: PeerOptions, signal: AbortSignal): P
     secure.destroy();
     raw.destroy();
   }
+}
+
+const dayMs = 86_400_000;
+
+/** How many days before its end a certificate is warned about. */
+export const expiryWarningDays = 21;
+
+/** Whole days until `endsAtMs`; negative after it. */
+export const daysUntil = (endsAtMs: number, nowMs: number): number => Math.floor((endsAtMs - nowMs) / dayMs);
+
+/** Reports the dates of a certificate to `check`; `owner` is who must renew it. */
+export function certificateFinding(
+  check: string,
+  validity: Validity | undefined,
+  owner: string,
+  nowMs: number,
+): Finding {
+  if (validity === undefined) return skipped(check, `${owner} presented no certificate`);
+  const { fromMs, toMs } = validity;
+  const until = new Date(toMs).toISOString();
+  if (fromMs > nowMs) {
+    const detail = `the certificate is not valid before ${new Date(fromMs).toISOString()}`;
+    return failed(check, 'unreachable', detail, 'compare the clocks of both sides');
+  }
+  if (toMs <= nowMs)
+    return failed(check, 'unreachable', `the certificate expired at ${until}`, `have it renewed by ${owner}`);
+  const days = daysUntil(toMs, nowMs);
+  const detail = `the certificate is valid until ${until} (${days} days)`;
+  return days <= expiryWarningDays ? warning(check, detail, `have it renewed by ${owner}`) : ok(check, detail);
 }

@@ -1,20 +1,26 @@
-import type { Sink, SinkDeps } from './sink.ts';
-import type { SplunkHecOptions } from './splunk-hec/options.ts';
-import { openSplunkHec } from './splunk-hec/sink.ts';
-import { openStdout } from './stdout.ts';
-import type { SyslogOptions } from './syslog/options.ts';
-import { openSyslog } from './syslog/sink.ts';
+import * as z from 'zod';
+import type { SinkDefinition } from './definition.ts';
+import { splunkHec } from './splunk-hec/definition.ts';
+import { stdout } from './stdout.ts';
+import { syslog } from './syslog/definition.ts';
 
-export type SinkOptions = SplunkHecOptions | SyslogOptions | { readonly type: 'stdout' };
+/** The kinds of sinks. A new kind is one more line here. */
+const definitions = [splunkHec, syslog, stdout] as const;
 
-/** Opens the sink that `options` describe; the one list of sinks. Nothing is sent yet. */
-export function openSink(options: SinkOptions, deps: SinkDeps): Sink {
-  switch (options.type) {
-    case 'splunk-hec':
-      return openSplunkHec(options, deps);
-    case 'syslog':
-      return openSyslog(options, deps);
-    case 'stdout':
-      return openStdout();
-  }
+const [first, ...rest] = definitions.map(({ options }) => options);
+if (first === undefined) throw new Error('no kind of sink is defined');
+
+/** Schema of one entry of `sinks`. */
+export const sinkEntry = z.discriminatedUnion('type', [first, ...rest]);
+
+/** A valid entry of `sinks`. */
+export type SinkConfig = z.infer<typeof sinkEntry>;
+
+export const sinkDefinitions: readonly SinkDefinition[] = definitions;
+
+/** The definition of the sinks of this type. @throws if no sink has it: a bug, since the configuration is valid */
+export function definitionOf({ type }: { readonly type: string }): SinkDefinition {
+  const found = sinkDefinitions.find((definition) => definition.type === type);
+  if (found === undefined) throw new Error(`no sink has the type ${type}`);
+  return found;
 }

@@ -6,10 +6,22 @@ import { statusRecordText } from '../event/status-record.ts';
 import { runEvenIfInvalid } from '../lib/options/values.ts';
 import { accepted, type Verdict } from '../lib/verdict.ts';
 import { checkRecords, entry } from './common-options.ts';
+import type { SinkDefinition } from './definition.ts';
 import type { Sink } from './sink.ts';
 
 /** Configuration of a `stdout` sink. */
-export const stdoutOptions = entry('stdout').superRefine(checkRecords, runEvenIfInvalid);
+const options = entry('stdout').superRefine(checkRecords, runEvenIfInvalid).meta({ title: 'Standard output' });
+
+export const stdout = {
+  type: 'stdout',
+  options,
+  environment: { name: 'stdout', variables: {}, fallback: true },
+  terms: { probe: 'output', address: 'the destination of standard output', credentials: 'its permissions' },
+  proof: () => 'stdout',
+  destination: () => 'standard output',
+  exclusive: () => 'standard output',
+  open: () => openStdout(),
+} satisfies SinkDefinition;
 
 const newline = 0x0a;
 type Failure = NodeJS.ErrnoException;

@@ -1,10 +1,10 @@
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { judgeDates } from '../../src/cli/check/certificate.ts';
 import { judgeClock } from '../../src/cli/check/clock.ts';
 import { checkState } from '../../src/cli/check/state.ts';
 import { testEvent } from '../../src/cli/check/test-event.ts';
+import { certificateFinding } from '../../src/lib/certificate.ts';
 import type { HttpAnswer } from '../../src/lib/http.ts';
 import { FileStore } from '../../src/state/file/checkpoint-files.ts';
 import { examineState } from '../../src/state/file/state-directory.ts';
@@ -57,13 +57,13 @@ it.each([
   [22, 'ok'],
 ])('a certificate that ends in %i days is %s', (days, result) => {
   const validity = { fromMs: nowMs - 365 * day, toMs: nowMs + days * day };
-  expect(judgeDates('TLS', validity, 'them', nowMs)).toMatchObject({ result });
+  expect(certificateFinding('TLS', validity, 'them', nowMs)).toMatchObject({ result });
 });
 
 it('a certificate that is not valid yet fails, and one that is not shown is skipped', () => {
   const validity = { fromMs: nowMs + day, toMs: nowMs + 90 * day };
-  expect(judgeDates('TLS', validity, 'them', nowMs)).toMatchObject({ result: 'failed' });
-  expect(judgeDates('TLS', undefined, 'them', nowMs)).toMatchObject({ result: 'skipped' });
+  expect(certificateFinding('TLS', validity, 'them', nowMs)).toMatchObject({ result: 'failed' });
+  expect(certificateFinding('TLS', undefined, 'them', nowMs)).toMatchObject({ result: 'skipped' });
 });
 
 describe('the state directory', () => {

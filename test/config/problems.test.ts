@@ -132,7 +132,7 @@ sinks:
   ])('over several sinks: %s', (_, first, second, position, key) => {
     const messages = {
       name: 'is also the name of sinks[0]',
-      type: 'sinks[0] writes to standard output already: records would mix',
+      type: 'sinks[0] already writes to standard output: records would mix',
     };
     expect(problems(withSinks(first, second))).toEqual([
       `c.yaml:${position}: sinks[1].${key}: ${messages[key as 'name' | 'type']}`,

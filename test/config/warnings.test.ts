@@ -16,7 +16,10 @@ describe('warnings', () => {
     const loaded = loadConfig({ file: path, env: {} });
     expect(loaded).toMatchObject({
       ok: true,
-      warnings: [path, ...open].map((name) => `${name} can be read by every user of this machine: chmod o-r`),
+      warnings: expect.toSatisfy((found: string[]) => {
+        const expected = [path, ...open].map((name) => `${name} can be read by every user of this machine: chmod o-r`);
+        return JSON.stringify(found.toSorted()) === JSON.stringify(expected.toSorted());
+      }),
     });
     for (const name of [path, ...open]) chmodSync(name, 0o640);
     expect(loadConfig({ file: path, env: {} })).toMatchObject({ ok: true, warnings: [] });

@@ -1,9 +1,9 @@
 import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
+import { type Finding, skipped } from '../../lib/finding.ts';
 import { printable } from '../../lib/printable.ts';
 import { RateLimiter } from '../../source/rate-limiter.ts';
 import { besidePerSecond } from '../command-rate-limit.ts';
-import { type Finding, skipped } from './finding.ts';
 import { checkSink } from './sinks.ts';
 import { checkSource } from './source.ts';
 import { checkState } from './state.ts';
@@ -32,7 +32,9 @@ export async function* check(options: CheckOptions): AsyncGenerator<readonly Fin
   const source = checkSource({ config, ctx, pace, head, readBefore: heads.length > 0, stop });
   const groups = [
     whole('source', stop, source),
-    ...config.sinks.map((sink) => whole(sink.name, stop, checkSink(sink, options))),
+    ...config.sinks.map((sink) =>
+      whole(sink.name, stop, checkSink(sink, { config, ctx, signal: stop, testEvent: options.testEvent })),
+    ),
   ];
   for (const group of groups) group.catch(() => {}); // seen when its turn comes
   for (const group of groups) yield await group;

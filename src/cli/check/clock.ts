@@ -1,5 +1,5 @@
+import { type Finding, ok, warning } from '../../lib/finding.ts';
 import type { HttpAnswer } from '../../lib/http.ts';
-import { type Finding, ok, warning } from './finding.ts';
 
 /** A difference that is told, milliseconds. */
 const noticeableMs = 5_000;

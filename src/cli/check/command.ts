@@ -1,12 +1,12 @@
 import { type Loaded, loadConfig } from '../../config/load.ts';
 import { formatProblem } from '../../config/problem.ts';
+import { type Failure, type Finding, failed, ok, warning } from '../../lib/finding.ts';
 import { printable } from '../../lib/printable.ts';
 import { type Command, configFlag, jsonFlag, UsageError } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { realContext } from '../set-up.ts';
 import { jsonLine } from '../table.ts';
 import { check } from './check.ts';
-import { type Failure, type Finding, failed, ok, warning } from './finding.ts';
 
 export const checkCommand: Command = {
   summary: 'tries everything the configuration promises, tells what to do where something fails, and moves nothing',

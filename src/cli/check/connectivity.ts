@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
+import { type Finding, failed, ok, skipped, timed } from '../../lib/finding.ts';
 import { addressesOf, reachTcp } from '../../lib/reach.ts';
-import { type Finding, failed, ok, skipped, timed } from './finding.ts';
 
 /** Longest wait for a connection, milliseconds. */
 const connectMs = 10_000;

@@ -1,96 +1,85 @@
 import { openSinkOf, type SinkConfig, shapeOf } from '../../app/build-pipeline.ts';
 import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
+import { type Finding, failed, ok, timed, warning } from '../../lib/finding.ts';
 import { printable } from '../../lib/printable.ts';
-import type { Verdict } from '../../lib/verdict.ts';
+import type { Reason, Verdict } from '../../lib/verdict.ts';
+import type { CheckDeps, CheckTerms } from '../../sinks/definition.ts';
+import { definitionOf } from '../../sinks/registry.ts';
 import type { Sink } from '../../sinks/sink.ts';
 import type { TelemetryEvent } from '../../telemetry/telemetry-event.ts';
-import { type Finding, failed, ok, timed, warning } from './finding.ts';
-import { checkHealth } from './hec.ts';
-import { checkCertificate } from './syslog.ts';
 import { sendTestEvent } from './test-event.ts';
 
 export interface SinkCheck {
   readonly config: Config;
   readonly ctx: Context;
-  readonly stop: AbortSignal;
+  readonly signal: AbortSignal;
   /** Deliver one marked event. */
   readonly testEvent: boolean;
 }
 
-/** What the configuration warns about already, or another finding tells. */
-const toldElsewhere = ['plain_http', 'insecure_tls', 'certificate'];
+/** Topics that the configuration's warnings or another finding report. */
+const reportedElsewhere = ['plain_http', 'insecure_tls', 'certificate'];
 
-/** Everything between here and the destination of one sink; delivers nothing but the test event, where it is wanted. */
-export async function checkSink(sink: SinkConfig, check: SinkCheck): Promise<Finding[]> {
-  const { config, ctx, stop, testEvent } = check;
-  const said: { readonly warn: boolean; readonly detail: string }[] = [];
-  const emit = (happening: TelemetryEvent) => {
-    if (happening.event !== 'sink.warning' && happening.event !== 'sink.info') return;
-    if (toldElsewhere.includes(happening.topic)) return;
-    said.push({ warn: happening.event === 'sink.warning', detail: printable(happening.detail, 500) });
+/** Verifies everything between this host and the destination of one sink; delivers nothing but the test event. */
+export async function checkSink(config: SinkConfig, check: SinkCheck): Promise<Finding[]> {
+  const { ctx, signal, testEvent } = check;
+  const definition = definitionOf(config);
+  const destination = definition.destination(config);
+  const notes: { readonly warn: boolean; readonly detail: string }[] = [];
+  const emit = (event: TelemetryEvent) => {
+    if (event.event !== 'sink.warning' && event.event !== 'sink.info') return;
+    if (reportedElsewhere.includes(event.topic)) return;
+    notes.push({ warn: event.event === 'sink.warning', detail: printable(event.detail, 500) });
   };
   const own: Context = { ...ctx, emit };
-  const label = (what: string) => `${sink.name}: ${what}`;
-  let opened: Sink;
-  const shape = shapeOf(sink, config, own);
+  const label = (what: string) => `${config.name}: ${what}`;
+  const options = shapeOf(config, check.config, own);
+  let sink: Sink;
   try {
-    opened = openSinkOf(sink, shape, config, own);
+    sink = openSinkOf(config, options, check.config, own);
   } catch (error) {
     const detail = `can't be opened: ${printable((error as Error).message)}`;
-    return [failed(label('options'), 'config', detail, 'correct the files of its tls block')];
+    return [failed(label('options'), 'config', detail, 'correct the files that its options name')];
   }
-  await using _ = opened;
-  const notes = () => said.filter(({ warn }) => !warn).map(({ detail }) => detail);
+  await using _ = sink;
+  const probe = () =>
+    timed(async () => {
+      const verdict = await sink.probe(signal);
+      const infos = notes.filter(({ warn }) => !warn).map(({ detail }) => detail);
+      const accepts = `${destination} ${['accepts', ...infos].join('; ')}`;
+      return verdictFinding(label(definition.terms.probe), verdict, definition.terms, accepts);
+    });
+  const { version, env, now } = ctx;
+  const deps: CheckDeps = { name: config.name, version, env, now, signal, label, probe };
   const findings: Finding[] = [];
-  if (sink.type === 'splunk-hec') {
-    const health = await checkHealth(sink, ctx, label, stop);
-    findings.push(...health.findings);
-    if (!health.reached) return findings;
-  }
-  const what = { 'splunk-hec': 'token', syslog: 'connection', stdout: 'output' }[sink.type];
-  findings.push(await timed(async () => judge(label(what), await opened.probe(stop), sink, ['accepts', ...notes()])));
-  for (const { warn, detail } of said) if (warn) findings.push(warning(label('note'), detail));
-  if (sink.type === 'syslog') findings.push(...(await checkCertificate(sink, ctx, label, stop)));
+  if (definition.check === undefined) findings.push(await probe());
+  else for await (const finding of definition.check(config, deps)) findings.push(finding);
+  for (const { warn, detail } of notes) if (warn) findings.push(warning(label('note'), detail));
   if (!testEvent || findings.some(({ result }) => result === 'failed')) return findings;
-  findings.push(
-    await timed(async () => {
-      const verdict = await sendTestEvent(opened, shape, ctx, stop);
-      return verdict === 'unconfirmed'
-        ? warning(label('test event'), 'sent and taken, but not confirmed yet', 'look for it on the other side')
-        : judge(label('test event'), verdict, sink, ['has it']);
-    }),
-  );
-  return findings;
+  const delivery = await timed(async () => {
+    const check = label('test event');
+    const verdict = await sendTestEvent(sink, options, ctx, signal);
+    return verdict === 'unconfirmed'
+      ? warning(check, 'sent, but not confirmed within 30 s', 'look for it at the destination')
+      : verdictFinding(check, verdict, definition.terms, `delivered to ${destination}`);
+  });
+  return [...findings, delivery];
 }
 
-function judge(check: string, verdict: Verdict, sink: SinkConfig, said: readonly string[]): Finding {
-  if (verdict.kind === 'accepted') return ok(check, `${whereOf(sink)} ${said.join('; ')}`);
-  return failed(check, 'unreachable', verdict.detail, remedies[verdict.reason](names[sink.type]));
+function verdictFinding(check: string, verdict: Verdict, terms: CheckTerms, success: string): Finding {
+  if (verdict.kind === 'accepted') return ok(check, success);
+  return failed(check, 'unreachable', verdict.detail, remedies[verdict.reason](terms));
 }
 
-function whereOf(sink: SinkConfig): string {
-  if (sink.type === 'splunk-hec') return sink.url;
-  return sink.type === 'syslog' ? sink.address : 'standard output';
-}
-
-/** What the options are called. */
-const names = {
-  'splunk-hec': { address: 'url', secret: 'token (or tokenFile), tls and proxy' },
-  syslog: { address: 'address', secret: 'tls' },
-  stdout: { address: 'where standard output leads', secret: 'rights' },
-} as const;
-
-type Names = (typeof names)[keyof typeof names];
-
-const remedies: Readonly<Record<Exclude<Verdict, { kind: 'accepted' }>['reason'], (names: Names) => string>> = {
+const remedies: Readonly<Record<Reason, (terms: CheckTerms) => string>> = {
   network: ({ address }) =>
     `correct ${address}, or let this host through to it (firewall, proxy), or start what listens there`,
-  timeout: ({ address }) => `see what answers at ${address} and which firewall lies between, or raise timeout`,
-  throttled: () => 'it is busy: run check again in a while',
-  server: () => 'look into its own log, and run check again in a while',
-  auth: ({ secret }) => `correct ${secret} of this sink, or what the other side trusts, as said above`,
+  timeout: ({ address }) => `check what answers at ${address} and which firewall lies between, or raise timeout`,
+  throttled: () => 'it is busy: run check again later',
+  server: () => 'look into its own log, and run check again',
+  auth: ({ credentials }) => `correct ${credentials} of this sink, or what the other side trusts, as said above`,
   address: ({ address }) => `correct ${address} of this sink, or what is said above`,
-  malformed: ({ address }) => `see whether ${address} leads to what it should, and report it if it does`,
+  malformed: ({ address }) => `check that ${address} is the right destination, and report it if it is`,
   too_large: () => 'lower batch.maxBytes or maxMessageBytes',
 };

@@ -2,6 +2,8 @@ import { openApi, openHttp } from '../../app/build-pipeline.ts';
 import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
 import { type AuditEvent, actionOf, type Cursor } from '../../event/event.ts';
+import { certificateFinding } from '../../lib/certificate.ts';
+import { type Finding, failed, ok, skipped, timed, warning } from '../../lib/finding.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../../lib/http.ts';
 import { tlsRemedy } from '../../lib/http-answer.ts';
 import { printable } from '../../lib/printable.ts';
@@ -11,10 +13,8 @@ import type { AuditApi } from '../../source/audit-api.ts';
 import { KeyScopeCheck } from '../../source/key-scope.ts';
 import type { RateLimiter } from '../../source/rate-limiter.ts';
 import { fetchOnce } from '../fetch-once.ts';
-import { judgeDates } from './certificate.ts';
 import { judgeClock } from './clock.ts';
 import { checkConnectivity } from './connectivity.ts';
-import { type Finding, failed, ok, skipped, timed, warning } from './finding.ts';
 
 export interface SourceCheck {
   readonly config: Config;
@@ -76,7 +76,7 @@ function answered(exchange: Exchange | undefined, config: Config, nowMs: number)
   const { outcome } = exchange;
   const findings: Finding[] = [];
   if (outcome.kind === 'answer')
-    findings.push(judgeDates('source TLS', outcome.certificate, new URL(url).hostname, nowMs));
+    findings.push(certificateFinding('source TLS', outcome.certificate, new URL(url).hostname, nowMs));
   else {
     const remedy = tlsRemedy(outcome.code);
     if (remedy !== undefined)
@@ -84,7 +84,7 @@ function answered(exchange: Exchange | undefined, config: Config, nowMs: number)
   }
   const client = tlsMaterial(tls)?.clientCertificateExpiresMs;
   if (client !== undefined)
-    findings.push(judgeDates('source client TLS', { fromMs: 0, toMs: client }, 'whoever made it', nowMs));
+    findings.push(certificateFinding('source client TLS', { fromMs: 0, toMs: client }, 'its issuer', nowMs));
   return findings;
 }
 

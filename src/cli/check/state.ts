@@ -1,10 +1,10 @@
 import { statfs } from 'node:fs/promises';
 import type { Config } from '../../config/schema.ts';
+import { type Finding, failed, ok, timed, warning } from '../../lib/finding.ts';
 import { holderOf } from '../../state/file/lock.ts';
 import { examineState } from '../../state/file/state-directory.ts';
 import { StateProblem } from '../../state/store.ts';
 import { type CursorRow, lookAtCursors } from '../cursor/list-cursors.ts';
-import { type Finding, failed, ok, timed, warning } from './finding.ts';
 
 const scarceBytes = 100 * 1024 ** 2;
 const mebibyte = 1024 ** 2;

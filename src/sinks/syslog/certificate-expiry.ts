@@ -1,7 +1,7 @@
+import { daysUntil, expiryWarningDays } from '../../lib/certificate.ts';
 import type { SinkDeps } from '../sink.ts';
 
 const dayMs = 86_400_000;
-const aheadDays = 21;
 
 /** Warns, once a day for each certificate, from 21 days before it ends. */
 export class CertificateExpiry {
@@ -29,9 +29,9 @@ export class CertificateExpiry {
   check(): void {
     const now = this.#deps.now();
     for (const [whose, endsMs] of this.#ends) {
-      const days = Math.floor((endsMs - now) / dayMs);
+      const days = daysUntil(endsMs, now);
       const warnedAtMs = this.#warnedAtMs.get(whose);
-      if (days > aheadDays || (warnedAtMs !== undefined && now - warnedAtMs < dayMs)) continue;
+      if (days > expiryWarningDays || (warnedAtMs !== undefined && now - warnedAtMs < dayMs)) continue;
       this.#warnedAtMs.set(whose, now);
       const when = new Date(endsMs).toISOString();
       this.#deps.emit({

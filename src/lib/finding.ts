@@ -1,19 +1,19 @@
-/** `skipped`: could not be tried, because of another finding or because it is switched off. */
+/** `skipped`: not verified, because of another finding or because it is switched off. */
 export type Result = 'ok' | 'warning' | 'failed' | 'skipped';
 
 /** What a failure means for the exit code (contract section 2). */
 export type Failure = 'config' | 'key' | 'unreachable' | 'state' | 'bug';
 
-/** What was found out about one thing; every text is one printable line without secrets. */
+/** The result of one check; every text is one printable line without secrets. */
 export interface Finding {
-  /** What was looked at, for example `API key`. */
+  /** What was verified, for example `API key`. */
   readonly check: string;
   readonly result: Result;
   readonly detail: string;
-  /** What to do, most likely first; at least one where it failed. */
+  /** What to do, most likely first; at least one if the check failed. */
   readonly remedies: readonly string[];
   readonly failure?: Failure;
-  /** How long it took, milliseconds; absent where nothing was asked. */
+  /** Duration in milliseconds; absent if no work was done. */
   readonly elapsedMs?: number;
 }
 
@@ -36,7 +36,7 @@ export const failed = (
   ...more: readonly string[]
 ): Finding => ({ check, result: 'failed', failure, detail, remedies: [remedy, ...more] });
 
-/** Does `work` and adds how long it took. */
+/** Runs `work` and adds its duration. */
 export async function timed(work: () => Promise<Finding>): Promise<Finding> {
   const startMs = performance.now();
   const finding = await work();

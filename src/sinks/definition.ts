@@ -1,0 +1,78 @@
+import type * as z from 'zod';
+import type { Finding } from '../lib/finding.ts';
+import type { CommonOptions } from './common-options.ts';
+import type { Sink, SinkDeps } from './sink.ts';
+
+/** What an acceptance means, weakest claim first where a sink can't know before it runs. Sealed as evidence. */
+export type ProofOfDelivery =
+  | 'hec-acknowledged'
+  | 'hec-accepted'
+  | 'relp'
+  | 'tcp'
+  | 'udp'
+  | 'http'
+  | 'fsync'
+  | 'object'
+  | 'created'
+  | 'kafka-all'
+  | 'otlp'
+  | 'stdout';
+
+/** How environment variables alone configure a sink. Any one of the variables adds the sink. */
+export interface EnvironmentMapping {
+  /** Name of the sink that the variables add. */
+  readonly name: string;
+  /** Key of the sink's entry by variable, for example `SPLUNK_HEC_URL: 'url'`. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** The systemd credential that serves as the file of the secret `key` if neither `key` nor `keyFile` is set. */
+  readonly credential?: { readonly name: string; readonly key: string };
+  /** This sink is used if no variable of any sink is set. One definition has it. */
+  readonly fallback?: true;
+}
+
+/** The words of a sink's options that `check` uses in its remedies. */
+export interface CheckTerms {
+  /** What the probe verifies: the token, the connection. Names the finding. */
+  readonly probe: string;
+  /** The option that says where the sink delivers to. */
+  readonly address: string;
+  /** The options that identify us and the other side. */
+  readonly credentials: string;
+}
+
+/** What the check of a sink gets. */
+export interface CheckDeps extends Pick<SinkDeps, 'name' | 'version' | 'env' | 'now'> {
+  /** Aborts the check. */
+  readonly signal: AbortSignal;
+  /** The name of a finding about this sink: `splunk: health`. */
+  label(what: string): string;
+  /** Probes the opened sink (`Sink.probe`) and reports the result. */
+  probe(): Promise<Finding>;
+}
+
+/**
+ * Everything the program asks of a kind of sink. The configuration schema, the environment mapping, `check`, `status`,
+ * the warnings at start and the reference in the docs are derived from the list of definitions in registry.ts.
+ */
+export interface SinkDefinition<Options extends CommonOptions = CommonOptions> {
+  /** Value of `type` in the configuration: `splunk-hec`. */
+  readonly type: string;
+  /** Schema of one entry of `sinks`; built on `entry(type)`, with a title. */
+  readonly options: z.ZodType<Options>;
+  readonly environment?: EnvironmentMapping;
+  readonly terms: CheckTerms;
+  /** The records of this sink name the event's user and address outside the record's text. */
+  readonly readsParties?: true;
+  /** What "accepted" means. If only the running sink knows, the weakest meaning that these options allow. */
+  proof(options: Options): ProofOfDelivery;
+  /** Where the sink delivers to, for `status` and `check`; without secrets. */
+  destination(options: Options): string;
+  /** What two sinks must not share, in words: records would mix. Keys that are invalid may hold any value. */
+  exclusive?(options: { readonly [key in keyof Options]?: unknown }): string | undefined;
+  /** What to warn about at each start; one printable line each, without secrets and without the sink's name. */
+  warnings?(options: Options): readonly string[];
+  /** Opens the sink; sends nothing. @throws the error of a file that the options name */
+  open(options: Options, deps: SinkDeps): Sink;
+  /** Verifies the way to the destination; delivers nothing. Default: the probe alone. */
+  check?(options: Options, deps: CheckDeps): AsyncIterable<Finding>;
+}

@@ -1,0 +1,55 @@
+import { certificateFinding } from '../../lib/certificate.ts';
+import { type Finding, failed, ok, timed, warning } from '../../lib/finding.ts';
+import { type HttpAnswer, httpClient } from '../../lib/http.ts';
+import { tlsMaterial } from '../../lib/tls.ts';
+import type { CheckDeps } from '../definition.ts';
+import type { SplunkHecOptions } from './options.ts';
+import { judge, judgeFailure } from './verdicts.ts';
+
+const path = '/services/collector/health';
+const maxAnswerBytes = 64 * 1024;
+
+/** Splunk's health endpoint, which requires no token; the certificates; then the token if the collector answered. */
+export async function* checkSplunkHec(options: SplunkHecOptions, deps: CheckDeps): AsyncGenerator<Finding> {
+  const { version, env, now, label, signal } = deps;
+  const material = tlsMaterial(options.tls);
+  using http = httpClient({
+    timeoutMs: options.timeout,
+    maxBodyBytes: maxAnswerBytes,
+    largeBody: 'cut',
+    userAgent: `qasphere-siem-forwarder/${version}`,
+    tls: material,
+    proxy: options.proxy,
+    env,
+  });
+  let answer: HttpAnswer | undefined;
+  yield await timed(async () => {
+    const result = await http.request({ method: 'GET', url: options.url + path, headers: {} }, signal);
+    if (result.kind === 'answer') {
+      answer = result;
+      return healthFinding(label('health'), result, options.url, now());
+    }
+    const { detail, reason } = judgeFailure(result) as { detail: string; reason: string };
+    const remedy =
+      reason === 'auth'
+        ? 'correct tls of this sink, or the certificate of the collector, as said above'
+        : 'correct url, or let this host through to it (firewall, proxy), or start the collector';
+    return failed(label('health'), 'unreachable', detail, remedy);
+  });
+  const { hostname, protocol } = new URL(options.url);
+  if (answer !== undefined && protocol === 'https:')
+    yield certificateFinding(label('certificate'), answer.certificate, hostname, now());
+  const client = material?.clientCertificateExpiresMs;
+  if (client !== undefined)
+    yield certificateFinding(label('client certificate'), { fromMs: 0, toMs: client }, 'its issuer', now());
+  if (answer !== undefined) yield await deps.probe();
+}
+
+function healthFinding(check: string, answer: HttpAnswer, url: string, nowMs: number): Finding {
+  const { verdict } = judge(answer, { events: 0, url: url + path, nowMs });
+  if (verdict.kind === 'accepted') return ok(check, `${url} is up`);
+  if (verdict.reason === 'throttled' || verdict.reason === 'server')
+    return failed(check, 'unreachable', verdict.detail, 'usually passes without action; if not, check the indexers');
+  // Some load balancers let only the data endpoints through: the token's check says more.
+  return warning(check, `unknown: ${verdict.detail}`);
+}
