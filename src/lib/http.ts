@@ -41,6 +41,8 @@ export interface HttpFailure {
   readonly code: string;
   /** One printable line; names neither headers nor query. */
   readonly detail: string;
+  /** The connection was established, TLS included: some or all of the request may have reached the other side. */
+  readonly connected: boolean;
   readonly elapsedMs: number;
 }
 
@@ -99,6 +101,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       const elapsed = () => performance.now() - started;
       let headersMs = 0;
       let sentMs = 0;
+      let connected = false;
       const learnt: { head?: { status: number; headers: IncomingHttpHeaders }; certificate?: Validity } = {};
       const answer = (body: Buffer): HttpAnswer | undefined =>
         learnt.head && {
@@ -119,6 +122,15 @@ export function httpClient(options: HttpOptions): HttpClient {
           signal: own.signal,
         });
         stream.on('request', (sent: ClientRequest) => {
+          const onConnected = () => {
+            connected = true;
+          };
+          const onSocket = (socket: Socket) => {
+            if (!socket.connecting) onConnected();
+            else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', onConnected);
+          };
+          if (sent.socket !== null) onSocket(sent.socket);
+          else sent.once('socket', onSocket);
           sent.once('finish', () => {
             sentMs = elapsed();
           });
@@ -151,13 +163,14 @@ export function httpClient(options: HttpOptions): HttpClient {
             reason: 'too_large',
             code: 'BODY_TOO_LARGE',
             detail: `the answer is larger than ${options.maxBodyBytes} bytes`,
+            connected,
             elapsedMs: elapsed(),
           }
         );
       } catch (error) {
         signal.throwIfAborted();
         const bare = statusOnly ? answer(Buffer.alloc(0)) : undefined;
-        return bare ?? { ...describe(error, options.timeoutMs), elapsedMs: elapsed() };
+        return bare ?? { ...describe(error, options.timeoutMs), connected, elapsedMs: elapsed() };
       } finally {
         signal.removeEventListener('abort', relay);
       }
@@ -179,7 +192,7 @@ function proxyEnvironment(options: HttpOptions): Record<string, string> | undefi
   return { HTTPS_PROXY: https, ...(none !== undefined && { NO_PROXY: none }) };
 }
 
-function describe(error: unknown, timeoutMs: number): Omit<HttpFailure, 'elapsedMs'> {
+function describe(error: unknown, timeoutMs: number): Omit<HttpFailure, 'connected' | 'elapsedMs'> {
   // What goes wrong while the body is written comes as the system tells it.
   if (!(error instanceof RequestError) && !isOutside(error)) throw error;
   const cause = (error.cause ?? {}) as { code?: unknown };

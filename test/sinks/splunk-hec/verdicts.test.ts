@@ -230,6 +230,7 @@ describe('no answer', () => {
     reason,
     code,
     detail: 'it said',
+    connected: true,
     elapsedMs: 1,
   });
 
