@@ -52,7 +52,7 @@ const exitCodes: readonly (readonly [number, string])[] = [
   [0, 'done, or stopped by SIGTERM or SIGINT'],
   [64, 'wrong usage'],
   [69, 'the source or a sink could not be reached, or a sink refused us (check, once); not ready (status --ready)'],
-  [70, 'our own fault, please report it'],
+  [70, 'internal error, please report it'],
   [73, 'the state directory cannot be used'],
   [75, 'another instance holds the state directory'],
   [77, 'the API refuses the key'],

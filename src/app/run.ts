@@ -90,7 +90,7 @@ class Daemon implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#ticks[Symbol.asyncDispose]();
+    this.#ticks[Symbol.dispose]();
     await this.#source[Symbol.asyncDispose]();
   }
 
@@ -123,7 +123,7 @@ class Daemon implements AsyncDisposable {
     const restarted = this.#changed(config, begun);
     tellOfStart(config, this.#ctx, { reload: true, restarted: restarted.map(({ name }) => name) });
     this.#begin(restarted);
-    if (scheduled) await this.#ticks.change(config.source.schedule);
+    if (scheduled) this.#ticks.change(config.source.schedule);
     this.#ticks.fire();
     wake.notify();
   }

@@ -1,88 +1,89 @@
-import { createTask, type Logger } from 'node-cron';
+import { createTask, type Logger, type ScheduledTask } from 'node-cron';
 import { Notifier } from '../lib/notifier.ts';
 import type { Ticks } from '../pipeline/ticks.ts';
 
-/** node-cron would write to the console, and so among the records. */
-const quiet: Logger = { info() {}, warn() {}, error() {}, debug() {} };
+/** node-cron would write to standard output, between the records. */
+const silent: Logger = { info() {}, warn() {}, error() {}, debug() {} };
 
-/** How often the wall clock is compared with the monotonic one, and what it must have lost to have been set back, milliseconds. */
-const lookEveryMs = 5_000;
+/** The wall clock is read at least this often, milliseconds: a timer does not notice when it jumps. */
+const maxWaitMs = 5_000;
+/** What the wall clock must lose against the monotonic one to count as set back, milliseconds. */
 const setBackMs = 1_000;
 
 /**
- * node-cron's schedule as ticks; the first comes at once. A route that is still busy with an earlier tick gets only the
- * latest, so polls never overlap. Times of day are UTC.
+ * A cron schedule as ticks. The first tick comes at once; a pipeline that is busy gets only the latest, so polls never
+ * overlap. Times of day are UTC.
+ *
+ * node-cron only computes the next time. Its own runner, after a jump forward, visits every slot it missed, which blocks
+ * the event loop for seconds to minutes, and after a jump back it waits until the old time comes again. Here a jump
+ * forward makes one tick, and after a jump back the next time is computed from the new clock.
  */
-export class CronSchedule implements Ticks, AsyncDisposable {
-  #task;
-  readonly #came = new Notifier();
-  #latestMs = performance.now();
+export class CronSchedule implements Ticks, Disposable {
+  #task: ScheduledTask;
+  #dueMs: number;
   #aheadMs = wallAheadMs();
-  readonly #watch = setInterval(() => this.#lookAtClock(), lookEveryMs).unref();
+  #timer: NodeJS.Timeout | undefined;
+  readonly #ticked = new Notifier();
+  #latestMs = performance.now();
 
   constructor(schedule: string) {
-    this.#task = this.#start(schedule);
+    this.#task = parse(schedule);
+    this.#dueMs = nextMs(this.#task);
+    this.#wait();
   }
 
-  /** Goes on by another schedule. */
-  async change(schedule: string): Promise<void> {
-    const before = this.#task;
-    this.#task = this.#start(schedule);
-    await before.destroy();
-  }
-
-  #start(schedule: string) {
-    const task = createTask(schedule, () => this.#onTime(), {
-      timezone: 'UTC',
-      logger: quiet,
-      suppressMissedWarning: true,
-    });
-    void task.start();
-    return task;
+  change(schedule: string): void {
+    this.#task = parse(schedule);
+    this.#dueMs = nextMs(this.#task);
+    this.#wait();
   }
 
   /** A tick out of turn. */
   fire(): void {
     this.#latestMs = performance.now();
-    this.#came.notify();
+    this.#ticked.notify();
   }
 
   async next(last: number, stop: AbortSignal): Promise<number | undefined> {
     while (!stop.aborted) {
       if (this.#latestMs > last) return this.#latestMs;
-      await this.#came.wait(stop);
+      await this.#ticked.wait(stop);
     }
     return undefined;
   }
 
-  /** Also sees a clock that was set forward: being set right again is to be set back. */
-  #onTime(): void {
-    this.#aheadMs = Math.max(this.#aheadMs, wallAheadMs());
-    this.fire();
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
   }
 
-  /** node-cron waits for a time of day: a clock that is set back would keep it waiting until that comes again. */
-  #lookAtClock(): void {
+  #wait(): void {
+    clearTimeout(this.#timer);
+    const waitMs = Math.max(1, Math.min(this.#dueMs - Date.now(), maxWaitMs));
+    this.#timer = setTimeout(() => this.#look(), waitMs);
+  }
+
+  #look(): void {
     const aheadMs = wallAheadMs();
-    const wasSetBack = aheadMs < this.#aheadMs - setBackMs;
+    const isDue = Date.now() >= this.#dueMs;
+    if (isDue || aheadMs < this.#aheadMs - setBackMs) this.#dueMs = nextMs(this.#task);
     this.#aheadMs = aheadMs;
-    if (!wasSetBack) return;
-    void this.#task.stop();
-    void this.#task.start();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#watch);
-    await this.#task.destroy();
+    if (isDue) this.fire();
+    this.#wait();
   }
 }
 
 const wallAheadMs = () => Date.now() - performance.now();
 
+/** The task is never started, so it holds no timer. */
+const parse = (schedule: string) =>
+  createTask(schedule, () => {}, { timezone: 'UTC', logger: silent, suppressMissedWarning: true });
+
+const nextMs = (task: ScheduledTask) => task.getNextRuns(1)[0]?.getTime() ?? Number.POSITIVE_INFINITY;
+
 /** The longest time between two of the next runs of `schedule`, milliseconds. */
 export function longestIntervalMs(schedule: string): number {
-  const task = createTask(schedule, () => {}, { timezone: 'UTC', logger: quiet, suppressMissedWarning: true });
-  const runs = task.getNextRuns(50).map((run) => run.getTime());
-  void task.destroy();
+  const runs = parse(schedule)
+    .getNextRuns(50)
+    .map((run) => run.getTime());
   return Math.max(0, ...runs.slice(1).map((run, index) => run - (runs[index] ?? run)));
 }

@@ -83,12 +83,16 @@ class Reloads implements AsyncDisposable {
   #next: Config | undefined;
 
   constructor(hangup: Notifier, read: () => Config | undefined) {
-    this.#listening = hangup.each(this.#over.signal, () => {
-      const next = read();
-      if (next === undefined) return;
-      this.#next = next;
-      this.#came.notify();
-    });
+    this.#listening = hangup.each(
+      this.#over.signal,
+      () => {
+        const next = read();
+        if (next === undefined) return;
+        this.#next = next;
+        this.#came.notify();
+      },
+      'start',
+    );
   }
 
   /** The newest configuration that was not taken yet, once there is one; undefined when `stop` fires. */

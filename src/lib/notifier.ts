@@ -1,8 +1,10 @@
 /** Lets loops wait for "something changed" without polling. Each `wait` sees every `notify` that follows it. */
 export class Notifier {
   readonly #waiting = new Set<() => void>();
+  #count = 0;
 
   notify(): void {
+    this.#count += 1;
     for (const done of [...this.#waiting]) done();
   }
 
@@ -22,12 +24,17 @@ export class Notifier {
     });
   }
 
-  /** Calls `heed` at each `notify` until `signal` fires. */
-  async each(signal: AbortSignal, heed: () => void): Promise<void> {
-    for (;;) {
-      await this.wait(signal);
-      if (signal.aborted) return;
-      heed();
+  /**
+   * Calls `handle` after each `notify` until `signal` fires. With `since: 'start'` a `notify` from before this call counts
+   * too: several of them are one.
+   */
+  async each(signal: AbortSignal, handle: () => void, since: 'start' | 'now' = 'now'): Promise<void> {
+    let handled = since === 'start' ? 0 : this.#count;
+    while (!signal.aborted) {
+      if (this.#count > handled) {
+        handled = this.#count;
+        handle();
+      } else await this.wait(signal);
     }
   }
 }

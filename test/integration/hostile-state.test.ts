@@ -25,7 +25,7 @@ describe('a state directory in which something is not what it should be', () => 
     const program = startProgram(['once', '-c', file]);
     expect(await program.ended, program.stderr()).toBe(73);
     expect(program.stderr()).toContain(state);
-    expect(program.stderr()).not.toContain('our own fault');
+    expect(program.stderr()).not.toContain('internal error');
     expect(program.stdout()).toBe('');
   });
 

@@ -89,6 +89,6 @@ export function covers(checkpoint: ReturnType<typeof readCheckpoint>, id: bigint
 }
 
 /** Resolves when `check` holds; looks again every few milliseconds. The test's own timeout bounds it. */
-export async function eventually(check: () => boolean): Promise<void> {
-  while (!check()) await new Promise((resolve) => setTimeout(resolve, 20));
+export async function eventually(check: () => boolean, { everyMs = 20 } = {}): Promise<void> {
+  while (!check()) await new Promise((resolve) => setTimeout(resolve, everyMs));
 }

@@ -1,0 +1,74 @@
+import { Notifier } from '../lib/notifier.ts';
+import { printable } from '../lib/printable.ts';
+import type { ShutdownSignals } from '../lib/shutdown.ts';
+import { journalPrefix, stderrIsJournal } from '../telemetry/systemd-journal.ts';
+import { UsageError } from './command.ts';
+import { dispatch } from './commands.ts';
+
+/** The process's signals and its end, as the entry point holds them. */
+export interface ProcessControl {
+  readonly signals: ShutdownSignals;
+  /** `listener` is called at each SIGHUP, and at once if one came before. */
+  onHangup(listener: () => void): void;
+  /** How long a stop may take, milliseconds; `signals.forced` fires at three quarters of it. */
+  setShutdownTimeout(ms: number): void;
+  exit(code: number): void;
+}
+
+/** Everything written outside the log is an error. */
+const prefix = stderrIsJournal(process.env) ? journalPrefix('error') : '';
+
+/** Runs the command line. @returns the exit code */
+export async function runProgram(
+  argv: readonly string[],
+  { signals, onHangup, setShutdownTimeout, exit }: ProcessControl,
+): Promise<number> {
+  process.on('uncaughtException', (error) => {
+    reportBug(error);
+    exit(70);
+  });
+  hideExperimentalWarnings();
+  process.umask(0o077);
+  const hangup = new Notifier();
+  onHangup(() => hangup.notify());
+  try {
+    return await dispatch(argv, {
+      env: process.env,
+      signals,
+      hangup,
+      setShutdownTimeout,
+      print: (text) => new Promise((resolve) => process.stdout.write(text, () => resolve())),
+      complain: (line) => process.stderr.write(`${prefix}${line}\n`),
+      stderrIsTerminal: process.stderr.isTTY === true,
+      confirm: async (question) =>
+        process.stdin.isTTY !== true || (await import('./confirm.ts')).confirm(question, signals.graceful),
+    });
+  } catch (error) {
+    const { codeOf, exitCode } = await import('./exit-code.ts');
+    const code = codeOf(error);
+    if (code === exitCode.bug) reportBug(error);
+    else if (error instanceof UsageError) complain(error.message);
+    else complain(printable((error as Error).message, 2000));
+    return code;
+  }
+}
+
+/** Standard error is the log, and whoever reads it can do nothing about `node:ffi` being experimental. */
+function hideExperimentalWarnings(): void {
+  const listeners = process.listeners('warning');
+  process.removeAllListeners('warning').on('warning', (warning) => {
+    if (warning.name !== 'ExperimentalWarning') for (const listener of listeners) listener(warning);
+  });
+}
+
+function complain(line: string): void {
+  process.stderr.write(`${prefix}qasphere-siem-forwarder: ${line}\n`);
+}
+
+/** Writes name, message and stack frames only: an error's other members may hold secrets or audit data. */
+function reportBug(error: unknown): void {
+  const { name, message, stack } = error instanceof Error ? error : { name: 'throw', message: '', stack: '' };
+  complain(`internal error, please report it: ${name}: ${printable(message, 500)}`);
+  const frames = (stack ?? '').split('\n').filter((text) => /^\s+at /.test(text));
+  for (const line of frames.slice(0, 12)) process.stderr.write(`${prefix}${line}\n`);
+}
