@@ -1,3 +1,4 @@
+// Above 250 lines until batches, backoff and outages have one owner.
 import { createdAtMs, type Encoded } from '../event/event.ts';
 import { retryUntilSettled } from '../lib/backoff.ts';
 import { Notifier } from '../lib/notifier.ts';
@@ -27,6 +28,8 @@ export class DeliveryQueue {
   #lastAcceptedMs = performance.now();
   readonly #setbacks: DeliveryBackoff;
   #sends = 0;
+  /** A bug, or a destination that is gone for good, found while a late confirmation was booked: ends the run. */
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(options: DeliveryQueueOptions) {
     this.#options = options;
@@ -85,6 +88,7 @@ export class DeliveryQueue {
   async run(signals: ShutdownSignals): Promise<void> {
     try {
       while (!signals.graceful.aborted) {
+        this.#throwIfFailed();
         const entry = this.#batches.next(this.#options.sink.window);
         if (this.#options.dirty()) {
           await this.#options.commit(signals);
@@ -104,7 +108,13 @@ export class DeliveryQueue {
 
   async #wind(signals: ShutdownSignals): Promise<void> {
     if (this.#batches.anySent && !signals.forced.aborted) await this.#options.sink.finish?.(signals.forced);
-    while (!signals.forced.aborted && this.#batches.anySent) await this.#changed.wait(signals.forced);
+    while (!signals.forced.aborted && this.#batches.anySent && this.#failure === undefined)
+      await this.#changed.wait(signals.forced);
+    this.#throwIfFailed();
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   async #work(entry: Entry, signals: ShutdownSignals): Promise<void> {
@@ -151,7 +161,7 @@ export class DeliveryQueue {
     }
   }
 
-  /** Waits for a confirmation; never rejects: what comes of it stands in the entry, and `run` sees to it. */
+  /** Waits for a confirmation. Never rejects: the entry holds the result, `#failure` what ends the run. */
   async #confirm(entry: Entry, confirmed: Promise<Verdict>, signals: ShutdownSignals): Promise<void> {
     try {
       const verdict = this.#keepTaken(entry, await confirmed);
@@ -163,9 +173,9 @@ export class DeliveryQueue {
         else if (entry.records.length > 1) this.#batches.isolate(entry, verdict.failedIndex);
         else entry.refused = verdict;
       }
-    } catch {
-      // Only the reason of `kill` comes this way: the batch stays unconfirmed.
-      if (!signals.forced.aborted) entry.state = 'waiting';
+    } catch (error) {
+      // After a forced stop the batch stays unconfirmed. Everything else is a bug, or a destination that is gone.
+      if (!signals.forced.aborted || error !== signals.forced.reason) this.#failure ??= { error };
     }
     this.#changed.notify();
   }

@@ -3,6 +3,7 @@ import type { Encoded } from '../../src/event/event.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
 import type { Reject, Verdict } from '../../src/lib/verdict.ts';
 import { DeliveryQueue } from '../../src/pipeline/delivery-queue.ts';
+import { SinkGone } from '../../src/pipeline/sink-gone.ts';
 import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { freeze, ScriptedSink } from '../support/fake-sink.ts';
 
@@ -21,7 +22,7 @@ const retry: Verdict = { kind: 'retry', reason: 'server', detail: 'busy' };
 const isBad = (bad: readonly bigint[]) => (batch: { records: readonly Encoded[] }) =>
   batch.records.some(({ event }) => bad.includes(event.id));
 
-function lane(sink: ScriptedSink) {
+function lane(sink: ScriptedSink, booked: (records: readonly Encoded[]) => void = () => {}) {
   const stop = new AbortController();
   const kill = new AbortController();
   const signals = { graceful: stop.signal, forced: kill.signal };
@@ -38,6 +39,7 @@ function lane(sink: ScriptedSink) {
     random: () => 1,
     wake: new Notifier(),
     delivered: (records) => {
+      booked(records);
       delivered.push(...records.map(({ event }) => event.id));
       refusedInRow = 0;
       dirty = true;
@@ -338,5 +340,27 @@ describe('a lane', () => {
     kill.abort(new Error('out of time'));
     await expect(run).rejects.toThrow('out of time');
     expect(saves).toEqual([1]);
+  });
+
+  it('ends the run when booking a late confirmation throws, and does not send the batch again', async () => {
+    const sink = new ScriptedSink(2);
+    sink.answer = () => ({ kind: 'sent', confirmed: Promise.resolve({ kind: 'accepted' }) });
+    const { built, signals, run } = lane(sink, () => {
+      throw new TypeError('a bug');
+    });
+    void built.offer(records(1), signals);
+    await expect(run).rejects.toThrow('a bug');
+    expect(sink.sends).toEqual([[1n]]);
+  });
+
+  it('ends the run when a batch that was sent meets a permanent stop', async () => {
+    const sink = new ScriptedSink(2);
+    const confirmed = Promise.resolve<Verdict>({ kind: 'stop', reason: 'network', detail: 'closed', permanent: true });
+    sink.answer = () => ({ kind: 'sent', confirmed });
+    const { built, signals, run, happenings } = lane(sink);
+    void built.offer(records(1), signals);
+    await expect(run).rejects.toBeInstanceOf(SinkGone);
+    expect(sink.sends).toEqual([[1n]]);
+    expect(happenings.map(({ event }) => event)).toContain('pipeline.failed');
   });
 });
