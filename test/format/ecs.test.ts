@@ -26,7 +26,7 @@ interface Ecs {
 const parsed = (text: string) => JSON.parse(format.encode(auditEvent(text)).toString()) as Ecs;
 
 describe('the ECS format', () => {
-  it('says what 100,000 hostile events say, and meta in its own text', { timeout: 120_000 }, () => {
+  it('says what hostile events say, and meta in its own text', { timeout: 600_000 }, () => {
     forHostileEvents((hostile) => {
       const event = told(hostile);
       const text = format.encode(hostile.event).toString();
@@ -57,7 +57,7 @@ describe('the ECS format', () => {
 
   it.skipIf(ecsSchema === undefined)(
     'uses fields of ECS 9.4.0 alone, with their types and values (skipped without ../shared/data)',
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     () => {
       if (ecsSchema === undefined) return;
       const schema = ecsSchema;
@@ -65,7 +65,7 @@ describe('the ECS format', () => {
       forHostileEvents(({ event }) => {
         const problems = ecsProblems(schema, JSON.parse(format.encode(event).toString()) as object);
         same('problems', problems.join('; '), '');
-      }, 20_000);
+      });
     },
   );
 

@@ -31,7 +31,7 @@ const event = (action: string, meta = '{}', user = jane) =>
   parsed(`{"id":1,${user},"action":"${action}","meta":${meta}}`);
 
 describe('the OCSF format', () => {
-  it('says what 100,000 hostile events say, and meta in its own text', { timeout: 120_000 }, () => {
+  it('says what hostile events say, and meta in its own text', { timeout: 600_000 }, () => {
     forHostileEvents((hostile) => {
       const expected = told(hostile);
       const text = format.encode(hostile.event).toString();
@@ -60,7 +60,7 @@ describe('the OCSF format', () => {
 
   it.skipIf(ocsfSchema === undefined)(
     'makes records that the schema of OCSF 1.8.0 takes, of each class (skipped without ../shared/data)',
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     () => {
       if (ocsfSchema === undefined) return;
       const schema = ocsfSchema;
@@ -68,7 +68,7 @@ describe('the OCSF format', () => {
       forHostileEvents((hostile) => {
         const record = JSON.parse(format.encode(hostile.event).toString()) as Ocsf;
         same('problems', ocsfProblems(schema, record).join('; '), '');
-      }, 20_000);
+      });
       // Which classes those meet is left to chance.
       const each = [
         event('user.login'),

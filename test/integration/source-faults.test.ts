@@ -31,7 +31,7 @@ describe('a drain with three sinks loses nothing and doubles nothing', () => {
     'redirect',
   ];
 
-  it.each(passing)('through %s in the middle of it', async (kind) => {
+  it.concurrent.each(passing)('through %s in the middle of it', async (kind) => {
     await using simulator = await startSimulator({ events: 500, countCap: 100, key });
     simulator.setFaults([{ kind, share: 0.4, times: 3 }]);
     const { code, stderr, console, first, second } = await drain(simulator.url);

@@ -156,8 +156,11 @@ export const hostileEvents: fc.Arbitrary<Hostile[]> = fc
     }),
   );
 
+/** How many events a test draws; `npm run test:draws` sets more. */
+const drawnEvents = Number(process.env['HOSTILE_EVENTS'] ?? 5_000);
+
 /** Runs `check` over hostile events. @throws Error that names the seed and the first event that fails, shrunk */
-export function forHostileEvents(check: (hostile: Hostile) => void, count = 100_000): void {
+export function forHostileEvents(check: (hostile: Hostile) => void, count = drawnEvents): void {
   let failing = '';
   const property = fc.property(hostileEvents, (events) => {
     for (const hostile of events) {
