@@ -65,7 +65,7 @@ export async function checkFreshPackage(checks: Checks, machine: Machine): Promi
   });
 }
 
-/** Instances, the program's own commands beside the unit, and the package's further signals. Leaves it purged. */
+/** Instances, the program's own commands beside the unit, and the package's further life. Leaves it purged. */
 export async function checkPackage(checks: Checks, machine: Machine, peers: Peers, deb: string): Promise<void> {
   await checks.check('an instance of the template has a user, secrets and state of its own', () =>
     checkInstance(machine),

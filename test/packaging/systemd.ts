@@ -44,7 +44,7 @@ export const activeAgain = (machine: Machine, before: Readonly<Record<string, st
     timeoutMs,
   );
 
-/** The unit in its signals, from the first start to the end that needs a person. Leaves it failed. */
+/** The unit, from its first start to the end that needs a person. Leaves it failed. */
 export async function checkUnit(checks: Checks, machine: Machine, peers: Peers): Promise<void> {
   const { simulator } = peers;
 

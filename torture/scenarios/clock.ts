@@ -17,7 +17,7 @@ const wanted = 700;
 /** Deliveries may pause for so long at most; a clock that is an hour off must not cost an hour. */
 const stallMs = 30 * second;
 
-/** From so many milliseconds of the daemon's signals on its clock is so many seconds off. */
+/** From so many milliseconds of the daemon's life on its clock is so many seconds off. */
 const jumps: Readonly<Record<string, readonly (readonly [afterMs: number, seconds: number])[]>> = {
   'back by an hour, then right again': [[5 * second, -3600], [12 * second, 0]],
   'back by a minute, twice': [[5 * second, -60], [12 * second, -120]],
