@@ -31,11 +31,14 @@ function isFileSystems(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error && 'path' in error;
 }
 
-/** The code for how the routes ended; where several apply the highest of 78, 77, 69 wins, and 70 before all. */
+/**
+ * The code for how the pipelines ended: of several the highest of 78, 77, 69. A destination that is gone for good (a closed
+ * pipe) took nothing more, so it counts as unreachable.
+ */
 export function codeOfEndings(endings: readonly PipelineOutcome[]): number {
   const codes = endings.map((ending) => {
     if (ending.kind === 'source') return ending.error.exitCode;
-    return ending.kind === 'given-up' ? exitCode.unreachable : exitCode.done;
+    return ending.kind === 'done' ? exitCode.done : exitCode.unreachable;
   });
   return codes.includes(exitCode.bug) ? exitCode.bug : Math.max(0, ...codes);
 }

@@ -72,7 +72,8 @@ export async function runDaemon(
     },
   });
   ctx.emit({ event: 'daemon.stopped', pending });
-  return codeOfEndings(endings);
+  // Stopped by a signal it did what it was told, whatever became of a closed pipe before.
+  return codeOfEndings(signals.graceful.aborted ? endings.filter(({ kind }) => kind !== 'gone') : endings);
 }
 
 /** Reads the configuration anew at each SIGHUP, also while an older one is still being put in place. */

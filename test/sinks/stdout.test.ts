@@ -20,7 +20,7 @@ const record = (id: number): Encoded => {
 };
 
 describe('stdout', () => {
-  it('accepts a batch when the stream has taken it, and is gone for good when nobody reads any more', async () => {
+  it('accepts a batch when the stream has taken it, and stops for good when the reader closes the pipe', async () => {
     const written: string[] = [];
     let broken = false;
     const out = new Writable({
@@ -37,7 +37,7 @@ describe('stdout', () => {
       expect(await sink.send({ records: [record(3)] }, never)).toMatchObject({ kind: 'stop', permanent: true });
   });
 
-  it('adds nothing to a stream that an earlier sink has left full, and leaves one listener behind', async () => {
+  it('waits for what an earlier sink left in the stream, and leaves one listener', async () => {
     const taken: (() => void)[] = [];
     const written: string[] = [];
     const out = new Writable({
@@ -70,7 +70,7 @@ describe('stdout', () => {
     expect(written).toEqual(['{"id":1}\n', '{"id":1}\n']);
   });
 
-  it('goes on in a file that ends within a line on a line of its own', async () => {
+  it('ends a torn last line of a file before it appends', async () => {
     const path = join(place.directory, 'torn.ndjson');
     writeFileSync(path, '{"id":1}\n{"id":2,"us');
     const fd = openSync(path, 'a');
@@ -84,7 +84,7 @@ describe('stdout', () => {
     expect(readFileSync(path, 'utf8')).toBe('{"id":1}\n{"id":2,"us\n{"id":2}\n{"id":3}\n');
   });
 
-  it('takes a file that has room for a part of a batch only for what it is', async () => {
+  it('does not accept a batch of which a full disk took a part', async () => {
     const text = (id: number) =>
       `{"id":${id},"user":null,"action":"a.b","ip":"192.0.2.1","userAgent":"${'x'.repeat(200)}","createdAt":"2026-01-01T00:00:00.000Z"}`;
     const texts = Array.from({ length: 500 }, (_, index) => text(index + 1));
@@ -116,5 +116,26 @@ describe('stdout', () => {
     expect(lost).toEqual([]);
     expect(await once([])).toBe(0);
     expect(new Set(records())).toEqual(new Set(texts));
+  });
+
+  it.each(['once', 'replay'])('%s ends with 69 when the reader closes the pipe', async (command) => {
+    await using simulator = await startSimulator({ events: 3000, key: 'k' });
+    const state = join(place.directory, `state-${command}`);
+    const config = place.file(
+      `${command}.yaml`,
+      `source: { url: "${simulator.url}", apiKey: k, pageSize: 10 }\nstate: { directory: "${state}" }\nsinks: [ { type: stdout } ]\n`,
+    );
+    const range = command === 'replay' ? ['--sink', 'stdout', '--after', '0', '--until', '3000'] : [];
+    const child = spawn(process.execPath, [main, command, '-c', config, ...range], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {},
+    });
+    let log = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      log += text;
+    });
+    child.stdout.once('data', () => child.stdout.destroy());
+    expect(await new Promise((resolve) => child.on('close', resolve)), log).toBe(69);
+    expect(log).toContain('the reader of standard output is gone');
   });
 });

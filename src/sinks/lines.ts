@@ -1,0 +1,22 @@
+import { type Batch, copyRecord, sizeOf } from '../event/event.ts';
+import type { StatusRecord } from '../event/status-record.ts';
+import { statusRecordText } from '../event/status-record.ts';
+
+const newline = 0x0a;
+
+/** The records of a batch, one a line. `isTorn`: the text before ends within a line, which is ended first. */
+export function batchLines({ records }: Batch, isTorn: boolean): Buffer {
+  const length = records.reduce((sum, encoded) => sum + sizeOf(encoded) + 1, isTorn ? 1 : 0);
+  const bytes = Buffer.allocUnsafe(length);
+  let at = 0;
+  if (isTorn) bytes[at++] = newline;
+  for (const encoded of records) {
+    at = copyRecord(encoded, bytes, at);
+    bytes[at++] = newline;
+  }
+  return bytes;
+}
+
+/** A status record on a line. `isTorn` as above. */
+export const statusLine = (record: StatusRecord, isTorn: boolean): Buffer =>
+  Buffer.from(`${isTorn ? '\n' : ''}${statusRecordText(record)}\n`);
