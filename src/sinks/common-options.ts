@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { pathProblem } from '../format/path.ts';
-import { duration, oneSecret, secretFile, secretValue } from '../lib/options/values.ts';
+import { duration, oneSecret, secretFile, secretValue, size } from '../lib/options/values.ts';
 
 export const sinkName = z
   .string()
@@ -14,7 +14,7 @@ const path = z
     if (message !== undefined) context.addIssue({ code: 'custom', message });
   });
 
-/** What every sink's entry has; a sink extends it, and adds `checkRecords`. */
+/** The keys that the entry of every sink has. A sink extends them, and adds `checkRecords`. */
 export const entry = <const T extends string>(type: T) =>
   z.strictObject({
     name: sinkName.default(type).describe('Unique name; names the checkpoint file, so keep it.'),
@@ -25,35 +25,47 @@ export const entry = <const T extends string>(type: T) =>
       .strictObject({
         include: z
           .array(z.string().min(1))
-          .min(1, 'would deliver nothing: name what is delivered, or leave it out')
+          .min(1, 'would deliver nothing: name what is delivered, or remove the key')
           .optional()
           .describe('Globs on the action; only these are delivered.'),
         exclude: z.array(z.string().min(1)).optional().describe('Globs on the action; these are not delivered.'),
       })
       .optional()
-      .describe('Which actions this sink gets. What is filtered still moves the checkpoint.'),
+      .describe('Which actions this sink gets. The checkpoint moves past filtered events too.'),
     heartbeat: duration(1_000)
       .optional()
-      .describe('Send records of the forwarder’s own too, one at least as often as this; off when absent.'),
+      .describe('Also send status records of the forwarder, at least one in each such interval; off when absent.'),
     redact: z.array(path).optional().describe('Paths whose values become "[redacted]".'),
     hash: z
       .array(path)
       .optional()
-      .describe('Paths whose values become a keyed hash (HMAC-SHA-256): the same value, the same text.'),
+      .describe('Paths whose values become a keyed hash (HMAC-SHA-256): equal values get equal hashes.'),
     hashKey: secretValue('Key of the hash; write ${QASPHERE_HASH_KEY}, not the value.').optional(),
     hashKeyFile: secretFile('File that holds the key of the hash; read again at SIGHUP.').optional(),
   });
 
-/** What the keys of `entry` must be to one another. */
+/** The rules between the keys of `entry`. */
 export function checkRecords(options: Readonly<Record<string, unknown>>, context: z.core.$RefinementCtx): void {
   const { format, envelope, hash } = options;
   if (envelope === true && typeof format === 'string' && format !== 'json')
-    context.addIssue({ code: 'custom', path: ['envelope'], message: 'goes with format: json alone' });
+    context.addIssue({ code: 'custom', path: ['envelope'], message: 'requires format: json' });
   const keys = ['hashKey', 'hashKeyFile'].filter((key) => options[key] !== undefined);
   if (hash !== undefined) oneSecret('hashKey')(options, context);
   else
     for (const key of keys)
-      context.addIssue({ code: 'custom', path: [key], message: 'has no effect: name the paths in hash' });
+      context.addIssue({ code: 'custom', path: [key], message: 'has no effect without hash: name the paths there' });
 }
+
+/** The block `batch`, with a sink's own defaults. */
+export const batchBlock = (defaults: { readonly maxEvents: number; readonly maxBytes: string }) =>
+  z
+    .strictObject({
+      maxEvents: z.int().min(1).max(10_000).default(defaults.maxEvents).describe('Most events in one batch.'),
+      maxBytes: size(1024, 64 * 1024 ** 2)
+        .prefault(defaults.maxBytes)
+        .describe('Most bytes in one batch, uncompressed.'),
+    })
+    .prefault({})
+    .describe('Size of one batch.');
 
 export type CommonOptions = z.infer<ReturnType<typeof entry>>;

@@ -36,14 +36,16 @@ describe('what a sink says of its records', () => {
     expect(found('hash: [user.id]', `hashKey: ${key}`, `hashKeyFile: ${path}`)).toEqual([
       `${at(below + 2, 18)}.hashKeyFile: give hashKey or hashKeyFile, not both`,
     ]);
-    expect(found(`hashKey: ${key}`)).toEqual([`${at(below, 14)}.hashKey: has no effect: name the paths in hash`]);
+    expect(found(`hashKey: ${key}`)).toEqual([
+      `${at(below, 14)}.hashKey: has no effect without hash: name the paths there`,
+    ]);
   });
 
   it.each(types)('wraps nothing but json in an envelope: %s', (...type) => {
     const found = (format: string) => problemsOf(load(withSink(...type, 'envelope: true', `format: ${format}`)));
     expect(found('json')).toEqual([]);
     for (const format of ['cef', 'leef', 'ecs', 'ocsf'])
-      expect(found(format)).toEqual([`c.yaml:${5 + type.length}:15: sinks[0].envelope: goes with format: json alone`]);
+      expect(found(format)).toEqual([`c.yaml:${5 + type.length}:15: sinks[0].envelope: requires format: json`]);
   });
 
   it.each(['redact', 'hash'])('refuses paths of %s that would hide what must be seen, each where it stands', (list) => {
@@ -58,7 +60,7 @@ describe('what a sink says of its records', () => {
 
   it('refuses a filter that lets nothing through', () => {
     expect(problems('filter: { include: [] }')).toEqual([
-      'c.yaml:6:24: sinks[0].filter.include: would deliver nothing: name what is delivered, or leave it out',
+      'c.yaml:6:24: sinks[0].filter.include: would deliver nothing: name what is delivered, or remove the key',
     ]);
     expect(problems('filter: { exclude: [] }')).toEqual([]);
   });

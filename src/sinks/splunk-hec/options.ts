@@ -8,10 +8,9 @@ import {
   runEvenIfInvalid,
   secretFile,
   secretValue,
-  size,
 } from '../../lib/options/values.ts';
 import type { SecretSource } from '../../lib/secret.ts';
-import { checkRecords, entry } from '../common-options.ts';
+import { batchBlock, checkRecords, entry } from '../common-options.ts';
 
 const url = z
   .string()
@@ -53,15 +52,7 @@ export const splunkHecOptions = entry('splunk-hec')
       .describe('Indexer acknowledgement: true (strict), false, or auto: asked at start.'),
     ackTimeout: duration(1_000).prefault('5m').describe('Unacknowledged for so long is sent again, once.'),
     timeout: duration(100).prefault('30s').describe('Longest wait for one answer.'),
-    batch: z
-      .strictObject({
-        maxEvents: z.int().min(1).max(10_000).default(1000).describe('Most events in one request.'),
-        maxBytes: size(1024, 64 * 1024 ** 2)
-          .prefault('900KiB')
-          .describe('Most bytes in one request, uncompressed.'),
-      })
-      .prefault({})
-      .describe('How much goes into one request.'),
+    batch: batchBlock({ maxEvents: 1000, maxBytes: '900KiB' }),
     tls: tlsBlock.optional(),
     proxy: proxyUrl.optional(),
   })
