@@ -144,9 +144,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a record altered',
-    file: 'sinks/stdout.ts',
-    from: '    at = copyRecord(encoded, bytes, at);',
-    to: '    at = copyRecord(encoded, bytes, at);\n    if (records.length > 30) bytes[at - 3] = 0x20;',
+    file: 'sinks/lines.ts',
+    from: '    at += encoded.record.copy(bytes, at);',
+    to: '    at += encoded.record.copy(bytes, at);\n    if (records.length > 30) bytes[at - 3] = 0x20;',
     scenarios: ['step: stdout file'],
   },
   {

@@ -1,16 +1,14 @@
 import type { Config } from '../config/schema.ts';
-import type { AuditEvent } from '../event/event.ts';
 import { type Actions, createActions } from '../format/actions.ts';
 import { actionFilter } from '../format/filter.ts';
 import { createFormat } from '../format/formats.ts';
 import { redactor } from '../format/redact.ts';
-import { driftOf } from '../format/schema-drift.ts';
 import { type HttpClient, httpClient } from '../lib/http.ts';
 import { tlsMaterial } from '../lib/tls.ts';
 import type { EncodingOptions } from '../pipeline/encode.ts';
 import { definitionOf, type SinkConfig } from '../sinks/registry.ts';
 import type { Sink } from '../sinks/sink.ts';
-import { AuditApi } from '../source/audit-api.ts';
+import { AuditApi, type AuditApiOptions } from '../source/audit-api.ts';
 import { largestBodyBytes } from '../source/page-size.ts';
 import type { RateLimiter } from '../source/rate-limiter.ts';
 import type { SeenIds } from '../source/seen-ids.ts';
@@ -46,23 +44,15 @@ export interface ApiParts {
   readonly pageSize?: number;
   /** A page of this origin was read in an earlier start. */
   readonly readBefore: boolean;
-  /** Told of events that were never read before. */
-  readonly onFresh?: (events: readonly AuditEvent[]) => void;
+  readonly onNewEvents?: NonNullable<AuditApiOptions['onNewEvents']>;
   /** What a source before this one has read. */
   readonly novelty?: SeenIds | undefined;
 }
 
-export function openApi({ source, sinks }: Config, { now }: Context, parts: ApiParts): AuditApi {
+export function openApi({ source }: Config, { now }: Context, parts: ApiParts): AuditApi {
   const { url: origin, apiKey, authScheme, pageSize } = source;
-  const reading = { ...keptFor(sinks), remark: driftOf };
-  return new AuditApi({ origin, apiKey, authScheme, pageSize, now, reading, ...parts });
+  return new AuditApi({ origin, apiKey, authScheme, pageSize, now, ...parts });
 }
-
-/** What of most events these sinks take besides the text: formats take out members, syslog's header names the user. */
-export const keptFor = (sinks: readonly SinkConfig[]) => ({
-  keepValues: sinks.some(({ format }) => format !== 'json'),
-  keepParties: sinks.some((sink) => definitionOf(sink).readsParties === true),
-});
 
 /** What a sink wants of an event, and how. One table of `actions` serves all sinks. */
 export function shapeOf(

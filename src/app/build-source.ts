@@ -1,14 +1,14 @@
 import type { Config } from '../config/schema.ts';
-import type { AuditEvent } from '../event/event.ts';
 import { createActions } from '../format/actions.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
+import type { AuditApiOptions } from '../source/audit-api.ts';
 import { KeyScopeCheck } from '../source/key-scope.ts';
 import { CachedSource } from '../source/page-cache.ts';
 import { RateLimiter } from '../source/rate-limiter.ts';
+import { SchemaDrift } from '../source/schema-drift.ts';
 import type { SeenIds } from '../source/seen-ids.ts';
 import { openApi, openHttp } from './build-pipeline.ts';
 import type { Context } from './context.ts';
-import { Drift } from './schema-drift.ts';
 
 /** Pages kept for routes that are a little behind the first. */
 const pagesKept = 4;
@@ -39,9 +39,10 @@ export function buildSource(config: Config, ctx: Context, signals: ShutdownSigna
   const http = openHttp(config, ctx);
   const pace = new RateLimiter(requestsPerSecond, () => performance.now(), before.pace);
   const actions = createActions(config.actions);
-  const { drift = new Drift() } = ctx;
-  const onFresh = (events: readonly AuditEvent[]) => drift.of(events, actions, apiKey.current).forEach(emit);
-  const api = openApi(config, ctx, { http, pace, emit, readBefore, onFresh, novelty });
+  const { drift = new SchemaDrift() } = ctx;
+  const onNewEvents: AuditApiOptions['onNewEvents'] = (events, differences) =>
+    drift.report(events, differences, actions, apiKey.current).forEach(emit);
+  const api = openApi(config, ctx, { http, pace, emit, readBefore, onNewEvents, novelty });
   const policy = keyKnown ? 'off' : restrictedKey;
   const restriction = new KeyScopeCheck({ origin, apiKey, authScheme, http, pace, emit, policy });
   const keepPages = config.sinks.length > 1 ? pagesKept : 0;

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { Secret, SecretSource } from '../lib/secret.ts';
-import { keptFor, type SinkConfig } from './build-pipeline.ts';
+import type { SinkConfig } from './build-pipeline.ts';
 
 /**
  * Of two sinks of one identity the route need not restart: all that it is made of is the same, its secrets as they are
@@ -15,7 +15,7 @@ export function pipelineIdentity(sink: SinkConfig, { source, actions }: Config, 
 /** The same of the source of all routes; what only routes and the schedule heed is left out. */
 export function sourceIdentity({ source, actions, sinks }: Config): string {
   const { schedule: _, startAt: __, settle: ___, ...heeded } = source;
-  return revealed({ heeded, actions, shared: sinks.length > 1, kept: keptFor(sinks) });
+  return revealed({ heeded, actions, shared: sinks.length > 1 });
 }
 
 /** Whether the key, and what is thought of it, are the same. */

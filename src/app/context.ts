@@ -1,7 +1,7 @@
 import type { Notifier } from '../lib/notifier.ts';
+import type { SchemaDrift } from '../source/schema-drift.ts';
 import type { Heartbeats } from '../telemetry/heartbeat/heartbeats.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
-import type { Drift } from './schema-drift.ts';
 
 /** What the parts get from the world around them. */
 export interface Context {
@@ -15,7 +15,7 @@ export interface Context {
   /** Records of the forwarder's own, beside the routes. */
   readonly feeds?: Heartbeats;
   /** What was told of the API's drift in this start; where absent, of its own. */
-  readonly drift?: Drift;
+  readonly drift?: SchemaDrift;
   /** A SIGHUP: whoever waits tries now. */
   readonly wake: Notifier;
 }

@@ -1,8 +1,8 @@
 import type { Context } from '../app/compose.ts';
-import { Drift } from '../app/schema-drift.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
+import { SchemaDrift } from '../source/schema-drift.ts';
 import { createEmit } from '../telemetry/emit.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { stderrIsJournal } from '../telemetry/systemd-journal.ts';
@@ -39,7 +39,7 @@ export function realContext(config: Config, cli: CliContext, also: Emit = () => 
     },
     now: Date.now,
     random: Math.random,
-    drift: new Drift(),
+    drift: new SchemaDrift(),
     wake: cli.hangup,
     setLogLevel: logger.setLevel,
   };

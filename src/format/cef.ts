@@ -1,3 +1,4 @@
+import { onOneLine } from '../event/escape.ts';
 import type { AuditEvent } from '../event/event.ts';
 import type { Actions } from './actions.ts';
 import { createdAtDetail, type Fields, fieldsOf, membersOfMeta, summaryOf } from './fields.ts';
@@ -6,7 +7,7 @@ import { apiVersion, product, vendor } from './product.ts';
 import { numericSeverity } from './severity.ts';
 import { shortJson } from './short-json.ts';
 import { actsOnAccounts, Subject } from './subject.ts';
-import { fitted, jsonLine, trimmed, visible } from './text.ts';
+import { fitted, trimmed } from './text.ts';
 
 /** CEF Implementation Standard, version 0: key, value, longest value in characters (as escaped). */
 type Pair = readonly [key: string, value: string | undefined, limit: number];
@@ -79,7 +80,7 @@ function custom(key: string, label: string, value: string | undefined): readonly
 
 /** The two JSON objects: what is too long loses members, never the end of its text. */
 function json(event: AuditEvent, fields: Fields): string[] {
-  const write = (text: string) => extension(jsonLine(text));
+  const write = (text: string) => extension(onOneLine(text));
   const pair = (key: string, label: string, value: string) => [`${key}=${value}`, `${key}Label=${label}`];
   const result: string[] = [];
   if (fields.meta !== undefined) {
@@ -101,14 +102,14 @@ const inExtension: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r'
 
 /** A backslash before what must be escaped; before the text that shows any other control too, as for any backslash. */
 const extension = (text: string) =>
-  text.replace(/[\\=\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (c) => inExtension[c] ?? `\\${visible(c)}`);
+  text.replace(/[\\=\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (c) => inExtension[c] ?? `\\${onOneLine(c)}`);
 
 const lineBreak = /[\t\n\r]/;
 const header = (text: string, limit: number) =>
   trimmed(
     fitted(text, limit, (part) =>
       part.replace(/[\\|\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (c) =>
-        lineBreak.test(c) ? ' ' : `\\${visible(c)}`,
+        lineBreak.test(c) ? ' ' : `\\${onOneLine(c)}`,
       ),
     ),
   );

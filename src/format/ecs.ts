@@ -1,3 +1,4 @@
+import { onOneLine } from '../event/escape.ts';
 import type { AuditEvent } from '../event/event.ts';
 import type { Actions } from './actions.ts';
 import { createdAtDetail, type Fields, fieldsOf, objectOf, summaryOf, type User } from './fields.ts';
@@ -5,7 +6,6 @@ import type { Format, FormatContext } from './format.ts';
 import { agentName, product, vendor } from './product.ts';
 import { numericSeverity } from './severity.ts';
 import { actsOnAccounts, Subject } from './subject.ts';
-import { jsonLine } from './text.ts';
 
 /**
  * Elastic Common Schema 9.4.0. What has no field there goes under `qasphere.audit`: `meta` and unknown fields in their
@@ -53,7 +53,7 @@ export function ecsFormat(context: FormatContext, actions: Actions): Format {
           audit: { category: meaning.category, activity: meaning.activity, created_at: createdAtDetail(fields) },
         },
       };
-      return Buffer.from(jsonLine(JSON.stringify(record).slice(0, -'}}}'.length)) + own(fields));
+      return Buffer.from(onOneLine(JSON.stringify(record).slice(0, -'}}}'.length)) + own(fields));
     },
   };
 }

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
-import { type AuditEvent, createdAtMs } from '../event/event.ts';
+import { onOneLine } from '../event/escape.ts';
+import type { AuditEvent } from '../event/event.ts';
 import { decodeString, eachMember, endOfValue, skipSpace } from '../event/json-scan.ts';
-import { jsonLine } from './text.ts';
 
 /** Where a member of an object stands in its text; the key with its quotes. */
 export interface Place {
@@ -54,8 +54,6 @@ const openBrace = 0x7b;
 const quote = 0x22;
 const minus = 0x2d;
 const none: ReadonlyMap<string, Place> = new Map();
-/** What all formats can write: 13 or fewer digits, a year of four. */
-const latestMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /** Reads the event's own text, so that no digit of a number is lost and keys come out as they came in. */
 export function fieldsOf(event: AuditEvent): Fields {
@@ -79,20 +77,19 @@ export function fieldsOf(event: AuditEvent): Fields {
   if (meta !== undefined && !hasMeta && !isNull(text, meta)) rest.push(rawOf(text, 'meta', meta));
   for (const [name, place] of members) if (!known.has(name)) rest.push(rawOf(text, name, place));
   const receivedAtMs = Math.trunc(event.receivedAtMs);
-  const createdMs = createdAtMs(event);
-  const readable = createdMs !== undefined && createdMs >= 0 && createdMs <= latestMs;
+  const { createdAtMs } = event;
   return {
     id: event.id.toString(),
     action,
-    timeMs: readable ? createdMs : receivedAtMs,
-    timeIsReceipt: !readable,
+    timeMs: createdAtMs ?? receivedAtMs,
+    timeIsReceipt: createdAtMs === undefined,
     createdAt,
     receivedAtMs,
     user,
     ip,
     ipVersion: ip === undefined || ip.includes('%') ? 0 : (isIP(ip) as 0 | 4 | 6),
     userAgent,
-    meta: hasMeta ? jsonLine(text.toString('utf8', meta.valueAt, meta.valueEnd)) : undefined,
+    meta: hasMeta ? onOneLine(text.toString('utf8', meta.valueAt, meta.valueEnd)) : undefined,
     metaMembers: hasMeta ? placesIn(text, meta.valueAt) : none,
     rest,
   };
@@ -130,8 +127,8 @@ const isNull = (text: Buffer, place: Place) => text[place.valueAt] === 0x6e;
 
 const rawOf = (text: Buffer, name: string, place: Place): Raw => ({
   name,
-  key: jsonLine(text.toString('utf8', place.keyAt, place.keyEnd)),
-  value: jsonLine(text.toString('utf8', place.valueAt, place.valueEnd)),
+  key: onOneLine(text.toString('utf8', place.keyAt, place.keyEnd)),
+  value: onOneLine(text.toString('utf8', place.valueAt, place.valueEnd)),
 });
 
 /** The user; what is unknown in it goes to `rest` as an object `user` of its own. */

@@ -5,8 +5,6 @@ export interface Format {
   readonly name: string;
   /** Whether a record is one JSON value (so that a sink may embed it) or a line of text. */
   readonly json: boolean;
-  /** A record is the event's own text, where that is one line without a tab. */
-  readonly passThrough?: boolean;
   /** UTF-8, one line: no CR, LF or other raw control character. */
   encode(event: AuditEvent): Buffer;
 }

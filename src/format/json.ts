@@ -11,7 +11,6 @@ export function jsonFormat(context: FormatContext, envelope = false): Format {
   return {
     name: 'json',
     json: true,
-    passThrough: !envelope,
     encode(event: AuditEvent): Buffer {
       const line = onOneLine(event.text);
       if (!envelope) return line;

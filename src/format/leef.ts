@@ -1,3 +1,4 @@
+import { onOneLine } from '../event/escape.ts';
 import type { AuditEvent } from '../event/event.ts';
 import type { Actions } from './actions.ts';
 import { createdAtDetail, type Fields, fieldsOf, objectOf } from './fields.ts';
@@ -5,7 +6,7 @@ import type { Format, FormatContext } from './format.ts';
 import { apiVersion, product, vendor } from './product.ts';
 import { numericSeverity } from './severity.ts';
 import { actsOnAccounts, Subject } from './subject.ts';
-import { fitted, trimmed, visible } from './text.ts';
+import { fitted, trimmed } from './text.ts';
 
 /** Not TAB, LEEF's own: rsyslog rewrites that to `#011`. */
 const delimiter = '^';
@@ -80,5 +81,5 @@ function json(fields: Fields): string[] {
   ];
 }
 
-const inValue = (text: string) => visible(text).replaceAll(delimiter, '_');
-const inHeader = (text: string) => visible(text).replaceAll('|', '_');
+const inValue = (text: string) => onOneLine(text).replaceAll(delimiter, '_');
+const inHeader = (text: string) => onOneLine(text).replaceAll('|', '_');

@@ -1,3 +1,4 @@
+import { onOneLine } from '../event/escape.ts';
 import type { AuditEvent } from '../event/event.ts';
 import type { Actions, Meaning } from './actions.ts';
 import { type Fields, fieldsOf, type Raw, summaryOf, type User } from './fields.ts';
@@ -5,7 +6,6 @@ import type { Format, FormatContext } from './format.ts';
 import { agentName, apiVersion, product, vendor } from './product.ts';
 import { ocsfSeverity } from './severity.ts';
 import { actsOnAccounts, Subject } from './subject.ts';
-import { jsonLine } from './text.ts';
 import { type OcsfClass, ocsfClasses } from './vocabulary.ts';
 
 /** A class with the attributes that only it has. */
@@ -66,7 +66,7 @@ export function ocsfFormat(context: FormatContext, actions: Actions): Format {
         http_request: fields.userAgent === undefined ? undefined : { user_agent: fields.userAgent },
         ...shape.own,
       };
-      return Buffer.from(jsonLine(JSON.stringify(record).slice(0, -1)) + unmapped(fields));
+      return Buffer.from(onOneLine(JSON.stringify(record).slice(0, -1)) + unmapped(fields));
     },
   };
 }

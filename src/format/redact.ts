@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import type { AuditEvent } from '../event/event.ts';
+import { type AuditEvent, auditEvent } from '../event/event.ts';
 import { decodeString, eachElement, eachMember, endOfValue, skipSpace } from '../event/json-scan.ts';
 import type { Secret } from '../lib/secret.ts';
 import { type Node, type Path, parsePath, pathTree } from './path.ts';
@@ -45,7 +45,7 @@ export function redactor(paths: readonly string[], hash?: Hashing): (event: Audi
     if (edits.length === 0) return event;
     const text = applied(event.text, edits);
     const { id, receivedAtMs } = event;
-    return { id, receivedAtMs, text, value: JSON.parse(text.toString()) as Record<string, unknown> };
+    return auditEvent({ id, receivedAtMs, text });
   };
 }
 

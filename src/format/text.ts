@@ -1,31 +1,9 @@
-/** Characters that would end a line or steer a terminal: C0, DEL, C1, the line and paragraph separators. */
-const controls = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
-const allControls = new RegExp(controls, 'g');
-const lineBreaks = /[\u0009\u000a\u000d]/g;
-
-const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-
-/**
- * JSON text on one line, with the same value: spaces for raw CR, LF and TAB, which stand between tokens only; an escape
- * for each other control character, which stands in a string.
- */
-export function jsonLine(json: string): string {
-  if (!controls.test(json)) return json;
-  return json.replace(lineBreaks, ' ').replace(allControls, escaped);
-}
-
-/** A control character as text: a space for TAB, CR and LF, else an escape such as `\u001b` to be seen. */
-export function visible(text: string): string {
-  if (!controls.test(text)) return text;
-  return text.replace(lineBreaks, ' ').replace(allControls, escaped);
-}
-
 const mark = '…';
 
 /**
- * `text` written, where that is no longer than `limit` UTF-16 units; else as much of its beginning as fits with a `…`
- * behind it, cut at a code point and never inside what `write` makes of one. `write` works character by character and
- * makes nothing shorter.
+ * `text` written by `write`, if the result has at most `limit` UTF-16 units; else the longest beginning that fits, with a
+ * `…` behind it, cut at a code point and never inside what `write` makes of one. `write` must work character by character
+ * and make nothing shorter.
  */
 export function fitted(text: string, limit: number, write: (text: string) => string): string {
   if (text.length <= limit) {
@@ -43,7 +21,7 @@ export function fitted(text: string, limit: number, write: (text: string) => str
   return write(text.slice(0, splits ? fits - 1 : fits)) + mark;
 }
 
-/** Without spaces at either end, which not every parser keeps. Linear, where a pattern for trailing spaces is not. */
+/** Without spaces at either end, which not every parser keeps. A loop, since a pattern for trailing spaces is quadratic. */
 export function trimmed(text: string): string {
   let from = 0;
   let to = text.length;

@@ -1,15 +1,18 @@
-/** Line ends, C0 and C1 controls, DEL, line separators, and the marks that turn or hide text. */
+/** Line ends, C0 and C1 controls, DEL, line separators, and the marks that reverse or hide text. */
 const unprintable =
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|\p{Cs}/gu;
 
+/** A character of the Basic Multilingual Plane as `\u001b`. */
+export const unicodeEscape = (character: string): string =>
+  `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
 /**
- * Text from outside made fit for a log line or a terminal: at most `limit` characters, every control, line end, bidi
+ * Makes text from outside safe for a log line or a terminal: at most `limit` characters, every control, line end, bidi
  * and zero-width mark and lone surrogate written as an escape.
  */
 export function printable(text: string, limit = 200): string {
   const characters = Array.from(text.slice(0, limit * 2 + 2));
-  const cut = characters.length > limit || text.length > limit * 2 + 2;
-  const shown = characters.slice(0, limit).join('');
-  const escaped = shown.replace(unprintable, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  return cut ? `${escaped}…` : escaped;
+  const isCut = characters.length > limit || text.length > limit * 2 + 2;
+  const escaped = characters.slice(0, limit).join('').replace(unprintable, unicodeEscape);
+  return isCut ? `${escaped}…` : escaped;
 }

@@ -1,5 +1,5 @@
 // Above 250 lines until batches, backoff and outages have one owner.
-import { createdAtMs, type Encoded } from '../event/event.ts';
+import type { Encoded } from '../event/event.ts';
 import { retryUntilSettled } from '../lib/backoff.ts';
 import { Notifier } from '../lib/notifier.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
@@ -234,7 +234,7 @@ export class DeliveryQueue {
     delivered(records);
     const event = records.at(-1)?.event;
     if (event === undefined) return;
-    const lastAtMs = createdAtMs(event);
+    const lastAtMs = event.createdAtMs;
     emit({
       event: 'pipeline.delivered',
       sink,
@@ -254,7 +254,7 @@ export class DeliveryQueue {
   /** Entries keep the order of ids, so the first holds the oldest event. */
   #tellOldest(): void {
     const event = this.#batches.oldest?.event;
-    const oldestAtMs = event === undefined ? undefined : (createdAtMs(event) ?? event.receivedAtMs);
+    const oldestAtMs = event === undefined ? undefined : (event.createdAtMs ?? event.receivedAtMs);
     this.#options.emit({ event: 'pipeline.waiting', sink: this.#options.name, oldestAtMs });
   }
 }

@@ -1,4 +1,4 @@
-import { type AuditEvent, actionOf, type Cursor, CutEvent, type Encoded, sizeOf } from '../event/event.ts';
+import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
 import type { Format } from '../format/format.ts';
 import { printable } from '../lib/printable.ts';
 import type { BatchLimits } from '../sinks/sink.ts';
@@ -28,11 +28,9 @@ export function encodeEvent(
   event: AuditEvent,
   { wants, redact, format }: EncodingOptions,
 ): Encoded | EncodingFailure | undefined {
-  if (!wants(actionOf(event))) return undefined;
+  if (!wants(event.action)) return undefined;
   try {
     const redacted = redact(event);
-    if (format.passThrough === true && redacted === event && event instanceof CutEvent && event.isSingleLine)
-      return event;
     return { event, redacted, record: format.encode(redacted) };
   } catch (error) {
     const why = error instanceof Error ? printable(error.message) : 'threw';
@@ -47,7 +45,7 @@ export function batches(records: readonly Encoded[], limits: BatchLimits): (read
   let from = 0;
   let bytes = 0;
   records.forEach((encoded, at) => {
-    const size = sizeOf(encoded) + overheadBytes;
+    const size = encoded.record.length + overheadBytes;
     if (at > from && (at - from >= maxEvents || bytes + size > maxBytes)) {
       cut.push(records.slice(from, at));
       from = at;

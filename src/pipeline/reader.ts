@@ -1,4 +1,4 @@
-import { type Cursor, createdAtMs } from '../event/event.ts';
+import type { Cursor } from '../event/event.ts';
 import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
 import type { Page, Source } from '../source/source.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
@@ -116,7 +116,7 @@ export class Reader {
     const { serverMs, monotonicMs } = page.answered;
     if (serverMs === undefined || page.events.length >= this.#pageCap) return false;
     const tickServerMs = serverMs - (monotonicMs - tickMs);
-    return fresh.every((event) => (createdAtMs(event) ?? Number.NEGATIVE_INFINITY) >= tickServerMs);
+    return fresh.every((event) => (event.createdAtMs ?? Number.NEGATIVE_INFINITY) >= tickServerMs);
   }
 
   /** A server that gives less than it is asked for shows it by pages of one length. */
@@ -144,7 +144,7 @@ function evidenceOf({ events, after, asked, answered }: Page): PageObservation {
   const ids = events.map(({ id }) => id);
   const times = new Float64Array(events.length);
   events.forEach((event, at) => {
-    times[at] = createdAtMs(event) ?? Number.NaN;
+    times[at] = event.createdAtMs ?? Number.NaN;
   });
   return { after, asked, answered, ids, times };
 }

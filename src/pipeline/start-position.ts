@@ -1,4 +1,4 @@
-import { type Cursor, createdAtMs } from '../event/event.ts';
+import type { Cursor } from '../event/event.ts';
 import { type IdRange, IdRanges } from '../event/id-ranges.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
 import type { Page, Source } from '../source/source.ts';
@@ -99,7 +99,7 @@ async function find(
   return from === undefined ? undefined : walk(source, from, timeMs, signals);
 }
 
-const isSince = (event: Page['events'][number], timeMs: number) => (createdAtMs(event) ?? timeMs) >= timeMs;
+const isSince = (event: Page['events'][number], timeMs: number) => (event.createdAtMs ?? timeMs) >= timeMs;
 
 /** A cursor such that the event after it was created at `timeMs` or later, or there is none, and the one at it before. */
 async function bisect(source: Source, timeMs: number, signals: ShutdownSignals): Promise<Cursor | undefined> {

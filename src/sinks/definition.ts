@@ -61,8 +61,6 @@ export interface SinkDefinition<Options extends CommonOptions = CommonOptions> {
   readonly options: z.ZodType<Options>;
   readonly environment?: EnvironmentMapping;
   readonly terms: CheckTerms;
-  /** The records of this sink name the event's user and address outside the record's text. */
-  readonly readsParties?: true;
   /** What "accepted" means. If only the running sink knows, the weakest meaning that these options allow. */
   proof(options: Options): ProofOfDelivery;
   /** Where the sink delivers to, for `status` and `check`; without secrets. */

@@ -1,4 +1,4 @@
-import { type Batch, copyRecord, sizeOf } from '../event/event.ts';
+import type { Batch } from '../event/event.ts';
 import type { StatusRecord } from '../event/status-record.ts';
 import { statusRecordText } from '../event/status-record.ts';
 
@@ -6,12 +6,12 @@ const newline = 0x0a;
 
 /** The records of a batch, one a line. `isTorn`: the text before ends within a line, which is ended first. */
 export function batchLines({ records }: Batch, isTorn: boolean): Buffer {
-  const length = records.reduce((sum, encoded) => sum + sizeOf(encoded) + 1, isTorn ? 1 : 0);
+  const length = records.reduce((sum, encoded) => sum + encoded.record.length + 1, isTorn ? 1 : 0);
   const bytes = Buffer.allocUnsafe(length);
   let at = 0;
   if (isTorn) bytes[at++] = newline;
   for (const encoded of records) {
-    at = copyRecord(encoded, bytes, at);
+    at += encoded.record.copy(bytes, at);
     bytes[at++] = newline;
   }
   return bytes;

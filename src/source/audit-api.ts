@@ -1,18 +1,16 @@
 import type { AuditEvent, Cursor } from '../event/event.ts';
-import type { Reading } from '../event/reading.ts';
 import { gunzipper } from '../lib/gzip.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../lib/http.ts';
 import type { Moment } from '../lib/moment.ts';
 import { type Secret, type SecretSource, withoutSecret } from '../lib/secret.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
-import { StringCache } from '../lib/string-cache.ts';
 import type { Retry, Stop } from '../lib/verdict.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 import { largestBodyBytes, PageSize } from './page-size.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import { SeenIds } from './seen-ids.ts';
 import type { Page } from './source.ts';
-import { splitPage } from './split-page.ts';
+import { type SplitPage, splitPage } from './split-page.ts';
 import { judge, type Refused } from './verdicts.ts';
 
 export interface AuditApiOptions {
@@ -26,11 +24,10 @@ export interface AuditApiOptions {
   readonly emit: Emit;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  readonly reading: Reading;
   /** A page of this origin was read in an earlier start. */
   readonly readBefore: boolean;
-  /** Told of events that were never read before, some of a page at once. */
-  readonly onFresh?: (events: readonly AuditEvent[]) => void;
+  /** Called with the events of a page that were never read before, and how events of that page differ from the documentation. */
+  readonly onNewEvents?: (events: readonly AuditEvent[], differences: SplitPage['differences']) => void;
   /** What a source before this one has read; default nothing. */
   readonly novelty?: SeenIds | undefined;
 }
@@ -46,7 +43,6 @@ export class AuditApi {
   readonly #size: PageSize;
   readonly #gunzip = gunzipper(largestBodyBytes);
   readonly #novelty: SeenIds;
-  readonly #actions = new StringCache();
   /** Counts that were too much behind a cursor, halved; light pages elsewhere must not raise them. */
   readonly #bounds = new Map<Cursor, number>();
   #everRead: boolean;
@@ -138,8 +134,8 @@ export class AuditApi {
     key: Secret,
     { asked, answered, serverAheadMs }: Moments,
   ): Fetched | Retry {
-    const { emit, now, onFresh, reading } = this.#options;
-    const cut = splitPage(body, now(), reading, this.#actions);
+    const { emit, now, onNewEvents } = this.#options;
+    const cut = splitPage(body, now());
     if (cut.kind === 'unreadable') {
       const again = splitPage(withoutSecret(key, body), now());
       const detail = again.kind === 'unreadable' ? again.detail : 'it quotes the key';
@@ -163,7 +159,7 @@ export class AuditApi {
       bytes: body.length,
       ...(serverAheadMs !== undefined && { serverAheadMs }),
     });
-    if (fresh.length > 0) onFresh?.(fresh);
+    if (fresh.length > 0) onNewEvents?.(fresh, cut.differences);
     if (delaysMs.length > 0) emit({ event: 'source.visible', delaysMs });
     return { kind: 'page', page: { after, events, asked, answered } };
   }

@@ -1,4 +1,4 @@
-import { type AuditEvent, type Cursor, createdAtMs } from '../event/event.ts';
+import type { AuditEvent, Cursor } from '../event/event.ts';
 import { IdRanges } from '../event/id-ranges.ts';
 import type { Moment } from '../lib/moment.ts';
 
@@ -77,7 +77,7 @@ function delays(events: readonly AuditEvent[], asked: Moment, answered: Moment):
   if (asked.serverMs === undefined || answered.serverMs === undefined) return [];
   const seenMs = (asked.serverMs + answered.serverMs) / 2;
   return events
-    .map(createdAtMs)
+    .map(({ createdAtMs }) => createdAtMs)
     .filter((ms) => ms !== undefined)
     .map((ms) => Math.max(0, seenMs - ms));
 }

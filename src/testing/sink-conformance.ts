@@ -1,6 +1,6 @@
 // Above 250 lines: one suite, one section a capability, to be read from top to bottom by whoever writes a sink.
 import assert from 'node:assert/strict';
-import type { AuditEvent, Batch, Encoded } from '../event/event.ts';
+import { auditEvent, type Batch, type Encoded } from '../event/event.ts';
 import type { StatusRecord } from '../event/status-record.ts';
 import { jsonFormat } from '../format/json.ts';
 import { reasons, type Verdict } from '../lib/verdict.ts';
@@ -446,7 +446,7 @@ function batchOf(ids: readonly number[]): Batch {
   return {
     records: ids.map((id): Encoded => {
       const text = Buffer.from(textOf(id));
-      const event: AuditEvent = { id: BigInt(id), text, value: JSON.parse(text.toString()), receivedAtMs: Date.now() };
+      const event = auditEvent({ id: BigInt(id), text, receivedAtMs: Date.now() });
       return { event, redacted: event, record: text };
     }),
   };

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Encoded } from '../../src/event/event.ts';
+import { eventValue } from '../../src/event/event.ts';
 import { openSyslog } from '../../src/sinks/syslog/sink.ts';
 import { Authority, certificatesMissing, type Leaf } from '../support/authority.ts';
 import { hostileEvent, seeded } from '../support/hostile.ts';
@@ -103,7 +104,7 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real rsyslog${skip
       if (line.parameters['truncated'] === 'true') expect(value.truncated).toBe(true);
       else {
         expect(line.parameters).toEqual(parametersOf(event));
-        expect(JSON.stringify(value)).toBe(JSON.stringify(event.value));
+        expect(JSON.stringify(value)).toBe(JSON.stringify(eventValue(event)));
       }
     }
   }
@@ -126,7 +127,7 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real rsyslog${skip
       const [cut, full] = lines
         .map((line) => JSON.parse(line.msg))
         .toSorted((a, b) => a.meta.note.length - b.meta.note.length);
-      expect(full).toEqual(big.event.value);
+      expect(full).toEqual(eventValue(big.event));
       expect(cut).toMatchObject({
         truncated: true,
         meta: { other: 'kept', note: expect.stringMatching(/^(🦊){500,}$/u) },

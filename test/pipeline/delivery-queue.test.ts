@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Encoded } from '../../src/event/event.ts';
+import { auditEvent } from '../../src/event/event.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
 import type { Reject, Verdict } from '../../src/lib/verdict.ts';
 import { DeliveryQueue } from '../../src/pipeline/delivery-queue.ts';
@@ -8,7 +9,7 @@ import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { freeze, ScriptedSink } from '../support/fake-sink.ts';
 
 const record = (id: number): Encoded => {
-  const event = { id: BigInt(id), text: Buffer.from(`{"id":${id}}`), value: { id }, receivedAtMs: 0 };
+  const event = auditEvent({ id: BigInt(id), text: Buffer.from(`{"id":${id}}`), receivedAtMs: 0 });
   return { event, redacted: event, record: event.text };
 };
 const records = (...ids: number[]) => ids.map(record);
@@ -149,7 +150,7 @@ describe('a lane', () => {
     const { built, signals, stop, run, happenings, isDone } = lane(sink);
     const created = (id: number, at: string): Encoded => {
       const { event, ...rest } = record(id);
-      return { ...rest, event: { ...event, value: { id, createdAt: at } } };
+      return { ...rest, event: { ...event, createdAtMs: Date.parse(at) } };
     };
     await built.offer([created(1, '2026-01-01T00:00:01Z')], signals);
     await built.offer([created(2, '2026-01-01T00:00:02Z')], signals);

@@ -29,7 +29,7 @@ describe('an event that a format or redaction throws at', () => {
     ...json,
     name: 'cef',
     encode(event) {
-      if (event.value['action'] === 'bad') throw new Error('no such thing\n\u001b[31m');
+      if (event.action === 'bad') throw new Error('no such thing\n\u001b[31m');
       return json.encode(event);
     },
   };

@@ -5,6 +5,7 @@ import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Encoded } from '../../src/event/event.ts';
+import { auditEvent } from '../../src/event/event.ts';
 import { openStdout } from '../../src/sinks/stdout.ts';
 import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { covers, readCheckpoint } from '../support/program.ts';
@@ -15,7 +16,7 @@ const never = new AbortController().signal;
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 const record = (id: number): Encoded => {
-  const event = { id: BigInt(id), text: Buffer.from(`{"id":${id}}`), value: { id }, receivedAtMs: 0 };
+  const event = auditEvent({ id: BigInt(id), text: Buffer.from(`{"id":${id}}`), receivedAtMs: 0 });
   return { event, redacted: event, record: event.text };
 };
 

@@ -41,7 +41,6 @@ function api(origin: string, apiKey: SecretSource, perSecond = 20) {
     pace: new RateLimiter(perSecond, () => performance.now()),
     emit: (happening) => happenings.push(happening),
     now: Date.now,
-    reading: { keepValues: true },
     readBefore: false,
   });
   return { built, happenings, [Symbol.dispose]: () => http[Symbol.dispose]() };

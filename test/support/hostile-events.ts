@@ -44,9 +44,18 @@ const ip = fc.constantFrom(
   '1.2.3',
   '::',
 );
+/** Readable times, with what every format must make of them. */
+export const readableTimes: ReadonlyMap<string, number> = new Map([
+  ['2026-11-23T10:00:00.123Z', Date.UTC(2026, 10, 23, 10, 0, 0, 123)],
+  ['2026-11-23T10:00:00Z', Date.UTC(2026, 10, 23, 10)],
+  ['2026-11-23T12:00:00.123456+02:00', Date.UTC(2026, 10, 23, 10, 0, 0, 123)],
+  ['2026-11-23T10:00:00.5', Date.UTC(2026, 10, 23, 10, 0, 0, 500)],
+  ['1970-01-01T00:00:00.001Z', 1],
+  ['2500-01-01T00:00:00.000Z', Date.UTC(2500, 0, 1)],
+]);
 const time = fc.constantFrom(
-  '2026-11-23T10:00:00.123Z', '2026-11-23T10:00:00Z', '2026-11-23T12:00:00.123456+02:00', 'yesterday', '1969-01-01T00:00:00Z',
-  '1970-01-01T00:00:00.001Z', '+275760-09-13T00:00:00.000Z', '2500-01-01T00:00:00.000Z',
+  ...readableTimes.keys(), 'yesterday', '1969-01-01T00:00:00Z', '+275760-09-13T00:00:00.000Z', '2026-02-30T10:00:00Z',
+  '0001-01-01T00:00:00Z',
 ); // biome-ignore format: a list
 const number = fc.constantFrom('17', '9007199254740993', '-0', '1e3', '1.0', '123456789012345678901234567890');
 const quoted = (arbitrary: fc.Arbitrary<string>) => arbitrary.map((word) => JSON.stringify(word));

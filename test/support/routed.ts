@@ -1,4 +1,4 @@
-import type { AuditEvent, Cursor } from '../../src/event/event.ts';
+import { type AuditEvent, auditEvent, type Cursor } from '../../src/event/event.ts';
 import { jsonFormat } from '../../src/format/json.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
 import { Pipeline, type PipelineOptions } from '../../src/pipeline/pipeline.ts';
@@ -40,7 +40,7 @@ export class Log implements Source {
 
 function toEvent({ id, createdAtMs, action = 'x' }: Row): AuditEvent {
   const value = { id, action, createdAt: new Date(createdAtMs).toISOString() };
-  return { id: BigInt(id), text: Buffer.from(JSON.stringify(value)), value, receivedAtMs: 0 };
+  return auditEvent({ id: BigInt(id), text: Buffer.from(JSON.stringify(value)), value, receivedAtMs: 0 });
 }
 
 export class MemoryStore implements CheckpointStore {

@@ -1,11 +1,11 @@
-import type { AuditEvent, Encoded } from '../../src/event/event.ts';
+import { type AuditEvent, auditEvent, type Encoded } from '../../src/event/event.ts';
 import type { SinkDeps } from '../../src/sinks/sink.ts';
 import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 
 /** An event as the source cuts it from a page. */
 export function eventOf(text: string): AuditEvent {
-  const value = JSON.parse(text);
-  return { id: BigInt(/"id":\s*(\d+)/.exec(text)?.[1] ?? 0), text: Buffer.from(text), value, receivedAtMs: 0 };
+  const id = BigInt(/"id":\s*(\d+)/.exec(text)?.[1] ?? 0);
+  return auditEvent({ id, text: Buffer.from(text), receivedAtMs: 0 });
 }
 
 /** A record of a JSON format: the event's own text. */

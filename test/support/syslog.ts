@@ -1,4 +1,4 @@
-import type { AuditEvent, Batch, Encoded } from '../../src/event/event.ts';
+import { type AuditEvent, auditEvent, type Batch, type Encoded, eventValue } from '../../src/event/event.ts';
 import type { Format } from '../../src/format/format.ts';
 import type { Reject, Verdict } from '../../src/lib/verdict.ts';
 import type { Sink, SinkDeps } from '../../src/sinks/sink.ts';
@@ -35,7 +35,7 @@ export function eventOf(value: Record<string, unknown> & { id: number | bigint }
 }
 
 export function eventFromText(id: bigint, text: string): AuditEvent {
-  return { id, text: Buffer.from(text, 'utf8'), value: JSON.parse(text), receivedAtMs: Date.UTC(2026, 10, 23) };
+  return auditEvent({ id, text: Buffer.from(text, 'utf8'), receivedAtMs: Date.UTC(2026, 10, 23) });
 }
 
 export const encoded = (event: AuditEvent, format: Format = plainJson): Encoded => ({
@@ -45,7 +45,9 @@ export const encoded = (event: AuditEvent, format: Format = plainJson): Encoded 
 });
 
 /** What a reader must find in our structured data element: written apart from the code under test. */
-export function parametersOf({ id, value }: AuditEvent): Record<string, string> {
+export function parametersOf(event: AuditEvent): Record<string, string> {
+  const { id } = event;
+  const value = eventValue(event);
   const user = value['user'] as Record<string, unknown> | null | undefined;
   const named = [user?.['email'], user?.['name'], user?.['id']].find(
     (one) => typeof one !== 'object' && (one ?? '') !== '',

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { receivedAtMs } from './audit-events.ts';
-import type { Hostile } from './hostile-events.ts';
+import { type Hostile, readableTimes } from './hostile-events.ts';
 
 /** What an event tells, worked out from its raw members alone, to hold against what a record says. */
 export interface Told {
@@ -50,16 +50,15 @@ export function told({ event, raw, rawUser }: Hostile): Told {
     if (!['id', 'user', 'action', 'ip', 'userAgent', 'createdAt', 'meta'].includes(name))
       unmapped.set(name, oneLine(value));
   }
-  const ms = parts.createdAt === undefined ? Number.NaN : Date.parse(parts.createdAt);
-  const readable = ms >= 0 && ms < Date.UTC(10_000, 0);
+  const ms = readableTimes.get(parts.createdAt ?? '');
   const meta = raw.get('meta') ?? 'null';
   if (meta !== 'null' && !meta.startsWith('{')) unmapped.set('meta', oneLine(meta));
   return {
     id: String(event.id),
     ...parts,
     version: parts.ip === undefined || parts.ip.includes('%') ? 0 : isIP(parts.ip),
-    ms: readable ? ms : receivedAtMs,
-    readable,
+    ms: ms ?? receivedAtMs,
+    readable: ms !== undefined,
     user,
     hasUser: Object.values(user).some((value) => value !== undefined),
     meta: meta.startsWith('{') ? oneLine(meta) : undefined,

@@ -1,7 +1,7 @@
 import { openApi, openHttp } from '../../app/build-pipeline.ts';
 import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
-import { type AuditEvent, actionOf, type Cursor } from '../../event/event.ts';
+import { type AuditEvent, type Cursor, eventValue } from '../../event/event.ts';
 import { certificateFinding } from '../../lib/certificate.ts';
 import { type Finding, failed, ok, skipped, timed, warning } from '../../lib/finding.ts';
 import type { HttpAnswer, HttpClient, HttpFailure } from '../../lib/http.ts';
@@ -148,7 +148,7 @@ async function checkNewest(check: SourceCheck, api: AuditApi, events: readonly A
 
 function inWords(event: AuditEvent | undefined): string {
   if (event === undefined) return 'none';
-  const { createdAt } = event.value;
+  const { createdAt } = eventValue(event);
   const when = typeof createdAt === 'string' ? printable(createdAt, 40) : 'without a time';
-  return `${event.id} (${when}, ${printable(actionOf(event), 60)})`;
+  return `${event.id} (${when}, ${printable(event.action, 60)})`;
 }

@@ -1,5 +1,5 @@
 import type { Context } from '../../app/context.ts';
-import type { AuditEvent } from '../../event/event.ts';
+import { type AuditEvent, auditEvent } from '../../event/event.ts';
 import { untilAborted } from '../../lib/shutdown.ts';
 import type { Verdict } from '../../lib/verdict.ts';
 import { EncodingFailure, type EncodingOptions, encodeEvent } from '../../pipeline/encode.ts';
@@ -19,7 +19,7 @@ export function testEvent(version: string, nowMs: number): AuditEvent {
     createdAt: new Date(nowMs).toISOString(),
     meta: { test: true, message: 'TEST EVENT of qasphere-siem-forwarder check: not part of the audit log' },
   };
-  return { id: 0n, text: Buffer.from(JSON.stringify(value)), value, receivedAtMs: nowMs };
+  return auditEvent({ id: 0n, text: Buffer.from(JSON.stringify(value)), value, receivedAtMs: nowMs });
 }
 
 /** Delivers it, past the filter; `unconfirmed` where it was taken and nothing more was heard in time. */

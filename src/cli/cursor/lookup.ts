@@ -1,7 +1,7 @@
 import { openApi, openHttp } from '../../app/build-pipeline.ts';
 import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
-import { type AuditEvent, actionOf, type Cursor } from '../../event/event.ts';
+import { type AuditEvent, type Cursor, eventValue } from '../../event/event.ts';
 import type { HttpClient } from '../../lib/http.ts';
 import { printable } from '../../lib/printable.ts';
 import { findTime, type StartAt, serverTime } from '../../pipeline/start-position.ts';
@@ -123,10 +123,10 @@ export class Lookup implements Disposable {
 }
 
 function seen(event: AuditEvent): Seen {
-  const { createdAt } = event.value;
+  const { createdAt } = eventValue(event);
   return {
     id: event.id,
     createdAt: typeof createdAt === 'string' ? printable(createdAt, 40) : '',
-    action: printable(actionOf(event), 60),
+    action: printable(event.action, 60),
   };
 }

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import type { AuditEvent, Cursor } from '../../event/event.ts';
+import { type AuditEvent, auditEvent, type Cursor } from '../../event/event.ts';
 import { digest } from '../../pipeline/history-check.ts';
 import { emptyPage } from '../../source/range.ts';
 import type { Page, Source } from '../../source/source.ts';
@@ -91,6 +91,6 @@ export class DeadLetterSource implements Source, AsyncDisposable {
     await this.#file?.read(buffer, 0, bytes, at);
     const line = readLine(buffer);
     if (line?.id !== id) throw new Error('the dead letter was changed while it was read');
-    return { id, text: line.text, value: line.value, receivedAtMs: line.atMs };
+    return auditEvent({ id, text: line.text, value: line.value, receivedAtMs: line.atMs });
   }
 }

@@ -15,7 +15,6 @@ export const syslog = {
   options: syslogOptions.meta({ title: 'Syslog or RELP receiver' }),
   environment: { name: 'syslog', variables: { SYSLOG_ADDRESS: 'address', SYSLOG_FORMAT: 'format' } },
   terms: { probe: 'connection', address: 'address', credentials: 'tls' },
-  readsParties: true,
   proof: ({ address }) => proofs[targetOf(address).transport],
   destination: ({ address }) => address,
   open: openSyslog,

@@ -1,4 +1,3 @@
-import { writeInteger } from '../../event/write-bytes.ts';
 import type { Message } from './message.ts';
 
 /** How a receiver on a stream tells one message from the next. */
@@ -19,8 +18,7 @@ export function framed(
   let at = 0;
   for (const message of messages) {
     if (framing === 'octet-counting') {
-      at = writeInteger(frames, at, message.length);
-      frames[at++] = blank;
+      at += frames.write(`${message.length} `, at, 'latin1');
     }
     at = message.writeTo(frames, at);
     if (framing === 'newline') frames[at++] = lineFeed;
@@ -31,4 +29,3 @@ export function framed(
 /** Bytes of a count and its blank, at most. */
 const longestCount = 11;
 const lineFeed = 0x0a;
-const blank = 0x20;

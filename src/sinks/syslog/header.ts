@@ -1,5 +1,5 @@
-import { type AuditEvent, actionOf, createdAtMs, ipOf, userOf } from '../../event/event.ts';
-import { escapeText } from './escape.ts';
+import { escapeControls } from '../../event/escape.ts';
+import type { AuditEvent } from '../../event/event.ts';
 
 /** What stands before the payload of a message. */
 export interface HeaderRules {
@@ -29,7 +29,7 @@ export function headerOf(rules: HeaderRules): Header {
   const write = rules.rfc === 5424 ? header5424(rules) : header3164(rules);
   const byAction = new Map<string, Header>();
   return (event, shortened) => {
-    const action = actionOf(event);
+    const { action } = event;
     const known = byAction.get(action);
     if (known !== undefined) return known(event, shortened);
     const header = write(action);
@@ -50,10 +50,10 @@ function header5424(rules: HeaderRules): (action: string) => Header {
     const middle = ` ${names} ${headerField(action, 32)} [${sdId} id="`;
     const afterId = `"${parameter('action', action)}`;
     return (event, shortened) => {
-      const user = parameter('user', userOf(event));
-      const source = parameter('src', ipOf(event));
+      const user = parameter('user', event.user);
+      const source = parameter('src', event.ip);
       const rest = shortened ? `${tail} truncated="true"] ` : `${tail}] `;
-      return `${front}${timestamps.of(createdAtMs(event))}${middle}${event.id}${afterId}${user}${source}${rest}`;
+      return `${front}${timestamps.of(event.createdAtMs)}${middle}${event.id}${afterId}${user}${source}${rest}`;
     };
   };
 }
@@ -65,7 +65,7 @@ function header3164(rules: HeaderRules): (action: string) => Header {
   return (action) => {
     const front = `<${priority(rules, action)}>`;
     return (event) => {
-      const time = new Date(createdAtMs(event) ?? event.receivedAtMs);
+      const time = new Date(event.createdAtMs ?? event.receivedAtMs);
       const day = String(time.getUTCDate()).padStart(2, ' ');
       return `${front}${months[time.getUTCMonth()]} ${day} ${time.toISOString().slice(-13, -5)} ${host}${tag}`;
     };
@@ -116,6 +116,6 @@ const special = /["\\\]\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]/;
 /** RFC 5424 section 6.3: exactly `"`, `\` and `]` are escaped. A value that is missing has no parameter. */
 export function parameter(name: string, value: string | undefined): string {
   if (value === undefined || value === '') return '';
-  const written = special.test(value) ? escapeText(value).replace(/["\\\]]/g, '\\$&') : value;
+  const written = special.test(value) ? escapeControls(value).replace(/["\\\]]/g, '\\$&') : value;
   return ` ${name}="${written}"`;
 }

@@ -1,22 +1,16 @@
-import { type AuditEvent, type Encoded, PlacedEvent, sizeOf } from '../../event/event.ts';
+import type { AuditEvent, Encoded } from '../../event/event.ts';
 import type { Format } from '../../format/format.ts';
 import { printable } from '../../lib/printable.ts';
 import type { Reject } from '../../lib/verdict.ts';
 import type { SinkDeps } from '../sink.ts';
 import { type Target, targetOf } from './address.ts';
 import { headerOf } from './header.ts';
-import { type Message, type MessageRules, payloadOf, syslogMessage } from './message.ts';
+import { type Message, type MessageRules, syslogMessage } from './message.ts';
 import { facilities, type SyslogOptions } from './options.ts';
-import { PlacedMessages } from './placed-message.ts';
 import { severityByAction } from './severity.ts';
 import { truncate } from './truncate.ts';
 
-/** How the messages of one sink are written, and a shorter way for events that were not parsed. */
-export interface SinkRules extends MessageRules {
-  readonly placed: PlacedMessages;
-}
-
-export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 'format'>): SinkRules {
+export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 'format'>): MessageRules {
   const local = targetOf(options.address).transport === 'unix';
   const rules = {
     rfc: options.rfc ?? (options.address === 'unix:///dev/log' ? 3164 : 5424),
@@ -29,7 +23,7 @@ export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 
     tenant: deps.tenant,
     json: deps.format.json,
   } as const;
-  return { ...rules, header: headerOf(rules), placed: new PlacedMessages(rules) };
+  return { ...rules, header: headerOf(rules) };
 }
 
 /**
@@ -39,16 +33,21 @@ export function rulesOf(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 
 export const defaultMaxBytes = (transport: Target['transport']) => (transport === 'udp' ? 1180 : 8000);
 
 /** The message of one record, shortened by rule where it is longer than `maxBytes`. */
-export function messageWithin(encoded: Encoded, maxBytes: number, rules: SinkRules, format: Format): Message | Reject {
-  if (sizeOf(encoded) <= maxBytes) {
-    const whole = wholeMessage(rules, encoded);
+export function messageWithin(
+  encoded: Encoded,
+  maxBytes: number,
+  rules: MessageRules,
+  format: Format,
+): Message | Reject {
+  if (encoded.record.length <= maxBytes) {
+    const whole = syslogMessage(rules, encoded);
     if (whole.length <= maxBytes) return whole;
   }
   return shorterMessage(encoded, maxBytes, rules, format);
 }
 
 /** Apart, for a function with another in it makes an object at each call. */
-function shorterMessage(encoded: Encoded, maxBytes: number, rules: SinkRules, format: Format): Message | Reject {
+function shorterMessage(encoded: Encoded, maxBytes: number, rules: MessageRules, format: Format): Message | Reject {
   const compose = (redacted: AuditEvent) =>
     syslogMessage(rules, { event: redacted, redacted, record: format.encode(redacted) }, true);
   try {
@@ -60,11 +59,4 @@ function shorterMessage(encoded: Encoded, maxBytes: number, rules: SinkRules, fo
   }
   const detail = `longer than maxMessageBytes (${maxBytes}) even with its values shortened`;
   return { kind: 'reject', reason: 'too_large', detail };
-}
-
-function wholeMessage(rules: SinkRules, encoded: Encoded): Message {
-  const { redacted } = encoded;
-  const placed =
-    redacted instanceof PlacedEvent ? rules.placed.of(redacted, payloadOf(encoded, rules.json)) : undefined;
-  return placed ?? syslogMessage(rules, encoded);
 }

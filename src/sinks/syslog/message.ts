@@ -1,6 +1,6 @@
-import { CutEvent, copyRecord, type Encoded, sizeOf } from '../../event/event.ts';
+import { withoutControls } from '../../event/escape.ts';
+import { auditEvent, type Encoded } from '../../event/event.ts';
 import { type StatusRecord, statusRecordText } from '../../event/status-record.ts';
-import { escapePayload } from './escape.ts';
 import { type Header, type HeaderRules, headerField, headerOf, parameter, Timestamps } from './header.ts';
 
 /** How a sink writes its messages. */
@@ -32,20 +32,19 @@ class TextMessage extends Message {
   readonly length: number;
   readonly #header: string;
   readonly #headerLength: number;
-  readonly #payload: Buffer | Encoded;
+  readonly #payload: Buffer;
 
-  constructor(header: string, payload: Buffer | Encoded) {
+  constructor(header: string, payload: Buffer) {
     super();
     this.#header = header;
     this.#headerLength = Buffer.byteLength(header, 'utf8');
     this.#payload = payload;
-    this.length = this.#headerLength + (Buffer.isBuffer(payload) ? payload.length : sizeOf(payload));
+    this.length = this.#headerLength + payload.length;
   }
 
   writeTo(target: Buffer, at: number): number {
     const next = at + target.write(this.#header, at, this.#headerLength, 'utf8');
-    const payload = this.#payload;
-    return Buffer.isBuffer(payload) ? next + payload.copy(target, next) : copyRecord(payload, target, next);
+    return next + this.#payload.copy(target, next);
   }
 }
 
@@ -54,22 +53,16 @@ class TextMessage extends Message {
  * `shortened`: it says so.
  */
 export function syslogMessage(rules: MessageRules, encoded: Encoded, shortened = false): Message {
-  return new TextMessage(rules.header(encoded.redacted, shortened), payloadOf(encoded, rules.json));
-}
-
-/** What stands behind the header; the record itself where that can go as it is. */
-export function payloadOf(encoded: Encoded, json: boolean): Buffer | Encoded {
-  const isInert = encoded instanceof CutEvent && encoded.isSyslogSafe;
-  return isInert ? encoded : escapePayload(encoded.record, json);
+  return new TextMessage(rules.header(encoded.redacted, shortened), withoutControls(encoded.record, rules.json));
 }
 
 /** A record of the forwarder's own: MSGID names it, the payload is JSON. */
 export function statusMessage(rules: MessageRules, note: StatusRecord): Message {
   const severity = isGrave(note) ? 4 : 6;
-  const payload = escapePayload(Buffer.from(statusRecordText(note)), true);
+  const payload = withoutControls(Buffer.from(statusRecordText(note)), true);
   const { rfc, facility, tenant, appName, sdId } = rules;
   if (rfc === 3164) {
-    const event = { id: 0n, text: payload, value: {}, receivedAtMs: note.atMs };
+    const event = auditEvent({ id: 0n, text: payload, value: {}, receivedAtMs: note.atMs });
     return new TextMessage(headerOf({ ...rules, severityOf: () => severity })(event, false), payload);
   }
   const names = `${headerField(tenant, 255)} ${headerField(appName, 48)} - ${note.event}`;

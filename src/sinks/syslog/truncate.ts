@@ -1,5 +1,5 @@
-import type { AuditEvent } from '../../event/event.ts';
-import { escapeJson } from './escape.ts';
+import { onOneLine } from '../../event/escape.ts';
+import { type AuditEvent, auditEvent } from '../../event/event.ts';
 import { cutLiteral, type EventSpans, eventSpans, type Span } from './json-spans.ts';
 
 const shortestFloor = 34;
@@ -25,7 +25,7 @@ export function truncate<Message extends { readonly length: number }>(
   compose: (event: AuditEvent) => Message,
 ): Message | undefined {
   const { id, receivedAtMs } = shown;
-  let text = escapeJson(shown.text.toString('utf8'));
+  let text = onOneLine(shown.text.toString('utf8'));
   let spans = eventSpans(text, shortestFloor);
   let size = Number.POSITIVE_INFINITY;
   let excess = Math.max(1, Buffer.byteLength(text, 'utf8') - maxBytes) + marker.length;
@@ -38,7 +38,7 @@ export function truncate<Message extends { readonly length: number }>(
       if (cut === undefined) break;
       text = isMarked ? cut.text : marked(cut.text);
       isMarked = true;
-      const message = compose({ id, receivedAtMs, text: Buffer.from(text, 'utf8'), value: JSON.parse(text) });
+      const message = compose(auditEvent({ id, receivedAtMs, text: Buffer.from(text, 'utf8') }));
       if (message.length <= maxBytes) return message;
       // Cutting n bytes of the text may free more or fewer in a record that escapes otherwise, or leaves a field out.
       if (Number.isFinite(size)) gain = Math.min(1, Math.max(0.05, (size - message.length) / cut.bytes));

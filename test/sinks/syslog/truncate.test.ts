@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../../src/event/event.ts';
+import { eventValue } from '../../../src/event/event.ts';
 import type { Format } from '../../../src/format/format.ts';
 import { createFormat } from '../../../src/format/formats.ts';
 import { rulesOf } from '../../../src/sinks/syslog/message-size.ts';
@@ -146,7 +147,7 @@ describe('a message within its limit', () => {
 
   it('shortens what a format makes much longer, or leaves out', () => {
     const spelled = (event: AuditEvent) =>
-      Array.from(String(event.value['userAgent'] ?? ''), (one) => `<${one}>`.repeat(5));
+      Array.from(String(eventValue(event)['userAgent'] ?? ''), (one) => `<${one}>`.repeat(5));
     const format: Format = { name: 'x', json: false, encode: (event) => Buffer.from(spelled(event).join('')) };
     const message = within(
       eventOf({ id: 1, userAgent: 'U'.repeat(5_000), meta: { a: 'a'.repeat(5_000) } }),
@@ -166,7 +167,7 @@ describe('a message within its limit', () => {
       );
       const random = seeded(3);
       for (let id = 1; id <= 200; id++) {
-        const { value } = hostileEvent(id, random);
+        const value = eventValue(hostileEvent(id, random));
         const meta = { note: 'é"\\|=^\n'.repeat(Math.floor(random() * 2_000)), given: value['meta'] };
         const event = eventOf({ ...value, id, userAgent: `${value['userAgent']}`.repeat(50), meta });
         const message = within(event, 4_000, format);
@@ -183,7 +184,7 @@ describe('a message within its limit', () => {
     const list = Array.from({ length: 9_000 }, () => 1);
     expect(within(eventOf({ id: 1, list }), 8_000)).toMatchObject({ kind: 'reject', reason: 'too_large' });
     const encode = (event: AuditEvent) => {
-      if (event.value['truncated']) throw new Error('our bug');
+      if (eventValue(event)['truncated']) throw new Error('our bug');
       return event.text;
     };
     const failing: Format = { name: 'failing', json: true, encode };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createdAtMs } from '../../../src/event/event.ts';
+import { parseTimestamp } from '../../../src/event/timestamp.ts';
 import { actions } from '../../../src/testing/simulator/actions.ts';
 import { type GeneratedOptions, generatedLog } from '../../../src/testing/simulator/events.ts';
 
@@ -18,8 +18,7 @@ interface Simulated {
   readonly meta?: object;
 }
 const eventsOf = (texts: readonly string[]) => texts.map((text) => JSON.parse(text) as Simulated);
-const timeOf = (value: Simulated) =>
-  createdAtMs({ id: 0n, text: Buffer.alloc(0), value: { ...value }, receivedAtMs: 0 }) ?? Number.NaN;
+const timeOf = ({ createdAt }: Simulated) => parseTimestamp(createdAt) ?? Number.NaN;
 
 describe('generated events', () => {
   it('are the same for the same seed and others for another', () => {
