@@ -105,7 +105,7 @@ sinks:
 
   it("in a sink's type name the nearest one and do not hide the sink's others", () => {
     expect(problems(withSink('type: sylog', 'address: x', 'facility: 24'))).toEqual([
-      'c.yaml:5:11: sinks[0].type: must be splunk-hec, syslog or stdout: did you mean syslog?',
+      expect.stringMatching(/^c\.yaml:5:11: sinks\[0\]\.type: must be .* or stdout: did you mean syslog\?$/),
       expect.stringMatching(/^c\.yaml:6:14: sinks\[0\]\.address: write udp:/),
       expect.stringMatching(/^c\.yaml:7:15: sinks\[0\]\.facility: must be kern, .* or a whole number from 0 to 23$/),
     ]);
