@@ -110,10 +110,10 @@ sinks:
       expect.stringMatching(/^c\.yaml:7:15: sinks\[0\]\.facility: must be kern, .* or a whole number from 0 to 23$/),
     ]);
     expect(problems(withSink('type: kafka'))).toEqual([
-      expect.stringMatching(/^c\.yaml:5:11: .*must be splunk-hec, syslog or stdout; the nearest known one is \S+$/),
+      expect.stringMatching(/^c\.yaml:5:11: .*must be .* or stdout; the nearest known one is \S+$/),
     ]);
     expect(problems(withSink('name: a'))).toEqual([
-      'c.yaml:5:5: sinks[0].type: is missing: it must be splunk-hec, syslog or stdout',
+      expect.stringMatching(/^c\.yaml:5:5: sinks\[0\]\.type: is missing: it must be .* or stdout$/),
     ]);
     expect(problems(withSink('just text'))).toEqual(['c.yaml:5:5: sinks[0]: must be a map of keys']);
   });
