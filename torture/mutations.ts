@@ -74,8 +74,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'acknowledgement ignored',
-    file: 'sinks/splunk-hec/sink.ts',
-    from: 'return this.#acks.took(channel, outcome.reply.ackId, batch, kill);',
+    file: 'sinks/splunk-hec/acks.ts',
+    from: "return { kind: 'sent', confirmed };",
     to: 'return accepted;',
     scenarios: ['step: HEC with ack'],
   },

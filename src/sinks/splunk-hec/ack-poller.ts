@@ -1,104 +1,133 @@
-import { sleep } from '../../lib/shutdown.ts';
+import { backoffMs } from '../../lib/backoff.ts';
+import { Notifier } from '../../lib/notifier.ts';
 
 /** How soon acknowledgements are asked about, milliseconds: the first wait, and the longest after doubling. */
 export interface PollInterval {
   readonly firstMs: number;
   readonly longestMs: number;
-  /** The first wait while someone hurries; the longest is then `firstMs`. */
+  /** The first wait while `hurry` runs; the longest is then `firstMs`. */
   readonly hurryMs: number;
 }
 
-/** Splunk suggests every 10 s; sooner after something was sent, since most acknowledgements come within seconds. */
+/** Splunk suggests 10 s; sooner after something was sent, since most acknowledgements come within seconds. */
 export const defaultPollInterval: PollInterval = { firstMs: 1_000, longestMs: 10_000, hurryMs: 250 };
 
+/** How long an ending process waits for the answer to a poll that is on its way. */
+const lastAnswerMs = 1_000;
+/** The longest time that a timer of Node can measure. */
+const maxTimerMs = 2 ** 31 - 1;
+
 export interface AckPollerOptions {
-  readonly pace: PollInterval;
-  /** Milliseconds on a clock that nobody sets. */
+  readonly interval: PollInterval;
+  /** Milliseconds on a monotonic clock. */
   readonly elapsed: () => number;
-  /** Whether there is anything to ask about. */
-  readonly any: () => boolean;
-  /** Asks once about everything; true where something was learnt. Throws only when `signal` fires. */
-  readonly ask: (signal: AbortSignal) => Promise<boolean>;
+  /** When the earliest pending acknowledgement is due, on that clock; undefined if none is pending. */
+  readonly earliestDueMs: () => number | undefined;
+  /** Asks once about everything pending; true if something was acknowledged. @throws if `signal` fires, and only then */
+  readonly poll: (signal: AbortSignal) => Promise<boolean>;
 }
 
-/** The rhythm of the questions: a loop that runs while there is something to ask about, one question at a time. */
+/**
+ * When acknowledgements are asked about: a loop that runs while any is pending, one poll at a time. The wait doubles with
+ * each poll that brings nothing, and starts over after one that does, or after a batch was sent.
+ */
 export class AckPoller {
   readonly #options: AckPollerOptions;
   readonly #closing = new AbortController();
-  #alarm = new AbortController();
+  readonly #changed = new Notifier();
   #loop: Promise<void> = Promise.resolve();
-  #running = false;
+  #isRunning = false;
+  #current: { readonly answered: Promise<boolean>; readonly abort: AbortController } | undefined;
   #nextAtMs = Number.POSITIVE_INFINITY;
   #notBeforeMs = 0;
-  #waitMs: number;
-  #hurried = 0;
+  /** Polls in a row that brought nothing. */
+  #quiet = 0;
+  #hurrying = 0;
 
   constructor(options: AckPollerOptions) {
     this.#options = options;
-    this.#waitMs = options.pace.firstMs;
   }
 
-  /** Something was sent: the rhythm begins anew. */
-  begin(): void {
-    this.#waitMs = this.#shortestMs;
-    this.within(this.#waitMs);
+  /** A batch was sent: start over with the first wait. */
+  start(): void {
+    this.#quiet = 0;
+    this.#schedule(this.#waitMs);
   }
 
-  /** The next question comes in `ms` at the latest. */
-  within(ms: number): void {
-    if (this.#closing.signal.aborted || !this.#options.any()) return;
-    this.#nextAtMs = Math.min(this.#nextAtMs, this.#options.elapsed() + ms);
-    this.#alarm.abort();
-    if (this.#running) return;
-    this.#running = true;
-    this.#loop = this.#run();
+  pollNow(): void {
+    this.#schedule(0);
   }
 
-  /** The other side wants no question for `ms`. */
-  rest(ms: number): void {
+  /** The other side asked for no poll in the next `ms`. */
+  pause(ms: number): void {
     this.#notBeforeMs = Math.max(this.#notBeforeMs, this.#options.elapsed() + ms);
   }
 
-  /** Asks faster until `until` resolves; it must not reject. */
+  /** Polls faster until `until` settles. */
   async hurry(until: Promise<unknown>): Promise<void> {
-    this.#hurried++;
-    this.begin();
-    await until;
-    this.#hurried--;
+    this.#hurrying++;
+    try {
+      this.start();
+      await until;
+    } finally {
+      this.#hurrying--;
+    }
+  }
+
+  /** Waits for the answer to a poll that is on its way, for a second at most: an acknowledgement is reported only once. */
+  async lastAnswer(): Promise<void> {
+    if (this.#current === undefined) return;
+    const { answered, abort } = this.#current;
+    const timer = setTimeout(() => abort.abort(), lastAnswerMs);
+    await Promise.allSettled([answered]);
+    clearTimeout(timer);
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    this.#alarm.abort();
+    await this.lastAnswer();
     await this.#loop;
   }
 
-  get #shortestMs(): number {
-    return this.#hurried > 0 ? this.#options.pace.hurryMs : this.#options.pace.firstMs;
+  get #waitMs(): number {
+    const { firstMs, longestMs, hurryMs } = this.#options.interval;
+    const backoff = this.#hurrying > 0 ? { firstMs: hurryMs, longestMs: firstMs } : { firstMs, longestMs };
+    return backoffMs(backoff, this.#quiet + 1, () => 1);
+  }
+
+  /** The next poll comes in `ms` at the latest. */
+  #schedule(ms: number): void {
+    this.#nextAtMs = Math.min(this.#nextAtMs, this.#options.elapsed() + ms);
+    this.#changed.notify();
+    if (this.#isRunning || this.#closing.signal.aborted) return;
+    this.#isRunning = true;
+    this.#loop = this.#run();
   }
 
   async #run(): Promise<void> {
-    const { pace, elapsed, any, ask } = this.#options;
+    const { elapsed, earliestDueMs } = this.#options;
     const { signal } = this.#closing;
-    while (any() && !signal.aborted) {
-      const leftMs = Math.max(this.#nextAtMs, this.#notBeforeMs) - elapsed();
-      if (leftMs > 0) {
-        this.#alarm = new AbortController();
-        await sleep(leftMs, this.#alarm.signal);
-        continue;
-      }
-      this.#nextAtMs = Number.POSITIVE_INFINITY;
-      let learnt = false;
-      try {
-        learnt = await ask(signal);
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      }
-      const longestMs = this.#hurried > 0 ? pace.firstMs : pace.longestMs;
-      this.#waitMs = learnt ? this.#shortestMs : Math.min(longestMs, this.#waitMs * 2);
-      this.#nextAtMs = Math.min(this.#nextAtMs, elapsed() + this.#waitMs);
+    for (let dueMs = earliestDueMs(); dueMs !== undefined && !signal.aborted; dueMs = earliestDueMs()) {
+      const leftMs = Math.max(Math.min(this.#nextAtMs, dueMs), this.#notBeforeMs) - elapsed();
+      if (leftMs > 0) await this.#changed.wait(signal, Math.min(leftMs, maxTimerMs));
+      else await this.#pollOnce();
     }
-    this.#running = false;
     this.#nextAtMs = Number.POSITIVE_INFINITY;
+    this.#isRunning = false;
+  }
+
+  async #pollOnce(): Promise<void> {
+    this.#nextAtMs = Number.POSITIVE_INFINITY;
+    const abort = new AbortController();
+    const answered = this.#options.poll(abort.signal);
+    this.#current = { answered, abort };
+    try {
+      this.#quiet = (await answered) ? 0 : this.#quiet + 1;
+    } catch (error) {
+      if (!abort.signal.aborted) throw error;
+    } finally {
+      this.#current = undefined;
+    }
+    this.#nextAtMs = Math.min(this.#nextAtMs, this.#options.elapsed() + this.#waitMs);
   }
 }

@@ -3,11 +3,11 @@ import { type Finding, failed, ok, timed, warning } from '../../lib/finding.ts';
 import { type HttpAnswer, httpClient } from '../../lib/http.ts';
 import { tlsMaterial } from '../../lib/tls.ts';
 import type { CheckDeps } from '../definition.ts';
+import { failureVerdict } from '../http-batch.ts';
 import type { SplunkHecOptions } from './options.ts';
-import { judge, judgeFailure } from './verdicts.ts';
-
-const path = '/services/collector/health';
-const maxAnswerBytes = 64 * 1024;
+import { paths } from './requests.ts';
+import { maxAnswerBytes } from './sink.ts';
+import { answerVerdict } from './verdicts.ts';
 
 /** Splunk's health endpoint, which requires no token; the certificates; then the token if the collector answered. */
 export async function* checkSplunkHec(options: SplunkHecOptions, deps: CheckDeps): AsyncGenerator<Finding> {
@@ -24,12 +24,12 @@ export async function* checkSplunkHec(options: SplunkHecOptions, deps: CheckDeps
   });
   let answer: HttpAnswer | undefined;
   yield await timed(async () => {
-    const result = await http.request({ method: 'GET', url: options.url + path, headers: {} }, signal);
+    const result = await http.request({ method: 'GET', url: options.url + paths.health, headers: {} }, signal);
     if (result.kind === 'answer') {
       answer = result;
       return healthFinding(label('health'), result, options.url, now());
     }
-    const { detail, reason } = judgeFailure(result) as { detail: string; reason: string };
+    const { detail, reason } = failureVerdict(result, { events: 0, bytes: 0 });
     const remedy =
       reason === 'auth'
         ? 'correct tls of this sink, or the certificate of the collector, as said above'
@@ -46,7 +46,7 @@ export async function* checkSplunkHec(options: SplunkHecOptions, deps: CheckDeps
 }
 
 function healthFinding(check: string, answer: HttpAnswer, url: string, nowMs: number): Finding {
-  const { verdict } = judge(answer, { events: 0, url: url + path, nowMs });
+  const { verdict } = answerVerdict(answer, { events: 0, bytes: 0, url: url + paths.health, nowMs });
   if (verdict.kind === 'accepted') return ok(check, `${url} is up`);
   if (verdict.reason === 'throttled' || verdict.reason === 'server')
     return failed(check, 'unreachable', verdict.detail, 'usually passes without action; if not, check the indexers');

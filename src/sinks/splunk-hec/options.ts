@@ -12,22 +12,34 @@ import {
 import type { SecretSource } from '../../lib/secret.ts';
 import { batchBlock, checkRecords, entry } from '../common-options.ts';
 
+/** The path of the data endpoint and its aliases, which may end a URL. */
+const endpoint = /\/services\/collector(\/event)?(\/1\.0)?\/*$/;
+
 const url = z
   .string()
   .superRefine((text, context) => {
     const problem = urlProblem(text);
     if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
   })
-  .transform((text) => new URL(text).origin)
-  .describe('Base URL of the collector, for example https://splunk.example.com:8088.');
+  .transform(baseUrl)
+  .describe(
+    'Base URL of the collector, for example https://splunk.example.com:8088; a path before /services/collector is kept.',
+  );
 
 function urlProblem(text: string): string | undefined {
   const parsed = URL.parse(text);
   if (parsed === null || !['http:', 'https:'].includes(parsed.protocol)) return 'write https://host:8088';
   if (parsed.username !== '' || parsed.password !== '') return 'must not hold user or password: use token or tokenFile';
   if (parsed.search !== '') return 'must not have a query: a token there would override the header';
-  if (!/^\/?$|^\/services\/collector(\/event)?(\/1\.0)?\/?$/.test(parsed.pathname)) return 'must not have a path';
+  if (parsed.hash !== '') return 'must not have a fragment (#…)';
+  if (baseUrl(text).includes('/services/collector')) return 'leave out /services/collector and what follows it';
   return undefined;
+}
+
+/** The origin, and the path before the endpoint's own, without a slash at the end. */
+function baseUrl(text: string): string {
+  const { origin, pathname } = new URL(text);
+  return origin + pathname.replace(endpoint, '').replace(/\/+$/, '');
 }
 
 /** Configuration of a `splunk-hec` sink. */
@@ -36,9 +48,12 @@ export const splunkHecOptions = entry('splunk-hec')
     url,
     token: secretValue('HEC token; write ${SPLUNK_HEC_TOKEN}, not the value.').optional(),
     tokenFile: secretFile('File that holds the HEC token.').optional(),
-    allowPlainHttp: z.boolean().default(false).describe('Allow http:// to another host: the token goes in clear.'),
-    index: z.string().min(1).optional().describe('Index; the token’s default where absent.'),
-    host: z.string().min(1).optional().describe('Splunk host field; default the tenant’s host name.'),
+    allowPlainHttp: z
+      .boolean()
+      .default(false)
+      .describe('Allow http:// to another host, which sends the token in clear.'),
+    index: z.string().min(1).optional().describe('Index; default: the token’s.'),
+    host: z.string().min(1).optional().describe('Splunk host field; default: the tenant’s host name.'),
     source: z.string().min(1).default('qasphere-siem-forwarder').describe('Splunk source field.'),
     sourcetype: z.string().min(1).default('qasphere:audit').describe('Splunk sourcetype.'),
     fields: z
@@ -49,9 +64,11 @@ export const splunkHecOptions = entry('splunk-hec')
     acknowledgement: z
       .union([z.boolean(), z.literal('auto')])
       .default('auto')
-      .describe('Indexer acknowledgement: true (strict), false, or auto: asked at start.'),
-    ackTimeout: duration(1_000).prefault('5m').describe('Unacknowledged for so long is sent again, once.'),
-    timeout: duration(100).prefault('30s').describe('Longest wait for one answer.'),
+      .describe('Indexer acknowledgement: true (required), false, or auto: detected at start.'),
+    ackTimeout: duration(1_000)
+      .prefault('5m')
+      .describe('A batch that is not acknowledged within this time is sent again, once.'),
+    timeout: duration(100).prefault('30s').describe('Longest time for one request.'),
     batch: batchBlock({ maxEvents: 1000, maxBytes: '900KiB' }),
     tls: tlsBlock.optional(),
     proxy: proxyUrl.optional(),

@@ -1,39 +1,48 @@
-import type { HttpAnswer, HttpClient, HttpFailure } from '../../lib/http.ts';
+import type { HttpAnswer, HttpClient } from '../../lib/http.ts';
 import { type SecretSource, withoutSecret } from '../../lib/secret.ts';
+import { failureVerdict } from '../http-batch.ts';
 import type { Cookies } from './cookies.ts';
-import { type Judged, judge, judgeFailure, type RequestContext } from './verdicts.ts';
+import { answerVerdict, type HecVerdict, isUncounted } from './verdicts.ts';
 
-/** Whom a request speaks as, besides the token. */
+/** What identifies a request besides the token. */
 export interface HecChannel {
-  /** GUID for X-Splunk-Request-Channel; none where acknowledgement is off. */
+  /** GUID for X-Splunk-Request-Channel; none without acknowledgement. */
   readonly id: string | undefined;
   readonly cookies: Cookies;
 }
 
-export interface Outcome extends Judged {
-  /** The answer's headers and status, or undefined where no whole answer came. */
+export interface Outcome extends HecVerdict {
+  /** Undefined if no whole answer came. */
   readonly answer: HttpAnswer | undefined;
-  /** A cookie is new or another one: the request may have reached another indexer. */
+  /** A cookie is new or has changed: the request may have reached another indexer. */
   readonly cookiesChanged: boolean;
+  /** It is certain that the collector gave no ackId to the batch. */
+  readonly isUncounted: boolean;
 }
 
 export interface RequestMeta {
+  /** Events in the body. */
   readonly events: number;
   readonly gzip: boolean;
 }
 
 export interface RequestOptions {
-  /** Origin of the collector. */
+  /** Base URL of the collector. */
   readonly url: string;
   readonly token: SecretSource;
   readonly index: string | undefined;
   readonly http: HttpClient;
+  /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
 
-export const paths = { data: '/services/collector/event', acks: '/services/collector/ack' } as const;
+export const paths = {
+  data: '/services/collector/event',
+  acks: '/services/collector/ack',
+  health: '/services/collector/health',
+} as const;
 
-/** The requests to one collector, each judged. One that the token fails is made again, once, where its file has a new one. */
+/** The requests to one collector. One whose token is refused is repeated once if the token's file has a new one. */
 export class Requests {
   readonly #options: RequestOptions;
 
@@ -42,52 +51,58 @@ export class Requests {
   }
 
   /** @throws the reason of `signal` */
-  async post(path: string, party: HecChannel, body: Buffer, about: RequestMeta, signal: AbortSignal): Promise<Outcome> {
-    const first = await this.#once(path, party, body, about, signal);
-    if (
-      first.verdict.kind === 'stop' &&
-      first.verdict.reason === 'auth' &&
-      first.answer !== undefined &&
-      this.#options.token.refresh()
-    )
-      return this.#once(path, party, body, about, signal);
-    // `headerEnforcementMode = block` refuses a first request for want of the cookie that it sets itself.
-    if (first.answer?.status === 400 && first.reply.code === undefined && first.cookiesChanged && !party.cookies.empty)
-      return this.#once(path, party, body, about, signal);
+  async post(
+    path: string,
+    channel: HecChannel,
+    body: Buffer,
+    meta: RequestMeta,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const first = await this.#once(path, channel, body, meta, signal);
+    const { answer, reply, cookiesChanged } = first;
+    const isTokenRefused =
+      answer !== undefined && (answer.status === 401 || answer.status === 403 || isAuthStop(first));
+    if (isTokenRefused && this.#options.token.refresh()) return this.#once(path, channel, body, meta, signal);
+    // `headerEnforcementMode = block` refuses a first request because it has not the cookie that the refusal sets.
+    if (answer?.status === 400 && reply.code === undefined && cookiesChanged && !channel.cookies.empty)
+      return this.#once(path, channel, body, meta, signal);
     return first;
   }
 
   async #once(
     path: string,
-    party: HecChannel,
+    channel: HecChannel,
     body: Buffer,
-    about: RequestMeta,
+    { events, gzip }: RequestMeta,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const { http, url, token, index, now } = this.#options;
-    const cookie = party.cookies.header;
+    const { http, url: base, token, index, now } = this.#options;
+    const url = base + path;
+    const cookie = channel.cookies.header;
     const secret = token.current;
-    const said: HttpAnswer | HttpFailure = await http.request(
-      {
-        method: 'POST',
-        url: url + path,
-        headers: {
-          authorization: `Splunk ${secret.reveal()}`,
-          'content-type': 'application/json',
-          'accept-encoding': 'identity',
-          ...(about.gzip && { 'content-encoding': 'gzip' }),
-          ...(party.id !== undefined && { 'x-splunk-request-channel': party.id }),
-          ...(cookie !== undefined && { cookie }),
-        },
-        body,
-      },
-      signal,
-    );
-    if (said.kind === 'failure')
-      return { verdict: judgeFailure(said), reply: {}, answer: undefined, cookiesChanged: false };
-    const answer: HttpAnswer = { ...said, body: withoutSecret(secret, said.body) };
-    const cookiesChanged = party.cookies.take(answer.headers['set-cookie'], now());
-    const asked: RequestContext = { events: about.events, url: url + path, index, nowMs: now() };
-    return { ...judge(answer, asked), answer, cookiesChanged };
+    const headers = {
+      authorization: `Splunk ${secret.reveal()}`,
+      'content-type': 'application/json',
+      'accept-encoding': 'identity',
+      ...(gzip && { 'content-encoding': 'gzip' }),
+      ...(channel.id !== undefined && { 'x-splunk-request-channel': channel.id }),
+      ...(cookie !== undefined && { cookie }),
+    };
+    const request = { events, bytes: body.length, url, index };
+    const received = await http.request({ method: 'POST', url, headers, body }, signal);
+    if (received.kind === 'failure')
+      return {
+        verdict: failureVerdict(received, request),
+        reply: {},
+        answer: undefined,
+        cookiesChanged: false,
+        isUncounted: !received.connected,
+      };
+    const answer: HttpAnswer = { ...received, body: withoutSecret(secret, received.body) };
+    const cookiesChanged = channel.cookies.take(answer.headers['set-cookie'], now());
+    const verdict = answerVerdict(answer, { ...request, nowMs: now() });
+    return { ...verdict, answer, cookiesChanged, isUncounted: isUncounted(answer, verdict) };
   }
 }
+
+const isAuthStop = ({ verdict }: HecVerdict) => verdict.kind === 'stop' && verdict.reason === 'auth';

@@ -1,42 +1,42 @@
 import { randomUUID } from 'node:crypto';
 import type { Batch } from '../../event/event.ts';
 import type { StatusRecord } from '../../event/status-record.ts';
+import { backoffMs } from '../../lib/backoff.ts';
 import { type HttpClient, httpClient } from '../../lib/http.ts';
-import { isLoopback } from '../../lib/options/values.ts';
 import { sleep } from '../../lib/shutdown.ts';
 import { tlsMaterial } from '../../lib/tls.ts';
 import { accepted, type Verdict } from '../../lib/verdict.ts';
+import { settleRefusal } from '../http-batch.ts';
 import type { ResumedBatch, Sent, Sink, SinkDeps } from '../sink.ts';
-import { Acknowledgements } from './ack.ts';
-import { rangesOf } from './ack-circuit-breaker.ts';
-import { AckModeDetector, describeGuarantee } from './ack-mode.ts';
+import { AckModeDetector } from './ack-mode.ts';
 import { defaultPollInterval, type PollInterval } from './ack-poller.ts';
-import { Bodies } from './body.ts';
+import { Acknowledgements, type Posted } from './acks.ts';
 import { Cookies } from './cookies.ts';
-import { Envelopes, statusEnvelope } from './envelope.ts';
+import { BodyEncoder, Envelopes, type Metadata, statusEnvelope } from './envelope.ts';
 import type { SplunkHecOptions } from './options.ts';
-import { type HecChannel, type Outcome, paths, Requests } from './requests.ts';
+import { type HecChannel, type Outcome, paths, type RequestMeta, Requests } from './requests.ts';
 
-/** The most of an answer that is read; a HEC's own are under 1 KiB, but for acks. */
-const maxAnswerBytes = 64 * 1024;
+/** The most of an answer that is read. A collector's own are below 1 KiB, except those about acknowledgements. */
+export const maxAnswerBytes = 64 * 1024;
 /** Batches that may wait for their acknowledgement. */
 const ackWindow = 32;
-/** First and longest rest after an answer that accepts but asks for less (codes 24 and 25), milliseconds. */
-const rest = { firstMs: 250, longestMs: 5_000 };
-const mostUnknownCodes = 20;
+/** The wait before the next batch after answers that accept but ask for less (codes 24 and 25). */
+const slowDownBackoff = { firstMs: 250, longestMs: 5_000 };
+/** Unknown codes that are logged. */
+const maxUnknownCodes = 20;
+const noBody = Buffer.alloc(0);
 
 /**
- * Opens a Splunk HTTP Event Collector as a sink. Nothing is sent yet; what `deps.journal` tells of acknowledgements is
- * asked about at once. `window` may change from one batch to the next: 1 until the collector was asked whether it
- * acknowledges. @throws the file system's or OpenSSL's error for a file of the tls block
+ * Opens a Splunk HTTP Event Collector as a sink. No batch is sent yet; the acknowledgements in `deps.pendingAcks` are asked
+ * about at once. `window` may change from one batch to the next: it is 1 until it is known whether the token has
+ * acknowledgement. @throws the error of the file system or OpenSSL for a file of the tls block
  */
 export function openSplunkHec(
   options: SplunkHecOptions,
   deps: SinkDeps,
-  pace: PollInterval = defaultPollInterval,
+  interval: PollInterval = defaultPollInterval,
 ): Sink {
-  warnAtStart(options, deps);
-  return new SplunkHec(options, deps, pace);
+  return new SplunkHec(options, deps, interval);
 }
 
 class SplunkHec implements Sink {
@@ -45,17 +45,19 @@ class SplunkHec implements Sink {
   readonly #deps: SinkDeps;
   readonly #http: HttpClient;
   readonly #requests: Requests;
-  readonly #bodies: Bodies;
-  readonly #proof: AckModeDetector;
+  readonly #metadata: Metadata;
+  readonly #encoder: BodyEncoder;
+  readonly #mode: AckModeDetector;
   readonly #acks: Acknowledgements;
-  /** Where there is no acknowledgement: no channel, only cookies. */
+  /** For batches without acknowledgement: no channel, only cookies. */
   #plain: HecChannel = { id: undefined, cookies: new Cookies() };
-  #restMs = 0;
+  /** Answers in a row that asked for less. */
+  #slowDowns = 0;
   #window = ackWindow;
-  #saidUntimed = false;
-  readonly #saidCodes = new Set<number>();
+  #isUntimedLogged = false;
+  readonly #loggedCodes = new Set<number>();
 
-  constructor(options: SplunkHecOptions, deps: SinkDeps, pace: PollInterval) {
+  constructor(options: SplunkHecOptions, deps: SinkDeps, interval: PollInterval) {
     this.#options = options;
     this.#deps = deps;
     const { url, token, index } = options;
@@ -71,44 +73,39 @@ class SplunkHec implements Sink {
         deps.emit({ event: 'tls.certificate', peer: `sink/${deps.name}`, whose: 'server', endsAtMs }),
     });
     this.#requests = new Requests({ url, token, index, http: this.#http, now: deps.now });
-    const envelopes = new Envelopes({ ...options, host: options.host ?? deps.tenant }, deps.format.json);
-    this.#bodies = new Bodies(envelopes, options.compression === 'gzip');
+    this.#metadata = { ...options, host: options.host ?? deps.tenant };
+    const envelopes = new Envelopes(this.#metadata, deps.format.json);
+    this.#encoder = new BodyEncoder(envelopes, options.compression === 'gzip');
     this.limits = { ...options.batch, overheadBytes: envelopes.overheadBytes };
-    this.#proof = new AckModeDetector(options, this.#requests, (proof) =>
-      deps.emit({
-        event: 'sink.info',
-        sink: deps.name,
-        topic: 'proof_of_delivery',
-        detail: describeGuarantee[proof],
-      }),
+    this.#mode = new AckModeDetector(options, this.#requests, (detail) =>
+      deps.emit({ event: 'sink.info', sink: deps.name, topic: 'proof_of_delivery', detail }),
     );
     this.#acks = new Acknowledgements({
       requests: this.#requests,
-      owner: () => ({ url, token: token.current }),
+      url,
+      token,
       ackTimeoutMs: options.ackTimeout,
-      pace,
+      interval,
       now: deps.now,
       elapsed: () => performance.now(),
       warn: (detail) => this.#warn('acknowledgement', detail),
-      refused: (refusal) => {
-        this.#proof.forget();
-        return this.#again(refusal);
-      },
-      journal: deps.pendingAcks,
+      onRefused: (refusal) => this.#modeChanged(refusal),
+      record: deps.pendingAcks,
     });
   }
 
   get window(): number {
-    if (this.#proof.known === 'answer') return 1;
-    return this.#proof.known === undefined && this.#options.acknowledgement === 'auto' ? 1 : this.#window;
+    const { known } = this.#mode;
+    if (known === 'answer') return 1;
+    return known === undefined && this.#options.acknowledgement === 'auto' ? 1 : this.#window;
   }
 
   get resumed(): readonly ResumedBatch[] {
-    return this.#acks.recovered;
+    return this.#acks.resumed;
   }
 
   pendingAcks(): unknown {
-    return this.#acks.journal();
+    return this.#acks.pendingAcks();
   }
 
   finish(kill: AbortSignal): Promise<void> {
@@ -116,58 +113,47 @@ class SplunkHec implements Sink {
   }
 
   async send(batch: Batch, kill: AbortSignal): Promise<Verdict | Sent> {
-    if (this.#restMs > 0) await sleep(this.#restMs, kill);
+    if (this.#slowDowns > 0)
+      await sleep(
+        backoffMs(slowDownBackoff, this.#slowDowns, () => 1),
+        kill,
+      );
     kill.throwIfAborted();
-    const proof = await this.#proof.settle(kill);
-    if (typeof proof !== 'string') return proof;
-    const held = proof === 'answer' ? undefined : this.#acks.doubt.holds();
-    if (held !== undefined) return held;
-    const { bytes, untimed } = await this.#bodies.pack(batch);
-    if (untimed > 0) this.#sayUntimed(untimed);
-    const about = { events: batch.records.length, gzip: this.#options.compression === 'gzip' };
-
-    if (proof === 'answer') {
-      const outcome = await this.#requests.post(paths.data, this.#plain, bytes, about, kill);
-      // Where an indexer failed, another one may be reached without its cookie.
-      if (outcome.answer === undefined || outcome.answer.status >= 500)
-        this.#plain = { id: undefined, cookies: new Cookies() };
-      this.#heed(outcome);
-      return outcome.reply.code === 10 ? this.#again(outcome.verdict) : outcome.verdict;
-    }
-    const { channel } = this.#acks;
-    using _ = channel.posting();
-    const outcome = await this.#acks.post(channel, bytes, about, kill);
-    this.#heed(outcome);
-    if (outcome.verdict.kind !== 'accepted')
-      return outcome.reply.code === 14 ? this.#again(outcome.verdict) : outcome.verdict;
-    if (outcome.reply.ackId === undefined) {
-      channel.retire();
-      return this.#unnumbered(batch);
-    }
-    return this.#acks.took(channel, outcome.reply.ackId, batch, kill);
+    const guarantee = await this.#mode.detect(kill);
+    if (typeof guarantee !== 'string') return guarantee;
+    const blocked = guarantee === 'answer' ? undefined : this.#acks.blockedBy();
+    if (blocked !== undefined) return blocked;
+    const { bytes, untimed } = await this.#encoder.encode(batch);
+    if (untimed > 0) this.#onUntimed(untimed);
+    const meta = { events: batch.records.length, gzip: this.#options.compression === 'gzip' };
+    const post = async () => {
+      const { outcome, result } =
+        guarantee === 'answer'
+          ? await this.#postPlain(bytes, meta, kill)
+          : await this.#postForAck(batch, bytes, meta, kill);
+      this.#onAccepted(outcome);
+      return { result, ifHarmlessPasses: outcome.ifHarmlessPasses };
+    };
+    return settleRefusal<Verdict | Sent>(post, () => this.#postNothing(kill));
   }
 
-  /** On a channel of its own: nobody asks for its acknowledgement, and Splunk forgets the channel when it is idle. */
-  async sendStatus(note: StatusRecord, kill: AbortSignal): Promise<Verdict> {
-    const body = statusEnvelope(note, { ...this.#options, host: this.#options.host ?? this.#deps.tenant });
-    const party = { id: randomUUID(), cookies: new Cookies() };
-    const { verdict } = await this.#requests.post(paths.data, party, body, { events: 1, gzip: false }, kill);
+  /** On a channel of its own: nobody asks for its acknowledgement, and Splunk drops the channel when it is idle. */
+  async sendStatus(record: StatusRecord, kill: AbortSignal): Promise<Verdict> {
+    const channel = { id: randomUUID(), cookies: new Cookies() };
+    const meta = { events: 1, gzip: false };
+    const { verdict } = await this.#requests.post(
+      paths.data,
+      channel,
+      statusEnvelope(record, this.#metadata),
+      meta,
+      kill,
+    );
     return verdict;
   }
 
-  /** An empty request goes the whole way and delivers nothing: "No data" (code 5) comes after the token was accepted. */
   async probe(kill: AbortSignal): Promise<Verdict> {
-    const proof = await this.#proof.settle(kill);
-    if (typeof proof !== 'string') return proof;
-    const party = proof === 'answer' ? this.#plain : this.#acks.channel;
-    const { verdict, reply } = await this.#requests.post(
-      paths.data,
-      party,
-      Buffer.alloc(0),
-      { events: 0, gzip: false },
-      kill,
-    );
-    return reply.code === 5 ? accepted : verdict;
+    const guarantee = await this.#mode.detect(kill);
+    return typeof guarantee === 'string' ? this.#postNothing(kill) : guarantee;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -175,64 +161,70 @@ class SplunkHec implements Sink {
     this.#http[Symbol.dispose]();
   }
 
-  /** The token's acknowledgement was switched on or off meanwhile: with `auto` that is asked about, and no one's fault. */
-  #again(verdict: Verdict): Verdict {
-    this.#proof.forget();
+  /** An empty request delivers nothing: "No data" (code 5) is answered after the token was accepted. */
+  async #postNothing(kill: AbortSignal): Promise<Verdict> {
+    const channel = this.#mode.known === 'answer' ? this.#plain : this.#acks.channel;
+    const { verdict, reply } = await this.#requests.post(paths.data, channel, noBody, { events: 0, gzip: false }, kill);
+    return reply.code === 5 ? accepted : verdict;
+  }
+
+  async #postPlain(bytes: Buffer, meta: RequestMeta, kill: AbortSignal): Promise<Posted> {
+    const outcome = await this.#requests.post(paths.data, this.#plain, bytes, meta, kill);
+    const { answer, verdict, reply } = outcome;
+    // If an indexer failed, another one may be reached without its cookie.
+    if (answer === undefined || answer.status >= 500) this.#plain = { id: undefined, cookies: new Cookies() };
+    if (verdict.kind === 'accepted') this.#acks.deliveredOtherwise();
+    return { outcome, result: reply.code === 10 ? this.#modeChanged(verdict) : verdict };
+  }
+
+  async #postForAck(batch: Batch, bytes: Buffer, meta: RequestMeta, kill: AbortSignal): Promise<Posted> {
+    const { outcome, result } = await this.#acks.post(batch, bytes, meta, kill);
+    if (outcome.reply.code === 14) return { outcome, result: this.#modeChanged(outcome.verdict) };
+    if (outcome.verdict.kind !== 'accepted' || outcome.reply.ackId !== undefined) return { outcome, result };
+    // Accepted without an ackId: whether the token has acknowledgement is asked again before anything is sent.
+    this.#mode.forget();
+    const isRequired = this.#options.acknowledgement === true;
+    return {
+      outcome,
+      result:
+        isRequired && result.kind === 'retry' && result.afterMs === undefined
+          ? { kind: 'stop', reason: 'address', detail: result.detail }
+          : result,
+    };
+  }
+
+  /** The token's acknowledgement was switched on or off. With `auto` it is detected again, and no refusal. */
+  #modeChanged(verdict: Verdict): Verdict {
+    this.#mode.forget();
     if (this.#options.acknowledgement !== 'auto' || verdict.kind === 'accepted') return verdict;
     return { kind: 'retry', reason: 'address', detail: `the token's acknowledgement was switched: ${verdict.detail}` };
   }
 
-  /** Taken, but under no number: never taken for a delivery, and asked about before anything is sent again. */
-  #unnumbered(batch: Batch): Verdict {
-    this.#proof.forget();
-    const why =
-      'taken without an ackId, so not counted as delivered: switch indexer acknowledgement on for the token (useACK), see whether a proxy rewrites answers, or set acknowledgement: false';
-    const verdict = this.#acks.doubt.struck(rangesOf(batch), why);
-    if (this.#options.acknowledgement !== true || verdict.kind !== 'retry' || verdict.afterMs !== undefined)
-      return verdict;
-    return { kind: 'stop', reason: 'address', detail: verdict.detail };
-  }
-
-  /** What an answer says besides its verdict. */
-  #heed({ verdict, reply, slowDown }: Outcome): void {
+  /** Adapts to what an accepting answer says besides. */
+  #onAccepted({ verdict, reply: { code }, slowDown }: Outcome): void {
     if (verdict.kind !== 'accepted') return;
-    if (slowDown !== undefined)
-      this.#restMs = Math.min(rest.longestMs, this.#restMs === 0 ? rest.firstMs : this.#restMs * 2);
-    else this.#restMs = 0;
+    this.#slowDowns = slowDown === undefined ? 0 : this.#slowDowns + 1;
     if (slowDown === 'acknowledgements') {
       this.#window = Math.max(1, Math.floor(this.#window / 2));
-      this.#acks.askNow();
+      this.#acks.pollNow();
     } else if (slowDown === undefined) this.#window = Math.min(ackWindow, this.#window * 2);
-    const { code } = reply;
     if (code === undefined || code === 0 || slowDown !== undefined) return;
-    if (this.#saidCodes.has(code) || this.#saidCodes.size >= mostUnknownCodes) return;
-    this.#saidCodes.add(code);
-    this.#warn('unknown_code', `accepted with a code that is not known here: ${code}`);
+    if (this.#loggedCodes.has(code) || this.#loggedCodes.size >= maxUnknownCodes) return;
+    this.#loggedCodes.add(code);
+    this.#warn('unknown_code', `accepted with an unknown code: ${code}`);
   }
 
-  #sayUntimed(events: number): void {
+  #onUntimed(events: number): void {
     this.#deps.emit({ event: 'sink.untimed', sink: this.#deps.name, events });
-    if (this.#saidUntimed) return;
-    this.#saidUntimed = true;
+    if (this.#isUntimedLogged) return;
+    this.#isUntimedLogged = true;
     this.#warn(
       'unreadable_time',
-      'an event has no readable createdAt: Splunk dates it by its receipt (said once per start)',
+      'an event has no readable createdAt: Splunk dates it by its receipt (logged once per start)',
     );
   }
 
   #warn(topic: string, detail: string): void {
     this.#deps.emit({ event: 'sink.warning', sink: this.#deps.name, topic, detail });
   }
-}
-
-function warnAtStart(options: SplunkHecOptions, deps: SinkDeps): void {
-  const warn = (topic: string, detail: string) => deps.emit({ event: 'sink.warning', sink: deps.name, topic, detail });
-  const { protocol, hostname } = new URL(options.url);
-  if (protocol === 'http:' && !isLoopback(hostname))
-    warn('plain_http', 'the token goes in clear over http://: use https://');
-  if (options.tls?.insecureSkipVerify === true)
-    warn(
-      'insecure_tls',
-      'tls.insecureSkipVerify is on: any certificate is accepted, so anyone between can read and change what is sent',
-    );
 }

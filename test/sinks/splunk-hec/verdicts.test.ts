@@ -2,10 +2,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { HttpAnswer, HttpFailure } from '../../../src/lib/http.ts';
 import type { Verdict } from '../../../src/lib/verdict.ts';
-import { judge, judgeFailure, type RequestContext, readReply } from '../../../src/sinks/splunk-hec/verdicts.ts';
+import { failureVerdict } from '../../../src/sinks/http-batch.ts';
+import { answerVerdict, type HecRequest, isUncounted, readReply } from '../../../src/sinks/splunk-hec/verdicts.ts';
 
 const url = 'https://splunk.example:8088/services/collector/event';
-const asked: RequestContext = { events: 10, url, index: 'security', nowMs: Date.parse('2026-05-01T12:00:00Z') };
+const request: HecRequest = {
+  events: 10,
+  bytes: 5_000,
+  url,
+  index: 'security',
+  nowMs: Date.parse('2026-05-01T12:00:00Z'),
+};
 const html = '<!doctype html><html><head><title>Bad</title></head><body><h1>Bad\r\nRequest</h1></body></html>';
 
 function answer(status: number, body: string | object, headers: Record<string, string> = {}): HttpAnswer {
@@ -13,8 +20,8 @@ function answer(status: number, body: string | object, headers: Record<string, s
   return { kind: 'answer', status, headers, body: Buffer.from(text), sentMs: 0, headersMs: 1, elapsedMs: 1 };
 }
 
-function verdictOf(status: number, body: string | object, more: Partial<RequestContext> = {}): Verdict {
-  return judge(answer(status, body), { ...asked, ...more }).verdict;
+function verdictOf(status: number, body: string | object, more: Partial<HecRequest> = {}): Verdict {
+  return answerVerdict(answer(status, body), { ...request, ...more }).verdict;
 }
 
 describe('the answer codes of a HEC', () => {
@@ -51,15 +58,17 @@ describe('the answer codes of a HEC', () => {
   });
 
   it.each([0, 17])('code %i with a 2xx is a delivery', (code) => {
-    expect(judge(answer(200, { text: 'Success', code }), asked)).toMatchObject({ verdict: { kind: 'accepted' } });
+    expect(answerVerdict(answer(200, { text: 'Success', code }), request)).toMatchObject({
+      verdict: { kind: 'accepted' },
+    });
   });
 
   it.each([
     [24, 'queue'],
     [25, 'acknowledgements'],
   ])('code %i with a 2xx is a delivery that asks for less', (code, slowDown) => {
-    const judged = judge(answer(200, { text: 'near capacity', code, ackId: 3 }), asked);
-    expect(judged).toMatchObject({ verdict: { kind: 'accepted' }, slowDown, reply: { ackId: 3 } });
+    const found = answerVerdict(answer(200, { text: 'near capacity', code, ackId: 3 }), request);
+    expect(found).toMatchObject({ verdict: { kind: 'accepted' }, slowDown, reply: { ackId: 3 } });
   });
 
   it('a code decides whatever the status, as where a proxy answers 200 for it', () => {
@@ -92,23 +101,17 @@ describe('invalid-event-number', () => {
   it.each([10, -1, 1.5, '3', null, 1e30])('is no hint where it is %j in a batch of ten', (number) => {
     const verdict = verdictOf(400, { code: 6, 'invalid-event-number': number });
     expect(verdict).toMatchObject({ kind: 'reject' });
-    expect(verdict).not.toHaveProperty('culprit');
+    expect(verdict).not.toHaveProperty('failedIndex');
   });
 
   it.each([7, 9])('sets nothing aside with code %i', (code) => {
-    expect(verdictOf(400, { code, 'invalid-event-number': 1 })).not.toHaveProperty('culprit');
+    expect(verdictOf(400, { code, 'invalid-event-number': 1 })).not.toHaveProperty('failedIndex');
   });
 });
 
 describe('a status without a usable code', () => {
   it.each([
-    [302, 'stop', 'address'],
-    [401, 'stop', 'auth'],
-    [403, 'stop', 'auth'],
-    [404, 'retry', 'address'],
-    [407, 'stop', 'auth'],
     [408, 'retry', 'timeout'],
-    [410, 'stop', 'address'],
     [413, 'reject', 'too_large'],
     [425, 'retry', 'throttled'],
     [429, 'retry', 'throttled'],
@@ -117,9 +120,55 @@ describe('a status without a usable code', () => {
     [503, 'retry', 'throttled'],
     [504, 'retry', 'server'],
     [599, 'retry', 'server'],
-  ] as const)('HTTP %i is %s (%s)', (status, kind, reason) => {
-    expect(verdictOf(status, html)).toMatchObject({ kind, reason, detail: expect.stringContaining(`HTTP ${status}`) });
+    [405, 'stop', 'malformed'],
+    [407, 'stop', 'auth'],
+    [415, 'stop', 'malformed'],
+  ] as const)('HTTP %i is %s (%s) for any number of events', (status, kind, reason) => {
+    for (const events of [0, 1, 10])
+      expect(answerVerdict(answer(status, html), { ...request, events })).toEqual({
+        verdict: expect.objectContaining({ kind, reason, detail: expect.stringContaining(`HTTP ${status}`) }),
+        reply: {},
+      });
     expect(verdictOf(status, '')).toMatchObject({ kind, reason });
+  });
+
+  it.each([
+    [200, 'address'],
+    [302, 'address'],
+    [400, 'malformed'],
+    [401, 'auth'],
+    [403, 'auth'],
+    [406, 'address'],
+    [410, 'address'],
+    [451, 'address'],
+  ] as const)('HTTP %i with a page is narrowed down, then depends on a request without events', (status, reason) => {
+    const verdictFor = (events: number) => answerVerdict(answer(status, html), { ...request, events });
+    const stop = { kind: 'stop', reason, detail: expect.stringContaining(`HTTP ${status}`) };
+    expect(verdictFor(10)).toEqual({
+      verdict: { kind: 'reject', reason: 'malformed', detail: stop.detail },
+      reply: {},
+    });
+    expect(verdictFor(1)).toEqual({
+      verdict: stop,
+      ifHarmlessPasses: { kind: 'reject', reason: 'malformed', detail: stop.detail },
+      reply: {},
+    });
+    expect(verdictFor(0)).toEqual({ verdict: stop, reply: {} });
+  });
+
+  it('404 is temporary, is narrowed down, and depends on a request without events when one event is left', () => {
+    const verdictFor = (events: number) => answerVerdict(answer(404, html), { ...request, events });
+    const retry = { kind: 'retry', reason: 'address', detail: expect.stringContaining('HTTP 404') };
+    expect(verdictFor(10)).toEqual({ verdict: { ...retry, narrow: true }, reply: {} });
+    expect(verdictFor(1)).toMatchObject({ verdict: retry, ifHarmlessPasses: { kind: 'reject' } });
+    expect(verdictFor(0)).toEqual({ verdict: retry, reply: {} });
+  });
+
+  it('404 with Splunk’s own code is temporary, and no event is its cause', () => {
+    const found = answerVerdict(answer(404, { text: 'not found', code: 404 }), { ...request, events: 1 });
+    expect(found.verdict).toMatchObject({ kind: 'retry', reason: 'address' });
+    expect(found.verdict).not.toHaveProperty('narrow');
+    expect(found).not.toHaveProperty('ifHarmlessPasses');
   });
 
   it.each([200, 201, 204])('%i without a page is a delivery', (status) => {
@@ -128,53 +177,63 @@ describe('a status without a usable code', () => {
     expect(verdictOf(status, 'ok')).toEqual({ kind: 'accepted' });
   });
 
-  it('200 with a web page is none: it is not the collector that answers', () => {
-    expect(verdictOf(200, html)).toMatchObject({
-      kind: 'stop',
-      reason: 'address',
-      detail: expect.stringContaining(url),
-    });
-    const typed = judge(answer(200, '', { 'content-type': 'text/html; charset=UTF-8' }), asked);
-    expect(typed.verdict).toMatchObject({ kind: 'stop', reason: 'address' });
-  });
-
-  it.each([400, 405, 415])('%i refuses a batch, so that it is halved, and stops at a single event', (status) => {
-    expect(verdictOf(status, html)).toMatchObject({ kind: 'reject', reason: 'malformed' });
-    expect(verdictOf(status, html)).not.toHaveProperty('culprit');
-    const [alone, question] = [1, 0].map((events) => verdictOf(status, html, { events }));
-    expect(alone).toMatchObject({ kind: 'stop', reason: 'malformed', detail: expect.stringContaining('one event') });
-    expect(question).toMatchObject({ kind: 'stop', detail: expect.not.stringContaining('one event') });
-  });
-
-  it('413 refuses a single event too', () => {
-    expect(verdictOf(413, html, { events: 1 })).toMatchObject({ kind: 'reject', reason: 'too_large' });
+  it('200 with a web page is no delivery: the collector did not answer', () => {
+    const pages = [answer(200, html), answer(200, '', { 'content-type': 'text/html; charset=UTF-8' })];
+    for (const page of pages)
+      expect(answerVerdict(page, { ...request, events: 1 }).verdict).toMatchObject({
+        kind: 'stop',
+        reason: 'address',
+        detail: expect.stringContaining(url),
+      });
   });
 
   it.each([
     ['https://login.example/saml?token=s3cret', 'https://login.example'],
     ['/en-US/account', 'https://splunk.example:8088'],
-    ['http://', 'an unnamed place'],
+    ['http://', 'an unnamed address'],
   ])('a redirect to %s names the host alone', (location, named) => {
-    const { verdict } = judge(answer(301, '', { location }), asked);
+    const { verdict } = answerVerdict(answer(301, '', { location }), { ...request, events: 1 });
     expect(verdict).toMatchObject({
       kind: 'stop',
       reason: 'address',
-      detail: expect.stringContaining(`redirected to ${named},`),
+      detail: expect.stringContaining(`redirected to ${named};`),
     });
     expect(JSON.stringify(verdict)).not.toContain('s3cret');
   });
 });
 
+describe('whether an answer shows that the batch got no ackId', () => {
+  const uncounted = (status: number, body: string | object) => {
+    const found = answer(status, body);
+    return isUncounted(found, answerVerdict(found, request));
+  };
+
+  it.each([1, 2, 4, 6, 7, 9, 10, 14, 18, 19, 20, 23, 26, 27])('code %i does, whatever the status', (code) => {
+    for (const status of [400, 429, 500, 503]) expect(uncounted(status, { code })).toBe(true);
+  });
+
+  it.each([
+    ['an internal error', 500, { code: 8 }],
+    ['a gateway timeout', 504, html],
+    ['a failure with an unknown code', 503, { code: 99 }],
+    ['a success without an ackId', 200, { code: 0 }],
+  ])('%s does not', (_, status, body) => {
+    expect(uncounted(status, body)).toBe(false);
+  });
+});
+
 describe('what any answer owes', () => {
   it.each([404, 429, 500, 503])('honours Retry-After with %i', (status) => {
-    expect(judge(answer(status, html, { 'retry-after': '7' }), asked).verdict).toMatchObject({ afterMs: 7_000 });
-    const date = judge(answer(status, html, { 'retry-after': 'Fri, 01 May 2026 13:00:00 GMT' }), asked);
+    expect(answerVerdict(answer(status, html, { 'retry-after': '7' }), request).verdict).toMatchObject({
+      afterMs: 7_000,
+    });
+    const date = answerVerdict(answer(status, html, { 'retry-after': 'Fri, 01 May 2026 13:00:00 GMT' }), request);
     expect(date.verdict).toMatchObject({ afterMs: 300_000 });
   });
 
   it('honours Retry-After with code 9', () => {
     const busy = answer(503, { text: 'Server is busy', code: 9 }, { 'retry-after': '30' });
-    expect(judge(busy, asked).verdict).toMatchObject({ kind: 'retry', afterMs: 30_000 });
+    expect(answerVerdict(busy, request).verdict).toMatchObject({ kind: 'retry', afterMs: 30_000 });
   });
 
   it('is one printable line of bounded length, whatever comes back (property)', () => {
@@ -200,7 +259,7 @@ describe('what any answer owes', () => {
     );
     fc.assert(
       fc.property(fc.integer({ min: 200, max: 599 }), body, headers, (status, text, given) => {
-        const { verdict } = judge(answer(status, text, given), asked);
+        const { verdict } = answerVerdict(answer(status, text, given), request);
         if (verdict.kind === 'accepted') return status < 300;
         expect(verdict.detail).toMatch(/^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]{1,800}$/u);
         return true;
@@ -242,7 +301,7 @@ describe('no answer', () => {
     ['network', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'stop', 'auth'],
     ['network', 'ERR_TLS_CERT_ALTNAME_INVALID', 'stop', 'auth'],
   ] as const)('%s %s is %s', (reason, code, kind, expected) => {
-    expect(judgeFailure(failure(reason, code))).toMatchObject({
+    expect(failureVerdict(failure(reason, code), request)).toMatchObject({
       kind,
       reason: expected,
       detail: expect.stringContaining('it said'),

@@ -7,17 +7,13 @@ import { DeadLetterFile } from '../../../src/state/file/dead-letter-files.ts';
 import { FileStore } from '../../../src/state/file/checkpoint-files.ts';
 import type { Checkpoint } from '../../../src/state/store.ts';
 import { version } from '../../../src/state/checkpoint-text.ts';
-import { Secret } from '../../../src/lib/secret.ts';
 import { readPendingAcks } from '../../../src/sinks/splunk-hec/pending-acks.ts';
 import { auditEvent } from '../../support/audit-events.ts';
 
 /** State directories as each version of the program left them. They are never changed: a new version adds its own. */
 const fixtures = fileURLToPath(new URL('fixtures/', import.meta.url));
 const source = 'https://acme.eu1.qasphere.com';
-const owner = {
-  url: 'https://splunk.example.com:8088',
-  token: new Secret('b7a1e2c4-0d6f-4c39-9a55-3f1d2e4c5b6a'),
-};
+const collector = 'https://splunk.example.com:8088';
 
 /** What stands in all of them: the state of one and the same daemon. */
 const splunk: Omit<Checkpoint, 'journal'> = {
@@ -62,7 +58,7 @@ describe.each(Array.from({ length: version }, (_, index) => index + 1))('the sta
     const { pendingAcks, ...rest } = (await store.load('splunk')) ?? {};
     expect(rest).toEqual(splunk);
     expect(await store.load('siem')).toEqual(siem);
-    expect(readPendingAcks(owner, pendingAcks)).toMatchObject({
+    expect(readPendingAcks(collector, pendingAcks)).toMatchObject({
       channels: [{ open: [{ ackId: 7, ids: ['9007199254740996', ['9007199254740998', '9007199254741000']] }] }],
     });
     expect(fallbacks).toEqual([]);
