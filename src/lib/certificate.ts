@@ -1,15 +1,16 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { TLSSocket, connect as tlsConnect } from 'node:tls';
 import { type Finding, failed, ok, skipped, warning } from './finding.ts';
+import { attemptTimeoutMs } from './reach.ts';
 import type { TlsMaterial } from './tls.ts';
 
-/** From when and until when a certificate is valid, milliseconds since the epoch. */
+/** When a certificate becomes valid and when it expires, milliseconds since the epoch. */
 export interface Validity {
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-/** Of the certificate that the other side of a connected socket showed; undefined where there is none. */
+/** The validity of the certificate that the other side of a connected socket presented; undefined if there is none. */
 export function validityOf(socket: Socket | null | undefined): Validity | undefined {
   if (!(socket instanceof TLSSocket)) return undefined;
   const { valid_from: from, valid_to: to } = socket.getPeerCertificate();
@@ -21,20 +22,20 @@ export interface PeerOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: TlsMaterial | undefined;
-  /** Longest wait for connection and handshake, milliseconds. */
+  /** For connection and handshake together, milliseconds. */
   readonly timeoutMs: number;
 }
 
 /**
- * Connects only to see the certificate, whether it is trusted or not, and closes. Undefined where none is shown in time.
- * Never rejects.
+ * Connects, reads the certificate, trusted or not, and closes. Undefined if none is presented in time. Never rejects.
  */
 export async function peerValidity(options: PeerOptions, signal: AbortSignal): Promise<Validity | undefined> {
   const { host, port, tls, timeoutMs } = options;
   if (signal.aborted) return undefined;
   const { promise, resolve } = Promise.withResolvers<Validity | undefined>();
   const end = () => resolve(undefined);
-  const raw = connect({ host, port, autoSelectFamily: true }).on('error', end);
+  const autoSelectFamilyAttemptTimeout = attemptTimeoutMs(timeoutMs);
+  const raw = connect({ host, port, autoSelectFamily: true, autoSelectFamilyAttemptTimeout }).on('error', end);
   const servername = tls?.secure.servername ?? (isIP(host) === 0 ? host : '');
   const secure = tlsConnect({ ...tls?.secure, socket: raw, host, servername, rejectUnauthorized: false })
     .on('error', end)

@@ -1,11 +1,14 @@
-import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
-import { Agent as HttpAgent } from 'node:http';
+// One idea, one file: an HTTP client whose every outcome is a value.
+import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import got, { RequestError, TimeoutError } from 'got';
+import got, { RequestError } from 'got';
 import { type Validity, validityOf } from './certificate.ts';
+import { errorCode, errorText } from './network-error.ts';
 import { printable } from './printable.ts';
+import { attemptTimeoutMs } from './reach.ts';
 import type { Secret } from './secret.ts';
 import type { TlsMaterial } from './tls.ts';
 
@@ -14,26 +17,26 @@ export interface HttpRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Buffer;
-  /** Let go of the connection after the status line; `body` is then empty. */
+  /** Close the connection after the status line; `body` of the answer is then empty. */
   readonly statusOnly?: boolean;
 }
 
-/** The other side answered, whatever it said. `body` is as it came, not decompressed. */
+/** The other side answered, with any status. `body` is as received, not decompressed. */
 export interface HttpAnswer {
   readonly kind: 'answer';
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** From the start of the call to when the request was on the wire, milliseconds. */
+  /** From the start of the call until the request was written, milliseconds. */
   readonly sentMs: number;
-  /** From the start of the request to the answer's headers and to its last byte, milliseconds. */
+  /** From the start of the call to the answer's headers and to its last byte, milliseconds. */
   readonly headersMs: number;
   readonly elapsedMs: number;
-  /** Of the server's certificate, where TLS was spoken. */
+  /** Of the server's certificate, if TLS was used. */
   readonly certificate?: Validity;
 }
 
-/** No whole answer came. */
+/** No complete answer was received. */
 export interface HttpFailure {
   readonly kind: 'failure';
   readonly reason: 'network' | 'timeout' | 'too_large' | 'proxy';
@@ -47,138 +50,234 @@ export interface HttpFailure {
 }
 
 export interface HttpClient extends Disposable {
-  /** Asks once: no retry, no redirect, no decompression. @throws the reason of `signal`, and nothing else */
+  /** Sends one request: no retry, no redirect, no decompression. @throws the reason of `signal`, and nothing else */
   request(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer | HttpFailure>;
 }
 
 export interface HttpOptions {
-  /** One whole request, milliseconds. */
+  /** One whole request, milliseconds: from name resolution to the last byte of the answer, a proxy included. */
   readonly timeoutMs: number;
-  /** Longest body to take, bytes as they come. */
+  /** Longest body to accept, bytes as received. */
   readonly maxBodyBytes: number;
-  /** A longer one fails the request, or is cut: the answer then comes with the beginning. Default `fail`. */
+  /** Whether a longer body fails the request or is cut off: the answer then has its beginning. Default `fail`. */
   readonly largeBody?: 'fail' | 'cut';
   readonly userAgent: string;
   readonly tls?: TlsMaterial | undefined;
-  /** The configured proxy; wins over the environment's. */
+  /** The configured proxy; takes precedence over the environment's. */
   readonly proxy?: Secret | undefined;
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Called once a TLS connection with when the server's certificate ends, milliseconds since the epoch. */
+  /** Called once per TLS connection with the end of the server's certificate, milliseconds since the epoch. */
   readonly onCertificate?: (endsAtMs: number) => void;
 }
 
-/** got behind a small door: answers and failures are values, and no error that carries headers leaves this file. */
+/** Longest header of an answer, bytes; Node's default is 16 KiB. */
+const MAX_HEADER_BYTES = 64 * 1024;
+
+/** A thin wrapper around got: answers and failures are values, and no error that carries headers leaves this file. */
 export function httpClient(options: HttpOptions): HttpClient {
+  const { timeoutMs, maxBodyBytes } = options;
   const proxyEnv = proxyEnvironment(options);
-  const https = new HttpsAgent({ keepAlive: true, ...(proxyEnv && { proxyEnv }), ...options.tls?.secure });
-  const http = new HttpAgent({ keepAlive: true, ...(proxyEnv && { proxyEnv }) });
+  const connecting = {
+    keepAlive: true,
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: attemptTimeoutMs(timeoutMs),
+    ...(proxyEnv && { proxyEnv }),
+  };
+  const https = new TunnelAgent({ ...connecting, ...options.tls?.secure }, timeoutMs);
+  const http = new HttpAgent(connecting);
   const client = got.extend({
     retry: { limit: 0 },
     followRedirect: false,
     throwHttpErrors: false,
     decompress: false,
-    timeout: { request: options.timeoutMs },
+    maxHeaderSize: MAX_HEADER_BYTES,
     agent: { https, http },
     headers: { 'user-agent': options.userAgent },
   });
-
-  const seen = new WeakSet<Socket>();
-  const lookAtCertificate = (socket: Socket) => {
-    if (options.onCertificate === undefined || !(socket instanceof TLSSocket) || seen.has(socket)) return;
-    seen.add(socket);
-    const endsAtMs = Date.parse(socket.getPeerCertificate().valid_to);
-    if (!Number.isNaN(endsAtMs)) options.onCertificate(endsAtMs);
-  };
+  const reportCertificate = certificateReporter(options.onCertificate);
 
   return {
-    // Taken apart, so that what is called back does not hold on to the body.
     async request({ method, url, headers, body: sending, statusOnly = false }, signal) {
       signal.throwIfAborted();
-      const own = new AbortController();
-      const relay = () => own.abort();
-      signal.addEventListener('abort', relay);
-      const started = performance.now();
-      const elapsed = () => performance.now() - started;
-      let headersMs = 0;
-      let sentMs = 0;
-      let connected = false;
-      const learnt: { head?: { status: number; headers: IncomingHttpHeaders }; certificate?: Validity } = {};
-      const answer = (body: Buffer): HttpAnswer | undefined =>
-        learnt.head && {
-          kind: 'answer',
-          ...learnt.head,
-          body,
-          sentMs,
-          headersMs,
-          elapsedMs: elapsed(),
-          ...(learnt.certificate !== undefined && { certificate: learnt.certificate }),
-        };
+      const exchange = new Exchange();
+      const abort = new AbortController();
+      const onSignal = () => abort.abort();
+      signal.addEventListener('abort', onSignal);
+      // got's own time-out waits for a connection before it ends the request: a proxy that is silent never gives it one.
+      let timedOut = false;
+      const timer = setTimeout(() => {
+        timedOut = true;
+        abort.abort();
+      }, timeoutMs);
       try {
-        // As a stream, and the body written into it: of what got is given as an option it makes a deep copy, and all that its
-        // promises or such bodies take part in stays in memory until the next full garbage collection.
+        // A stream, and the body is written into it: got deep-copies a body that is an option, and what its promises refer
+        // to stays in memory until the next full garbage collection.
         const stream = client.stream(url, {
           method,
           headers: { ...headers, ...(sending && { 'content-length': String(sending.length) }) },
-          signal: own.signal,
+          signal: abort.signal,
         });
-        stream.on('request', (sent: ClientRequest) => {
-          const onConnected = () => {
-            connected = true;
-          };
-          const onSocket = (socket: Socket) => {
-            if (!socket.connecting) onConnected();
-            else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', onConnected);
-          };
-          if (sent.socket !== null) onSocket(sent.socket);
-          else sent.once('socket', onSocket);
-          sent.once('finish', () => {
-            sentMs = elapsed();
-          });
-          sent.once('response', (response) => {
-            headersMs = elapsed();
-            const certificate = validityOf(response.socket);
-            if (certificate !== undefined) learnt.certificate = certificate;
-            lookAtCertificate(response.socket);
-            learnt.head = { status: response.statusCode ?? 0, headers: response.headers };
-            if (statusOnly) own.abort();
-          });
-        });
+        stream.on('request', (request: ClientRequest) =>
+          exchange.observe(request, (response) => {
+            reportCertificate(response.socket);
+            if (statusOnly) abort.abort();
+          }),
+        );
         if (method === 'POST') stream.end(sending);
-        const pieces: Buffer[] = [];
-        let length = 0;
-        for await (const piece of stream as AsyncIterable<Buffer>) {
-          pieces.push(piece.subarray(0, Math.max(0, options.maxBodyBytes - length)));
-          length += piece.length;
-          // To leave the loop is to let go of the connection.
-          if (length > options.maxBodyBytes) break;
-        }
+        const { body, isWhole } = await readBody(stream as AsyncIterable<Buffer>, maxBodyBytes);
         signal.throwIfAborted();
-        if (length <= options.maxBodyBytes) {
-          const whole = answer(Buffer.concat(pieces, length));
-          if (whole !== undefined) return whole;
-        }
+        const answer = isWhole || options.largeBody === 'cut' ? exchange.answer(body) : undefined;
         return (
-          (options.largeBody === 'cut' && answer(Buffer.concat(pieces))) || {
-            kind: 'failure',
-            reason: 'too_large',
-            code: 'BODY_TOO_LARGE',
-            detail: `the answer is larger than ${options.maxBodyBytes} bytes`,
-            connected,
-            elapsedMs: elapsed(),
-          }
+          answer ?? exchange.failure('too_large', 'BODY_TOO_LARGE', `the answer is larger than ${maxBodyBytes} bytes`)
         );
       } catch (error) {
         signal.throwIfAborted();
-        const bare = statusOnly ? answer(Buffer.alloc(0)) : undefined;
-        return bare ?? { ...describe(error, options.timeoutMs), connected, elapsedMs: elapsed() };
+        const answer = statusOnly ? exchange.answer(Buffer.alloc(0)) : undefined;
+        if (answer !== undefined) return answer;
+        if (timedOut) return exchange.timeout(timeoutMs);
+        return exchange.failure(...explain(error));
       } finally {
-        signal.removeEventListener('abort', relay);
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onSignal);
       }
     },
     [Symbol.dispose]() {
       https.destroy();
       http.destroy();
     },
+  };
+}
+
+/** What is known of one request so far. */
+class Exchange {
+  readonly #startedMs = performance.now();
+  #connected = false;
+  #sentMs: number | undefined;
+  #headersMs = 0;
+  #head: { readonly status: number; readonly headers: IncomingHttpHeaders } | undefined;
+  #certificate: Validity | undefined;
+
+  observe(request: ClientRequest, onResponse: (response: IncomingMessage) => void): void {
+    const onConnected = () => {
+      this.#connected = true;
+    };
+    const onSocket = (socket: Socket) => {
+      if (!socket.connecting) onConnected();
+      else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', onConnected);
+    };
+    if (request.socket !== null) onSocket(request.socket);
+    else request.once('socket', onSocket);
+    request.once('finish', () => {
+      this.#sentMs = this.#elapsedMs;
+    });
+    request.once('response', (response) => {
+      this.#headersMs = this.#elapsedMs;
+      this.#certificate = validityOf(response.socket);
+      this.#head = { status: response.statusCode ?? 0, headers: response.headers };
+      onResponse(response);
+    });
+  }
+
+  /** Undefined if no status was received. */
+  answer(body: Buffer): HttpAnswer | undefined {
+    return (
+      this.#head && {
+        kind: 'answer',
+        ...this.#head,
+        body,
+        sentMs: this.#sentMs ?? 0,
+        headersMs: this.#headersMs,
+        elapsedMs: this.#elapsedMs,
+        ...(this.#certificate !== undefined && { certificate: this.#certificate }),
+      }
+    );
+  }
+
+  failure(reason: HttpFailure['reason'], code: string, detail: string): HttpFailure {
+    return { kind: 'failure', reason, code, detail, connected: this.#connected, elapsedMs: this.#elapsedMs };
+  }
+
+  timeout(timeoutMs: number): HttpFailure {
+    const stage = !this.#connected
+      ? 'no connection'
+      : this.#sentMs === undefined
+        ? 'the request was not written'
+        : this.#head === undefined
+          ? 'no answer'
+          : 'the answer was not complete';
+    return this.failure('timeout', 'ETIMEDOUT', `no complete answer within ${timeoutMs} ms: ${stage}`);
+  }
+
+  get #elapsedMs(): number {
+    return performance.now() - this.#startedMs;
+  }
+}
+
+/**
+ * Closes a tunnel through a proxy that is not established within `timeoutMs`, or when the agent is destroyed. Node hands a
+ * tunnel to its request, and so to the request's abort, only after the TLS handshake behind the proxy: without this each
+ * attempt through a silent proxy would leave a socket open for ever.
+ */
+class TunnelAgent extends HttpsAgent {
+  readonly #timeoutMs: number;
+  readonly #pending = new Set<Duplex>();
+
+  constructor(options: ConstructorParameters<typeof HttpsAgent>[0], timeoutMs: number) {
+    super(options);
+    this.#timeoutMs = timeoutMs;
+  }
+
+  override createConnection(...[options, callback]: Parameters<HttpsAgent['createConnection']>) {
+    let settle = () => {};
+    const socket = super.createConnection(options, (error, stream) => {
+      settle();
+      callback?.(error, stream);
+    });
+    if (socket === null || socket === undefined) return socket;
+    const timer = setTimeout(() => {
+      settle();
+      if (!this.#isHandedOver(socket)) socket.destroy();
+    }, this.#timeoutMs);
+    settle = () => {
+      clearTimeout(timer);
+      this.#pending.delete(socket);
+    };
+    this.#pending.add(socket);
+    socket.once('close', () => settle());
+    return socket;
+  }
+
+  override destroy(): void {
+    for (const socket of this.#pending) socket.destroy();
+    super.destroy();
+  }
+
+  /** A direct connection (NO_PROXY) belongs to its request from the start. */
+  #isHandedOver(socket: Duplex): boolean {
+    const lists = [...Object.values(this.sockets), ...Object.values(this.freeSockets)];
+    return lists.some((list) => list?.some((one) => one === socket));
+  }
+}
+
+/** At most `maxBytes`; leaving the loop closes the connection. */
+async function readBody(stream: AsyncIterable<Buffer>, maxBytes: number): Promise<{ body: Buffer; isWhole: boolean }> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of stream) {
+    pieces.push(piece.subarray(0, Math.max(0, maxBytes - length)));
+    length += piece.length;
+    if (length > maxBytes) break;
+  }
+  return { body: Buffer.concat(pieces), isWhole: length <= maxBytes };
+}
+
+function certificateReporter(report: HttpOptions['onCertificate']): (socket: Socket) => void {
+  const seen = new WeakSet<Socket>();
+  return (socket) => {
+    if (report === undefined || seen.has(socket)) return;
+    seen.add(socket);
+    const validity = validityOf(socket);
+    if (validity !== undefined) report(validity.toMs);
   };
 }
 
@@ -192,33 +291,23 @@ function proxyEnvironment(options: HttpOptions): Record<string, string> | undefi
   return { HTTPS_PROXY: https, ...(none !== undefined && { NO_PROXY: none }) };
 }
 
-function describe(error: unknown, timeoutMs: number): Omit<HttpFailure, 'connected' | 'elapsedMs'> {
-  // What goes wrong while the body is written comes as the system tells it.
-  if (!(error instanceof RequestError) && !isOutside(error)) throw error;
-  const cause = (error.cause ?? {}) as { code?: unknown };
-  const given = String(error.code ?? cause.code ?? 'ERR_UNKNOWN');
-  if (error instanceof TimeoutError)
-    return {
-      kind: 'failure',
-      reason: 'timeout',
-      code: given,
-      detail: `no whole answer within ${timeoutMs} ms (${error.event})`,
-    };
-  // Of a failed handshake Node tells EPROTO, and OpenSSL's reason inside a message that also names source files.
-  const tls = given === 'EPROTO' ? /SSL routines:[^:]*:([^:]+)/.exec(error.message)?.[1] : undefined;
+/** Reason, code and detail of a failed request. @throws the error itself if it is a bug of ours */
+function explain(error: unknown): [HttpFailure['reason'], string, string] {
+  // An error while the body is written comes as the system's own.
+  if (!(error instanceof RequestError) && !isSystemError(error)) throw error;
+  const code = errorCode(error);
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return ['network', code, `the header of the answer is larger than ${MAX_HEADER_BYTES / 1024} KiB`];
+  // For a failed handshake Node reports EPROTO, and OpenSSL's reason inside a message that also names source files.
+  const tls = code === 'EPROTO' ? /SSL routines:[^:]*:([^:]+)/.exec(error.message)?.[1] : undefined;
   if (tls !== undefined)
-    return {
-      kind: 'failure',
-      reason: 'network',
-      code: `ERR_SSL_${tls.toUpperCase().replaceAll(' ', '_')}`,
-      detail: printable(`TLS handshake failed: ${tls}`),
-    };
+    return ['network', `ERR_SSL_${tls.toUpperCase().replaceAll(' ', '_')}`, printable(`TLS handshake failed: ${tls}`)];
   // got appends "Request: GET https://…?query" to some messages; the query stays out.
-  const detail = printable(error.message.replace(/\?[^\s"']*/g, ''));
-  return { kind: 'failure', reason: given === 'ERR_PROXY_TUNNEL' ? 'proxy' : 'network', code: given, detail };
+  const detail = errorText(error).replace(/\?[^\s"']*/g, '');
+  return [code === 'ERR_PROXY_TUNNEL' ? 'proxy' : 'network', code, detail];
 }
 
-/** A system's error, or that of a stream that closed early; not a bug. */
-function isOutside(error: unknown): error is NodeJS.ErrnoException {
+/** An error of the system, or of a stream that closed early; not a bug. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && !(error instanceof TypeError) && 'code' in error && typeof error.code === 'string';
 }
