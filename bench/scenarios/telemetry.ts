@@ -10,7 +10,7 @@ const pages = 50_000;
 const ofOnePage: readonly TelemetryEvent[] = [
   { event: 'source.request', after: 1n },
   { event: 'source.response', after: 1n, status: 200, elapsedMs: 20 },
-  { event: 'source.page', after: 1n, events: 1000, fresh: 1000, bytes: 400_000, serverAheadMs: 3 },
+  { event: 'source.page', after: 1n, events: 1000, newEvents: 1000, bytes: 400_000, serverAheadMs: 3 },
   { event: 'pipeline.encoded', sink, records: 1000, elapsedMs: 1 },
   { event: 'pipeline.waiting', sink, oldestAtMs: 5 },
   { event: 'pipeline.delivered', sink, records: 1000, last: 1000n, elapsedMs: 12, lastAtMs: 5 },
@@ -25,7 +25,8 @@ async function telemetryCost(): Promise<number> {
     origin: 'https://acme.eu1.qasphere.com',
     instance: 'bench',
     clock: () => ({ epochMs: 0, monotonicMs: performance.now() }),
-    journal: async () => {},
+    recordOperation: async () => {},
+    droppedLogLines: () => 0,
     emit: () => {},
   });
   telemetry.handle({
@@ -37,7 +38,7 @@ async function telemetryCost(): Promise<number> {
     restarted: ['splunk'],
   });
   const run = () => {
-    for (let page = 0; page < pages; page++) for (const happening of ofOnePage) telemetry.handle(happening);
+    for (let page = 0; page < pages; page++) for (const event of ofOnePage) telemetry.handle(event);
   };
   run();
   const before = process.cpuUsage();

@@ -13,7 +13,7 @@ export interface Context {
   /** 0 ≤ x < 1. */
   readonly random: () => number;
   /** Records of the forwarder's own, beside the routes. */
-  readonly feeds?: Heartbeats;
+  readonly heartbeats?: Heartbeats;
   /** What was told of the API's drift in this start; where absent, of its own. */
   readonly drift?: SchemaDrift;
   /** A SIGHUP: whoever waits tries now. */

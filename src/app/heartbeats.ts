@@ -37,12 +37,12 @@ export function operationsLog(directory: string, { now, emit }: Pick<Context, 'n
 }
 
 /** Tells of the start: for how long nothing ran, and what a person did to cursors meanwhile. */
-export async function announceStart(feeds: Heartbeats, directory: string, ctx: Context): Promise<AsyncDisposable> {
+export async function announceStart(heartbeats: Heartbeats, directory: string, ctx: Context): Promise<AsyncDisposable> {
   const { version, now } = ctx;
   const before = await remembered(directory);
   const { entries, end } = await readOperations(directory, before.operations).catch(() => ({ entries: [], end: 0 }));
   const downMs = before.aliveAtMs === undefined ? undefined : Math.max(0, now() - before.aliveAtMs);
-  feeds.announce(
+  heartbeats.announce(
     'forwarder.started',
     {
       version,
@@ -55,17 +55,17 @@ export async function announceStart(feeds: Heartbeats, directory: string, ctx: C
     {},
   );
   for (const { sink, operation, at, uid, from, to, between } of moves(entries))
-    feeds.announce(
+    heartbeats.announce(
       'forwarder.cursor_moved',
       { operation, sink, moved_at: at, uid, from, to, between },
       {
         // A cursor that was renamed belongs to the sink of its new name.
         sink: String(operation === 'cursor rename' ? to : sink),
-        journal: false,
+        isLogged: true,
       },
     );
   const remember = async (operations = end) => {
-    if (!feeds.any) return;
+    if (!heartbeats.any) return;
     const text = JSON.stringify({ version: 1, operations, aliveAtMs: now() });
     const path = join(directory, fileName);
     // Only how long a restart took would be lost with it.
@@ -86,22 +86,22 @@ export async function announceStart(feeds: Heartbeats, directory: string, ctx: C
 export async function withHeartbeat(
   route: Pipeline,
   signals: ShutdownSignals,
-  feeds: Heartbeats | undefined,
+  heartbeats: Heartbeats | undefined,
   /** Why it ends, or undefined where it ends for another configuration and not for good. */
   why: () => string | undefined,
   work: () => Promise<void>,
 ): Promise<void> {
-  if (feeds === undefined) return work();
+  if (heartbeats === undefined) return work();
   const tell: SendStatus = (note, kill) => route.tell(note, kill);
   const scope = childScope(signals);
-  const feeding = feeds.run(route.name, tell, scope);
+  const feeding = heartbeats.run(route.name, tell, scope);
   try {
     await work();
   } finally {
     scope.end();
     await feeding;
     const reason = why();
-    if (reason !== undefined) await feeds.farewell(route.name, tell, signals, { why: reason });
+    if (reason !== undefined) await heartbeats.finish(route.name, tell, signals, { why: reason });
   }
 }
 
@@ -139,10 +139,10 @@ export const heartbeatsOf = ({ sinks }: Config) =>
   sinks.map(({ name, heartbeat }) => ({ name, heartbeatMs: heartbeat }));
 
 /** Tells what is in force: to each sink what concerns it, and the hash of the whole. */
-export function announceConfiguration(feeds: Heartbeats, config: Config): void {
+export function announceConfiguration(heartbeats: Heartbeats, config: Config): void {
   const configuration = fingerprint(config);
   for (const sink of config.sinks)
-    feeds.announce('forwarder.configured', { configuration, ...inForce(sink, config) }, { sink: sink.name });
+    heartbeats.announce('forwarder.configured', { configuration, ...inForce(sink, config) }, { sink: sink.name });
 }
 
 function inForce(sink: SinkConfig, { source }: Config): Record<string, unknown> {

@@ -79,7 +79,7 @@ class Daemon implements AsyncDisposable {
       await withHeartbeat(
         route,
         inner,
-        ctx.feeds,
+        ctx.heartbeats,
         () => (isChanging() ? undefined : reasonOf(signals)),
         () => route.run(this.#ticks, inner),
       );

@@ -10,11 +10,11 @@ export function watchdogStatusOf(health: Health): WatchdogStatus {
 
 /** For example `splunk at 4711, lag 0 s; siem at 4700, lag 75 s: connection refused`. */
 export function statusLine({ source, sinks, reasons }: Status): string {
-  const parts = sinks.map(({ name, cursor, lagSeconds, trouble }) => {
+  const parts = sinks.map(({ name, cursor, lagSeconds, lastError }) => {
     const place = cursor === undefined ? 'not started' : `at ${cursor}, lag ${Math.round(lagSeconds)} s`;
-    return `${name} ${place}${trouble === undefined ? '' : `: ${trouble.detail}`}`;
+    return `${name} ${place}${lastError === undefined ? '' : `: ${lastError.detail}`}`;
   });
   // Once polls fail, that explains all the rest.
-  const silent = source.trouble?.detail ?? (source.lastPoll === undefined ? reasons[0]?.detail : undefined);
+  const silent = source.lastError?.detail ?? (source.lastPoll === undefined ? reasons[0]?.detail : undefined);
   return (silent === undefined ? parts : [silent, ...parts]).join('; ');
 }

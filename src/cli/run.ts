@@ -2,7 +2,7 @@ import type { Context } from '../app/compose.ts';
 import { announceConfiguration, announceStart, heartbeatsOf } from '../app/heartbeats.ts';
 import { run } from '../app/run.ts';
 import { SdNotify } from '../app/sd-notify.ts';
-import { openTelemetry, wantedTelemetry } from '../app/telemetry.ts';
+import { openTelemetry, telemetrySettings } from '../app/telemetry.ts';
 import { watchdogStatusOf } from '../app/watchdog-status.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
@@ -54,21 +54,21 @@ export async function runDaemon(
   if (supervisor.problem !== undefined)
     ctx.emit({ event: 'daemon.warning', topic: 'systemd', detail: supervisor.problem });
   await telemetry.serve(first.state.directory);
-  telemetry.feeds.apply(heartbeatsOf(first));
+  telemetry.heartbeats.apply(heartbeatsOf(first));
   await using reloads = new Reloads(hangup, () => {
     const config = supervisor.reload(next);
     if (config === undefined) ctx.wake.notify();
     return config;
   });
-  await using _started = await announceStart(telemetry.feeds, first.state.directory, outside);
-  const { endings, pending } = await run(first, { ...ctx, feeds: telemetry.feeds }, signals, {
+  await using _started = await announceStart(telemetry.heartbeats, first.state.directory, outside);
+  const { endings, pending } = await run(first, { ...ctx, heartbeats: telemetry.heartbeats }, signals, {
     next: (stop) => reloads.next(stop),
     async apply(config) {
       cli.setShutdownTimeout(config.shutdownTimeout);
       outside.setLogLevel(config.log.level);
-      await telemetry.apply(wantedTelemetry(config, outside.env));
-      telemetry.feeds.apply(heartbeatsOf(config));
-      announceConfiguration(telemetry.feeds, config);
+      await telemetry.apply(telemetrySettings(config, outside.env));
+      telemetry.heartbeats.apply(heartbeatsOf(config));
+      announceConfiguration(telemetry.heartbeats, config);
     },
   });
   ctx.emit({ event: 'daemon.stopped', pending });

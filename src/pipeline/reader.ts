@@ -65,7 +65,7 @@ export class Reader {
     const small = isSmall();
     this.#rereadDue = false;
     const fresh = await this.#read(small ? progress.after : progress.head, tickMs, signals, false);
-    emit({ event: 'pipeline.poll', sink, fresh });
+    emit({ event: 'pipeline.poll', sink, newEvents: fresh });
     if (!small && !swept && this.#sweepDue(tickMs)) await this.#read(progress.after, tickMs, signals, true);
   }
 

@@ -155,7 +155,7 @@ export class AuditApi {
       event: 'source.page',
       after,
       events: events.length,
-      fresh: fresh.length,
+      newEvents: fresh.length,
       bytes: body.length,
       ...(serverAheadMs !== undefined && { serverAheadMs }),
     });

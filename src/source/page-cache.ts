@@ -129,7 +129,7 @@ export class CachedSource implements Source, AsyncDisposable {
     if (!isRefused(verdict) || this.#options.onKeyRejected === 'exit') return verdict as A | Retry | Stop;
     const { status, detail, causes, reason } = verdict;
     this.#key = 'refused';
-    this.#options.emit({ event: 'source.refused', status, detail, causes });
+    this.#options.emit({ event: 'source.refused', status, detail, causes, waitMs: keyWaitMs });
     return { kind: 'retry', reason, detail: `the API refuses the key: ${detail}`, afterMs: keyWaitMs };
   }
 

@@ -38,6 +38,6 @@ export class PageSize {
   #set(count: number, why: string): void {
     if (count === this.#next) return;
     this.#next = count;
-    this.#emit({ event: 'source.count', count, why });
+    this.#emit({ event: 'source.count', count, detail: why });
   }
 }

@@ -1,244 +1,384 @@
-import { reasons } from '../lib/verdict.ts';
-import type { TelemetryEvent } from './telemetry-event.ts';
+// One table, so that a telemetry event is one entry; its length is the number of events.
+import type { Cursor } from '../event/event.ts';
+import { type Reason, reasons } from '../lib/verdict.ts';
+import type { MetricRecorder } from './metric-table.ts';
 
-export interface Described {
-  readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
-  readonly message: string;
-  /** A condition that lasts: told once in a while under this key. */
-  readonly lasts?: string;
-  /** Conditions that end with this. */
-  readonly ends?: readonly string[];
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
+
+/** Where a pipeline starts. */
+export type Start = 'checkpoint' | 'beginning' | 'now' | 'id' | 'time';
+
+/** What one telemetry event means; `M` holds its members. */
+export interface Entry<M> {
+  readonly level: LogLevel | ((members: M) => LogLevel);
+  readonly message: string | ((members: M) => string);
+  /** Key of a lasting condition: it is logged when it begins and then every five minutes. */
+  readonly lasts?: (members: M) => string | undefined;
+  /** Keys of the conditions that end with this event. */
+  readonly ends?: (members: M) => readonly string[];
+  /** Counters and histograms that it moves; gauges are read from Health. */
+  readonly metrics?: (members: M, metrics: MetricRecorder) => void;
 }
 
-/** The words for a happening, and how loud they are. */
-export function describe(h: TelemetryEvent): Described {
-  switch (h.event) {
-    case 'source.request':
-      return { level: 'trace', message: `asks the API for what comes after ${h.after}` };
-    case 'source.response':
-      return { level: 'trace', message: `the API answered: ${h.status}` };
-    case 'source.page':
-      return { level: 'debug', message: `page of ${h.events} events after ${h.after}` };
-    case 'source.visible':
-      return { level: 'trace', message: `${h.delaysMs.length} events were seen for the first time` };
-    case 'source.retry':
-      return {
-        // A wrong address does not pass by itself, whatever is tried; a refused key is told as what it is.
-        level: h.reason === 'address' ? 'error' : h.reason === 'auth' ? 'debug' : 'warn',
-        message: `the source is not to be had, trying again: ${h.detail}`,
-        lasts: `source.retry ${h.reason}`,
-      };
-    case 'source.recovered':
-      return {
-        level: 'info',
-        message: `the source is back after ${seconds(h.outageMs)}`,
-        ends: [...reasons.map((reason) => `source.retry ${reason}`), 'source.unreadable'],
-      };
-    case 'source.refused':
-      return {
-        level: 'fatal',
-        message: `QA Sphere refuses the API key (${h.detail}) This is a misconfiguration, it is not retried. Likely causes: ${h.causes.map((cause, i) => `${i + 1}) ${cause}`).join('; ')}`,
-        lasts: 'source.refused',
-      };
-    case 'source.accepted':
-      return { level: 'info', message: 'QA Sphere accepts the API key', ends: ['source.refused'] };
-    case 'source.stopped':
-      return { level: 'fatal', message: `QA Sphere can't be read: ${h.detail}` };
-    case 'source.key_scope':
-      return { level: h.scope === 'restricted' ? 'debug' : 'info', message: h.detail };
-    case 'source.unreadable':
-      return {
-        level: 'error',
-        message: `nothing after ${h.after} can be read: ${h.detail}`,
-        lasts: 'source.unreadable',
-      };
-    case 'source.cursor_mismatch':
-      return {
-        level: 'debug',
-        message: `the answer says after=${h.answered}, its greatest id is ${h.greatest}: going by the id`,
-      };
-    case 'source.count':
-      return { level: 'debug', message: `asking for ${h.count} events a page: ${h.why}` };
-    case 'source.drift':
-      return {
-        level: h.firstSeen.length > 0 ? 'warn' : 'trace',
-        message: `events are not as the API documents them, and are forwarded as they are: ${names(h)}`,
-      };
-    case 'source.unknown_actions':
-      return {
-        level: h.firstSeen.length > 0 ? 'info' : 'trace',
-        message: `no row of the table of actions names these, so their words say what they mean (add them with actionsFile): ${names(h)}`,
-      };
-    case 'pipeline.start':
-      return { level: 'info', message: `${h.sink} goes on after event ${h.after} (${h.from})` };
-    case 'pipeline.history_check':
-      return describeNewest(h);
-    case 'pipeline.polling':
-      return { level: 'trace', message: `${h.sink}: a poll begins` };
-    case 'pipeline.encoded':
-      return { level: 'trace', message: `${h.sink}: made ${h.records} records` };
-    case 'pipeline.poll':
-      return { level: 'debug', message: `${h.sink}: poll brought ${h.fresh} new events` };
-    case 'pipeline.waiting':
-      return {
-        level: 'trace',
-        message: `${h.sink}: ${h.oldestAtMs === undefined ? 'all that was read is confirmed' : 'waits for confirmations'}`,
-      };
-    case 'pipeline.delivered':
-      return { level: 'debug', message: `${h.sink}: delivered ${h.records} records up to ${h.last}` };
-    case 'pipeline.filtered':
-      return { level: 'debug', message: `${h.sink}: ${h.events} events filtered out` };
-    case 'pipeline.late':
-      return {
-        level: 'info',
-        message: `${h.sink}: ${h.events} events appeared behind the cursor, the first is ${h.first}`,
-      };
-    case 'pipeline.retry':
-      return {
-        level: 'warn',
-        message: `${h.sink}: not delivered, trying again: ${h.detail}`,
-        lasts: `pipeline.retry ${h.sink} ${h.reason}`,
-      };
-    case 'pipeline.recovered':
-      return {
-        level: 'info',
-        message: `${h.sink}: delivers again after ${seconds(h.outageMs)}`,
-        ends: retriesOf(h.sink),
-      };
-    case 'pipeline.parked':
-      return {
-        level: 'error',
-        message: `${h.sink}: parked, nothing is skipped; tried again every minute: ${h.detail}`,
-        lasts: `pipeline.parked ${h.sink}`,
-      };
-    case 'pipeline.unparked':
-      return {
-        level: 'info',
-        message: `${h.sink}: accepted again after ${seconds(h.outageMs)}`,
-        ends: [`pipeline.parked ${h.sink}`, `pipeline.breaker ${h.sink}`, ...retriesOf(h.sink)],
-      };
-    case 'pipeline.failed':
-      return { level: 'info', message: `${h.sink}: ended, ${h.detail}` };
-    case 'pipeline.set_aside':
-      return { level: 'error', message: `${h.sink}: event ${h.id} set aside in the dead letter: ${h.detail}` };
-    case 'pipeline.breaker':
-      return {
-        level: 'error',
-        message: `${h.sink}: ${h.refused} events refused in a row: nothing more is set aside until one is accepted`,
-        lasts: `pipeline.breaker ${h.sink}`,
-      };
-    case 'pipeline.gave_up':
-      return {
-        level: 'error',
-        message: `${h.sink}: given up after ${seconds(h.patienceMs)} without progress, waiting for the ${h.waitingFor}: ${h.detail}`,
-      };
-    case 'pipeline.progress':
-      return { level: 'info', message: `${h.sink}: ${h.events} events so far, ${Math.round(h.perSecond)} a second` };
-    case 'pipeline.done':
-      return { level: 'info', message: `${h.sink}: has everything up to event ${h.after}` };
-    case 'checkpoint.saved':
-      return { level: 'trace', message: `${h.sink}: checkpoint at ${h.after}` };
-    case 'checkpoint.retry':
-      return {
-        level: 'error',
-        message: `${h.sink}: paused, trying again: ${h.detail}`,
-        lasts: `checkpoint.retry ${h.sink}`,
-      };
-    case 'checkpoint.recovered':
-      return {
-        level: 'info',
-        message: `${h.sink}: goes on after ${seconds(h.outageMs)}, state can be written again`,
-        ends: [`checkpoint.retry ${h.sink}`],
-      };
-    case 'checkpoint.fallback':
-      return { level: 'warn', message: `${h.sink}: ${h.detail}` };
-    case 'checkpoint.orphan':
-      return {
-        level: 'warn',
-        message: `there is a checkpoint of sink ${h.sink}, which is not configured: was it renamed? ("cursor rename")`,
-      };
-    case 'sink.warning':
-      return { level: 'warn', message: `${h.sink}: ${h.detail}` };
-    case 'sink.info':
-      return { level: 'info', message: `${h.sink}: ${h.detail}` };
-    case 'sink.untimed':
-      return { level: 'debug', message: `${h.sink}: ${h.events} events without a readable time` };
-    case 'tls.certificate':
-      return {
-        level: 'trace',
-        message: `${h.peer}: the ${h.whose} certificate ends at ${new Date(h.endsAtMs).toISOString()}`,
-      };
-    case 'telemetry.listening':
-      return { level: 'info', message: `tells how it fares at http://${h.address}`, ends: ['telemetry.failed'] };
-    case 'telemetry.failed':
-      return {
-        level: 'error',
-        message: `telemetry is not to be had, all else goes on: ${h.detail}`,
-        lasts: 'telemetry.failed',
-      };
-    case 'telemetry.export_failed':
-      return {
-        level: 'warn',
-        message: `the ${h.signal} were not sent: ${h.detail}`,
-        lasts: `telemetry.export_failed ${h.signal}`,
-      };
-    case 'telemetry.export_recovered':
-      return {
-        level: 'info',
-        message: `the ${h.signal} are sent again`,
-        ends: [`telemetry.export_failed ${h.signal}`],
-      };
-    case 'daemon.start':
-      return {
-        level: 'info',
-        message: h.reload ? describeReload(h) : `qasphere-siem-forwarder ${h.version} with ${h.sinks.join(', ')}`,
-      };
-    case 'daemon.warning':
-      return { level: 'warn', message: h.detail };
-    case 'daemon.stopping':
-      return { level: 'info', message: `${h.signal}: finishing what is in flight` };
-    case 'daemon.stopped':
-      return h.pending.length === 0
-        ? { level: 'info', message: 'stopped' }
-        : {
-            level: 'warn',
-            message: `stopped before all was confirmed; it comes again at the next start: ${h.pending.join(', ')}`,
-          };
-  }
-}
-
-function describeReload({ sinks, restarted }: Extract<TelemetryEvent, { event: 'daemon.start' }>): string {
-  const same = sinks.filter((sink) => !restarted.includes(sink));
-  const parts = [
-    restarted.length > 0 && `${restarted.join(', ')} begin anew`,
-    same.length > 0 && `${same.join(', ')} go on as before`,
-  ];
-  return `the configuration was read again: ${parts.filter((part) => part !== false).join('; ')}`;
-}
-
-function describeNewest({ sink, id, result }: Extract<TelemetryEvent, { event: 'pipeline.history_check' }>): Described {
-  const lasts = `pipeline.history_check ${sink}`;
-  if (result === 'there')
-    return { level: 'trace', message: `${sink}: event ${id} is as it was delivered`, ends: [lasts] };
-  const remedy = `if the tenant was restored from a backup, ids are given out again: compare the SIEM with QA Sphere and set the cursor with "cursor set ${sink} ID"`;
-  if (result === 'gone')
-    return {
-      level: 'warn',
-      message: `${sink}: event ${id}, the newest delivered, is gone while older ones are there: ${remedy}`,
-      lasts,
-    };
-  return {
+/**
+ * Every telemetry event: one emitted value is one log line and moves its metrics, so that logs and metrics cannot diverge.
+ * Health, heartbeat, tracing and sd_notify subscribe by name (`Handlers` in telemetry-event.ts). Members hold no secret;
+ * text from outside has passed `printable`. Names and members are public (docs/logs.md).
+ */
+export const catalog = {
+  // Source
+  'source.request': event<{ after: Cursor }>({
+    level: 'trace',
+    message: ({ after }) => `requesting events after ${after}`,
+  }),
+  /** The end of a request, however it ends, unless the process stops. */
+  'source.response': event<{ after: Cursor; status: number | Reason; elapsedMs: number }>({
+    level: 'trace',
+    message: ({ status }) => `API response: ${status}`,
+    metrics: ({ status }, { add }) => add('forwarder_source_requests_total', 1, { status: String(status) }),
+  }),
+  /** A good poll. `newEvents`: with ids never fetched before; `serverAheadMs`: the server's clock minus the local one. */
+  'source.page': event<{ after: Cursor; events: number; newEvents: number; bytes: number; serverAheadMs?: number }>({
+    level: 'debug',
+    message: ({ events, after }) => `page of ${events} events after ${after}`,
+    metrics: ({ newEvents }, { add }) => add('forwarder_events_fetched_total', newEvents),
+  }),
+  /** How long each new event took from `createdAt` to the first page that returned it. */
+  'source.visible': event<{ delaysMs: readonly number[] }>({
+    level: 'trace',
+    message: ({ delaysMs }) => `${delaysMs.length} events seen for the first time`,
+    metrics: ({ delaysMs }, { record }) => {
+      for (const ms of delaysMs) record('forwarder_event_visibility_seconds', ms / 1000);
+    },
+  }),
+  'source.retry': event<{ reason: Reason; detail: string; attempt: number; waitMs: number }>({
+    // A wrong address needs a person; a rejected key has its own event, `source.refused`.
+    level: ({ reason }) => (reason === 'address' ? 'error' : reason === 'auth' ? 'debug' : 'warn'),
+    message: ({ reason, waitMs, detail }) => {
+      const what = reason === 'network' || reason === 'timeout' ? 'unreachable' : 'request failed';
+      return `QA Sphere API ${what}, retrying in ${duration(waitMs)}: ${detail}`;
+    },
+    lasts: ({ reason }) => `source.retry ${reason}`,
+  }),
+  'source.recovered': event<{ attempts: number; outageMs: number }>({
+    level: 'info',
+    message: ({ outageMs }) => `QA Sphere API reachable again after ${duration(outageMs)}`,
+    ends: () => [...reasons.map((reason) => `source.retry ${reason}`), 'source.unreadable'],
+  }),
+  /** `waitMs`: when the key is tried again (`onKeyRejected: wait`); absent: it is not. */
+  'source.refused': event<{ status: number; detail: string; causes: readonly string[]; waitMs?: number }>({
+    level: 'fatal',
+    message: ({ detail, causes, waitMs }) => {
+      const next = waitMs === undefined ? 'not retrying' : `retrying in ${duration(waitMs)}`;
+      const list = causes.map((cause, i) => `${i + 1}) ${cause}`).join('; ');
+      return `API key rejected (${detail.replace(/\.$/, '')}). Check the configuration; ${next}. Likely causes: ${list}`;
+    },
+    lasts: () => 'source.refused',
+  }),
+  'source.accepted': event({
+    level: 'info',
+    message: 'API key accepted',
+    ends: () => ['source.refused'],
+  }),
+  'source.stopped': event<{ reason: Reason; detail: string }>({
+    level: 'fatal',
+    message: ({ detail }) => `cannot read from QA Sphere: ${detail}`,
+  }),
+  'source.key_scope': event<{ scope: 'restricted' | 'unknown'; detail: string }>({
+    level: ({ scope }) => (scope === 'restricted' ? 'debug' : 'info'),
+    message: ({ detail }) => detail,
+  }),
+  'source.unreadable': event<{ after: Cursor; detail: string }>({
     level: 'error',
-    message: `${sink}: event ${id} has another text than was delivered, nothing is skipped: ${remedy}`,
-    lasts,
-  };
+    message: ({ after, detail }) => `the page after event ${after} is unreadable; nothing moves past it: ${detail}`,
+    lasts: () => 'source.unreadable',
+  }),
+  'source.cursor_mismatch': event<{ after: Cursor; answered: string; greatest: Cursor }>({
+    level: 'debug',
+    message: ({ answered, greatest }) =>
+      `the page says after=${answered}, but its greatest id is ${greatest}; using the id`,
+  }),
+  'source.count': event<{ count: number; detail: string }>({
+    level: 'debug',
+    message: ({ count, detail }) => `requesting ${count} events per page: ${detail}`,
+  }),
+  /** New events that differ from the API's documentation, by field; `firstSeen`: fields not logged before. */
+  'source.drift': event<{ fields: Readonly<Record<string, number>>; firstSeen: readonly string[] }>({
+    level: ({ firstSeen }) => (firstSeen.length > 0 ? 'warn' : 'trace'),
+    message: (members) => `events differ from the API documentation and are forwarded unchanged: ${names(members)}`,
+    metrics: ({ fields }, { add }) => {
+      for (const [field, events] of Object.entries(fields)) add('forwarder_schema_drift_total', events, { field });
+    },
+  }),
+  /** New events whose action is not in the table of actions, by action. */
+  'source.unknown_actions': event<{ actions: Readonly<Record<string, number>>; firstSeen: readonly string[] }>({
+    level: ({ firstSeen }) => (firstSeen.length > 0 ? 'info' : 'trace'),
+    message: (members) =>
+      `unknown actions, classified by the words in their names (add them with actionsFile): ${names(members)}`,
+    metrics: ({ actions }, { add }) => {
+      for (const [action, events] of Object.entries(actions))
+        add('forwarder_unknown_actions_total', events, { action });
+    },
+  }),
+
+  // Pipeline
+  /** `after`: the greatest id that is done; `cursor`: the checkpoint's `after`. */
+  'pipeline.start': event<{ sink: string; after: Cursor; cursor: Cursor; from: Start }>({
+    level: 'info',
+    message: ({ sink, after, from }) => `${sink}: starting after event ${after} (from: ${from})`,
+  }),
+  /** Whether the newest delivered event is still in the log as it was delivered. */
+  'pipeline.history_check': event<{ sink: string; id: Cursor; result: 'unchanged' | 'rewritten' | 'missing' }>({
+    level: ({ result }) => (result === 'rewritten' ? 'error' : result === 'missing' ? 'warn' : 'trace'),
+    message: historyMessage,
+    // An alarm for `rewritten` has no end in this process: only `cursor set` clears it.
+    lasts: ({ sink, result }) => (result === 'unchanged' ? undefined : `pipeline.history_check ${sink} ${result}`),
+    ends: ({ sink, result }) => (result === 'unchanged' ? [`pipeline.history_check ${sink} missing`] : []),
+  }),
+  'pipeline.polling': event<{ sink: string }>({
+    level: 'trace',
+    message: ({ sink }) => `${sink}: poll started`,
+  }),
+  'pipeline.poll': event<{ sink: string; newEvents: number }>({
+    level: 'debug',
+    message: ({ sink, newEvents }) => `${sink}: poll returned ${newEvents} new events`,
+  }),
+  'pipeline.encoded': event<{ sink: string; records: number; elapsedMs: number }>({
+    level: 'trace',
+    message: ({ sink, records }) => `${sink}: encoded ${records} records`,
+  }),
+  /** `oldestAtMs`: when the oldest event seen and not confirmed was created, epoch milliseconds; undefined if none. */
+  'pipeline.waiting': event<{ sink: string; oldestAtMs: number | undefined }>({
+    level: 'trace',
+    message: ({ sink, oldestAtMs }) =>
+      `${sink}: ${oldestAtMs === undefined ? 'everything read so far is confirmed' : 'waiting for confirmations'}`,
+  }),
+  'pipeline.delivered': event<{ sink: string; records: number; last: Cursor; elapsedMs: number; lastAtMs?: number }>({
+    level: 'debug',
+    message: ({ sink, records, last }) => `${sink}: delivered ${records} records up to event ${last}`,
+    metrics: ({ sink, records, elapsedMs }, { add, record }) => {
+      add('forwarder_events_delivered_total', records, { sink });
+      record('forwarder_delivery_duration_seconds', elapsedMs / 1000, { sink });
+    },
+  }),
+  'pipeline.filtered': event<{ sink: string; events: number }>({
+    level: 'debug',
+    message: ({ sink, events }) => `${sink}: filter excluded ${events} events`,
+    metrics: ({ sink, events }, { add }) => add('forwarder_events_filtered_total', events, { sink }),
+  }),
+  'pipeline.late': event<{ sink: string; events: number; first: Cursor }>({
+    level: 'info',
+    message: ({ sink, events, first }) =>
+      `${sink}: ${events} late events appeared behind the cursor, the first is ${first}`,
+    metrics: ({ sink, events }, { add }) => add('forwarder_late_events_total', events, { sink }),
+  }),
+  'pipeline.retry': event<{ sink: string; reason: Reason; detail: string; attempt: number; waitMs: number }>({
+    level: 'warn',
+    message: ({ sink, waitMs, detail }) => `${sink}: delivery failed, retrying in ${duration(waitMs)}: ${detail}`,
+    lasts: ({ sink, reason }) => `pipeline.retry ${sink} ${reason}`,
+    metrics: ({ sink, reason }, { add }) => add('forwarder_delivery_failures_total', 1, { sink, reason }),
+  }),
+  'pipeline.recovered': event<{ sink: string; attempts: number; outageMs: number }>({
+    level: 'info',
+    message: ({ sink, outageMs }) => `${sink}: delivering again after ${duration(outageMs)}`,
+    ends: ({ sink }) => retriesOf(sink),
+  }),
+  'pipeline.parked': event<{ sink: string; reason: Reason; detail: string }>({
+    level: 'error',
+    message: ({ sink, detail }) =>
+      `${sink}: parked until the cause is fixed; retrying every minute, no event is skipped: ${detail}`,
+    lasts: ({ sink }) => `pipeline.parked ${sink}`,
+    metrics: ({ sink, reason }, { add }) => add('forwarder_delivery_failures_total', 1, { sink, reason }),
+  }),
+  'pipeline.unparked': event<{ sink: string; outageMs: number }>({
+    level: 'info',
+    message: ({ sink, outageMs }) => `${sink}: no longer parked, delivering again after ${duration(outageMs)}`,
+    ends: ({ sink }) => [`pipeline.parked ${sink}`, `pipeline.breaker ${sink}`, ...retriesOf(sink)],
+  }),
+  /** The destination is gone for good: the pipeline ends. */
+  'pipeline.failed': event<{ sink: string; detail: string }>({
+    level: 'info',
+    message: ({ sink, detail }) => `${sink}: stopped for good: ${detail}`,
+  }),
+  'pipeline.set_aside': event<{ sink: string; id: Cursor; reason: Reason; detail: string }>({
+    level: 'error',
+    message: ({ sink, id, detail }) => `${sink}: event ${id} rejected and written to the dead letter: ${detail}`,
+    metrics: ({ sink }, { add }) => add('forwarder_events_dead_lettered_total', 1, { sink }),
+  }),
+  'pipeline.breaker': event<{ sink: string; refused: number }>({
+    level: 'error',
+    message: ({ sink, refused }) =>
+      `${sink}: ${refused} events in a row rejected; nothing more goes to the dead letter until one is accepted`,
+    lasts: ({ sink }) => `pipeline.breaker ${sink}`,
+  }),
+  'pipeline.gave_up': event<{ sink: string; waitingFor: 'source' | 'sink'; detail: string; patienceMs: number }>({
+    level: 'error',
+    message: ({ sink, patienceMs, waitingFor, detail }) =>
+      `${sink}: gave up after ${duration(patienceMs)} without progress, waiting for the ${waitingFor}: ${detail}`,
+  }),
+  /** `reached`: when the last delivered event was created, ISO 8601. */
+  'pipeline.progress': event<{
+    sink: string;
+    events: number;
+    perSecond: number;
+    reached?: string;
+    leftSeconds?: number;
+  }>({
+    level: 'info',
+    message: ({ sink, events, perSecond }) => `${sink}: ${events} events so far, ${Math.round(perSecond)} per second`,
+  }),
+  'pipeline.done': event<{ sink: string; after: Cursor }>({
+    level: 'info',
+    message: ({ sink, after }) => `${sink}: complete up to event ${after}`,
+  }),
+
+  // Checkpoint
+  'checkpoint.saved': event<{ sink: string; after: Cursor; elapsedMs: number }>({
+    level: 'trace',
+    message: ({ sink, after }) => `${sink}: checkpoint saved at ${after}`,
+  }),
+  'checkpoint.retry': event<{ sink: string; detail: string; attempt: number; waitMs: number }>({
+    level: 'error',
+    message: ({ sink, waitMs, detail }) =>
+      `${sink}: paused, state cannot be written, retrying in ${duration(waitMs)}: ${detail}`,
+    lasts: ({ sink }) => `checkpoint.retry ${sink}`,
+  }),
+  'checkpoint.recovered': event<{ sink: string; outageMs: number }>({
+    level: 'info',
+    message: ({ sink, outageMs }) => `${sink}: resumed after ${duration(outageMs)}, state can be written again`,
+    ends: ({ sink }) => [`checkpoint.retry ${sink}`],
+  }),
+  'checkpoint.fallback': event<{ sink: string; detail: string }>({
+    level: 'warn',
+    message: ({ sink, detail }) => `${sink}: ${detail}`,
+  }),
+  'checkpoint.orphan': event<{ sink: string }>({
+    level: 'warn',
+    message: ({ sink }) =>
+      `found a checkpoint of sink ${sink}, which is not configured; if it was renamed, run "cursor rename"`,
+  }),
+
+  // Sink
+  'sink.warning': event<{ sink: string; topic: string; detail: string }>({
+    level: 'warn',
+    message: ({ sink, detail }) => `${sink}: ${detail}`,
+  }),
+  'sink.info': event<{ sink: string; topic: string; detail: string }>({
+    level: 'info',
+    message: ({ sink, detail }) => `${sink}: ${detail}`,
+  }),
+  'sink.untimed': event<{ sink: string; events: number }>({
+    level: 'debug',
+    message: ({ sink, events }) => `${sink}: ${events} events without a readable time`,
+  }),
+  /** Seen on a new connection. `peer`: `source`, or `sink/NAME`. */
+  'tls.certificate': event<{ peer: string; whose: 'server' | 'client'; endsAtMs: number }>({
+    level: 'trace',
+    message: ({ peer, whose, endsAtMs }) =>
+      `${peer}: ${whose} certificate expires at ${new Date(endsAtMs).toISOString()}`,
+  }),
+
+  // Telemetry itself
+  'telemetry.listening': event<{ address: string }>({
+    level: 'info',
+    message: ({ address }) => `status and metrics at http://${address}`,
+    ends: () => ['telemetry.failed'],
+  }),
+  'telemetry.failed': event<{ detail: string }>({
+    level: 'error',
+    message: ({ detail }) => `telemetry unavailable; delivery is not affected: ${detail}`,
+    lasts: () => 'telemetry.failed',
+  }),
+  'telemetry.export_failed': event<{ signal: 'metrics' | 'traces'; detail: string }>({
+    level: 'warn',
+    message: ({ signal, detail }) => `OTLP export of ${signal} failed: ${detail}`,
+    lasts: ({ signal }) => `telemetry.export_failed ${signal}`,
+  }),
+  'telemetry.export_recovered': event<{ signal: 'metrics' | 'traces' }>({
+    level: 'info',
+    message: ({ signal }) => `OTLP export of ${signal} works again`,
+    ends: ({ signal }) => [`telemetry.export_failed ${signal}`],
+  }),
+  /** Logged once standard error is read again. `lines`: how many were dropped meanwhile. */
+  'log.dropped': event<{ lines: number }>({
+    level: 'warn',
+    message: ({ lines }) => `${lines} log lines dropped because standard error was not read`,
+  }),
+
+  // Daemon
+  /**
+   * At the start and, with `reload`, after each reload. `pollEveryMs`: the schedule's longest interval; `restarted`: sinks
+   * whose pipelines start now.
+   */
+  'daemon.start': event<{
+    version: string;
+    sinks: readonly string[];
+    pollEveryMs: number;
+    reload: boolean;
+    restarted: readonly string[];
+  }>({
+    level: 'info',
+    message: (members) =>
+      members.reload
+        ? reloadMessage(members)
+        : `qasphere-siem-forwarder ${members.version} started with sinks: ${members.sinks.join(', ')}`,
+    // A counter that begins with its first event hides that event from `increase`.
+    metrics: ({ sinks }, { add }) => {
+      for (const sink of sinks) {
+        add('forwarder_events_delivered_total', 0, { sink });
+        add('forwarder_events_filtered_total', 0, { sink });
+        add('forwarder_events_dead_lettered_total', 0, { sink });
+        add('forwarder_late_events_total', 0, { sink });
+        for (const reason of reasons) add('forwarder_delivery_failures_total', 0, { sink, reason });
+      }
+    },
+  }),
+  'daemon.warning': event<{ topic: string; detail: string }>({
+    level: 'warn',
+    message: ({ detail }) => detail,
+  }),
+  'daemon.stopping': event<{ signal: string }>({
+    level: 'info',
+    message: ({ signal }) => `${signal} received, finishing what is in flight`,
+  }),
+  'daemon.stopped': event<{ pending: readonly string[] }>({
+    level: ({ pending }) => (pending.length === 0 ? 'info' : 'warn'),
+    message: ({ pending }) =>
+      pending.length === 0
+        ? 'stopped'
+        : `stopped before everything was confirmed; the rest is sent again at the next start: ${pending.join(', ')}`,
+  }),
+} as const;
+
+function event<M = unknown>(entry: Entry<M>): Entry<M> {
+  return entry;
+}
+
+function reloadMessage({ sinks, restarted }: { sinks: readonly string[]; restarted: readonly string[] }): string {
+  const unchanged = sinks.filter((sink) => !restarted.includes(sink));
+  const parts = [
+    ...(restarted.length > 0 ? [`restarted: ${restarted.join(', ')}`] : []),
+    ...(unchanged.length > 0 ? [`unchanged: ${unchanged.join(', ')}`] : []),
+  ];
+  return `configuration reloaded; ${parts.join('; ')}`;
+}
+
+function historyMessage({ sink, id, result }: { sink: string; id: Cursor; result: string }): string {
+  if (result === 'unchanged') return `${sink}: event ${id}, the newest delivered, is unchanged`;
+  const what =
+    result === 'missing'
+      ? `event ${id}, the newest delivered, is missing from the audit log while older events exist`
+      : `event ${id} is no longer the event that was delivered`;
+  return `${sink}: ${what}. If the tenant was restored from a backup, ids are used again: compare the SIEM with QA Sphere, then set the cursor with "cursor set ${sink} ID"; no event is skipped`;
 }
 
 const retriesOf = (sink: string) => reasons.map((reason) => `pipeline.retry ${sink} ${reason}`);
 
 const names = ({ firstSeen }: { readonly firstSeen: readonly string[] }) =>
-  firstSeen.length > 0 ? firstSeen.join(', ') : 'told before';
+  firstSeen.length > 0 ? firstSeen.join(', ') : 'none that is new';
 
-function seconds(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 1000)} s`;
+/** For example `250 ms`, `4 s`, `5 min`. */
+function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
 }

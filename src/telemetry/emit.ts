@@ -1,18 +1,17 @@
 import { printable } from '../lib/printable.ts';
-import { type Described, describe } from './catalog.ts';
 import type { Logger } from './logger.ts';
-import type { Emit, TelemetryEvent } from './telemetry-event.ts';
+import { type Emit, entryOf, type LogLevel, type TelemetryEvent } from './telemetry-event.ts';
 
-/** How often a condition that lasts is told again, milliseconds. */
+/** How often a lasting condition is logged again, milliseconds. */
 const reminderMs = 5 * 60_000;
-/** Members of a list that are shown. */
-const mostShown = 20;
+/** Elements of a list that are logged, at most. */
+const MAX_ELEMENTS = 20;
 
-interface Lasting {
+interface Condition {
   readonly sinceMs: number;
-  lastToldMs: number;
-  /** How often it showed since it was last told. */
-  untold: number;
+  lastLoggedMs: number;
+  /** How often it was reported since it was last logged. */
+  suppressed: number;
 }
 
 export interface EmitOptions {
@@ -22,64 +21,67 @@ export interface EmitOptions {
 }
 
 /**
- * One happening, one log line. What lasts is told first, then every five minutes with the count of what was left out
- * (`repeated`), and at its end with how long it lasted (`lastedMs`).
+ * One log line per event. A lasting condition is logged when it begins, then every five minutes with the number of
+ * suppressed reports (`repeated`), and at its end with its duration (`lastedMs`).
  */
 export function createEmit({ logger, now }: EmitOptions): Emit {
-  const lasting = new Map<string, Lasting>();
+  const conditions = new Map<string, Condition>();
 
-  /** How many were left out before this one, or undefined where this one is left out too. */
+  /** How many reports were suppressed before this one; undefined if this one is suppressed too. */
   function due(key: string): number | undefined {
-    const known = lasting.get(key);
+    const known = conditions.get(key);
     const at = now();
     if (known === undefined) {
-      lasting.set(key, { sinceMs: at, lastToldMs: at, untold: 0 });
+      conditions.set(key, { sinceMs: at, lastLoggedMs: at, suppressed: 0 });
       return 0;
     }
-    if (at - known.lastToldMs < reminderMs) {
-      known.untold += 1;
+    if (at - known.lastLoggedMs < reminderMs) {
+      known.suppressed += 1;
       return undefined;
     }
-    const { untold } = known;
-    known.lastToldMs = at;
-    known.untold = 0;
-    return untold;
+    const { suppressed } = known;
+    known.lastLoggedMs = at;
+    known.suppressed = 0;
+    return suppressed;
   }
 
-  /** Takes the conditions that are over: how long the longest lasted, and what was left out of all. */
-  function over(keys: readonly string[]): { lastedMs: number; untold: number } | undefined {
-    const ended = keys.map((key) => lasting.get(key)).filter((known) => known !== undefined);
-    for (const key of keys) lasting.delete(key);
+  /** Ends conditions: how long the longest lasted, and how many reports of all were suppressed. */
+  function end(keys: readonly string[]): { lastedMs: number; suppressed: number } | undefined {
+    const ended = keys.map((key) => conditions.get(key)).filter((known) => known !== undefined);
+    for (const key of keys) conditions.delete(key);
     if (ended.length === 0) return undefined;
     const lastedMs = now() - Math.min(...ended.map(({ sinceMs }) => sinceMs));
-    return { lastedMs, untold: ended.reduce((sum, { untold }) => sum + untold, 0) };
+    return { lastedMs, suppressed: ended.reduce((sum, { suppressed }) => sum + suppressed, 0) };
   }
 
-  return (happening) => {
-    const { level, message, lasts, ends } = describe(happening);
-    const ended = ends === undefined ? undefined : over(ends);
-    const left = lasts === undefined ? (ended?.untold ?? 0) : due(lasts);
-    // What was told loud enough to be seen has an end that is seen as well.
-    const loudness = ended !== undefined && isQuiet(level) ? 'info' : level;
-    if (left === undefined || !logger.writes(loudness)) return;
+  return (event) => {
+    const entry = entryOf(event);
+    const ended = entry.ends === undefined ? undefined : end(entry.ends(event));
+    const condition = entry.lasts?.(event);
+    const suppressed = condition === undefined ? (ended?.suppressed ?? 0) : due(condition);
+    const own = typeof entry.level === 'function' ? entry.level(event) : entry.level;
+    // The end of a condition that was logged is logged too.
+    const level = ended !== undefined && isQuiet(own) ? 'info' : own;
+    if (suppressed === undefined || !logger.writes(level)) return;
     const counted = {
-      ...(left > 0 && { repeated: left }),
+      ...(suppressed > 0 && { repeated: suppressed }),
       ...(ended !== undefined && { lastedMs: Math.round(ended.lastedMs) }),
     };
-    logger.log(loudness, { ...members(happening), ...counted }, printable(message, 2000));
+    const message = typeof entry.message === 'function' ? entry.message(event) : entry.message;
+    logger.log(level, { ...members(event), ...counted }, printable(message, 2000));
   };
 }
 
-const isQuiet = (level: Described['level']) => level === 'debug' || level === 'trace';
+const isQuiet = (level: LogLevel) => level === 'debug' || level === 'trace';
 
-/** The happening as log members: ids as strings, so that no digit is lost; text from outside fit to be shown. */
-function members(happening: TelemetryEvent): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(happening).map(([key, value]) => [key, shown(value)]));
+/** The event as log members: ids as strings, so that they keep every digit; text from outside made printable. */
+function members(event: TelemetryEvent): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(event).map(([key, value]) => [key, loggable(value)]));
 }
 
-function shown(value: unknown): unknown {
+function loggable(value: unknown): unknown {
   if (typeof value === 'bigint') return String(value);
   if (typeof value === 'string') return printable(value, 1000);
   if (typeof value === 'number') return Math.round(value * 10) / 10;
-  return Array.isArray(value) ? value.slice(0, mostShown).map(shown) : value;
+  return Array.isArray(value) ? value.slice(0, MAX_ELEMENTS).map(loggable) : value;
 }

@@ -7,13 +7,16 @@ import {
   type SourceHealth,
   unknownSink,
 } from './health-state.ts';
-import type { TelemetryEvent } from './telemetry-event.ts';
+import { dispatch, type EventOf, type Handlers, type TelemetryEvent } from './telemetry-event.ts';
 
 export type { Certificate, Instant, Outage, SinkHealth, SourceHealth } from './health-state.ts';
 
 /**
- * What the happenings add up to: how each part fares just now. Pure but for the clock it is given; nothing here decides
- * anything for the routes.
+ * The current state of the source and of each sink, derived from the telemetry events. It has no effect on delivery.
+ *
+ * An outage of a sink begins with `pipeline.retry`, `pipeline.parked` or `pipeline.failed` and ends with
+ * `pipeline.recovered` or `pipeline.unparked`, not with a delivery: a batch that was sent before the outage may be confirmed
+ * during it. After a reload the new pipeline knows nothing of an outage under the old one, so there its first delivery ends it.
  */
 export class Health {
   readonly #clock: () => Instant;
@@ -24,12 +27,11 @@ export class Health {
   readonly source: SourceHealth = {
     lastPoll: undefined,
     key: 'unknown',
-    trouble: undefined,
+    outage: undefined,
     unreadable: new Map(),
-    asking: new Map(),
+    requests: new Map(),
     serverAheadMs: undefined,
     serverOffsetMs: undefined,
-    fetched: 0,
   };
   /** In the order of the configuration. */
   sinks: ReadonlyMap<string, SinkHealth> = new Map();
@@ -45,7 +47,7 @@ export class Health {
     return this.#clock();
   }
 
-  /** The newest seen of each peer. */
+  /** The newest of each peer. */
   get certificates(): Iterable<Certificate> {
     return this.#certificates.values();
   }
@@ -53,28 +55,93 @@ export class Health {
   /** Age of the oldest event seen and not confirmed; while polls fail at least that of the last good one. */
   lagMs({ oldestAtMs }: SinkHealth): number {
     const { monotonicMs, epochMs } = this.#clock();
-    const { serverOffsetMs, trouble, lastPoll } = this.source;
+    const { serverOffsetMs, outage, lastPoll } = this.source;
     const serverMs = serverOffsetMs === undefined ? epochMs : monotonicMs + serverOffsetMs;
-    const waited = oldestAtMs === undefined ? 0 : Math.max(0, serverMs - oldestAtMs);
-    const silent = trouble === undefined ? 0 : monotonicMs - (lastPoll ?? this.started).monotonicMs;
-    return Math.max(waited, silent);
+    const unconfirmedMs = oldestAtMs === undefined ? 0 : Math.max(0, serverMs - oldestAtMs);
+    const withoutPollMs = outage === undefined ? 0 : monotonicMs - (lastPoll ?? this.started).monotonicMs;
+    return Math.max(unconfirmedMs, withoutPollMs);
   }
 
-  handle(h: TelemetryEvent): void {
-    if (h.event === 'daemon.start') this.#begin(h);
-    else if (h.event === 'tls.certificate') this.#certificates.set(`${h.peer} ${h.whose}`, h);
-    else if ('sink' in h) {
-      const sink = this.sinks.get(h.sink);
-      if (sink !== undefined) this.#sink(sink, h);
-    } else this.#source(h);
+  handle(event: TelemetryEvent): void {
+    dispatch(this.#global, event);
+    const sink = 'sink' in event ? this.sinks.get(event.sink) : undefined;
+    if (sink !== undefined) dispatch(this.#perSink, event, sink);
   }
 
-  #begin({ version, sinks, pollEveryMs, restarted }: Extract<TelemetryEvent, { event: 'daemon.start' }>): void {
+  readonly #global: Handlers = {
+    'daemon.start': (event) => this.#configure(event),
+    'tls.certificate': (event) => {
+      this.#certificates.set(`${event.peer} ${event.whose}`, event);
+    },
+    'source.request': ({ after }) => {
+      this.source.requests.set(after, this.#clock());
+    },
+    'source.response': ({ after }) => {
+      this.source.requests.delete(after);
+    },
+    'source.page': (event) => this.#pageRead(event),
+    'source.retry': ({ reason, detail }) => {
+      const { source } = this;
+      // A rejected key that is tried again is still rejected.
+      if (source.key !== 'refused') source.outage = this.#continued(source.outage, 'failing', reason, detail);
+    },
+    'source.refused': ({ detail }) => {
+      this.source.key = 'refused';
+      this.source.outage = this.#continued(this.source.outage, 'refused', 'auth', detail);
+    },
+    'source.unreadable': ({ after, detail }) => {
+      const since = this.source.unreadable.get(after)?.since ?? this.#clock();
+      this.source.unreadable.set(after, { since, detail });
+    },
+  };
+
+  readonly #perSink: Handlers<[SinkHealth]> = {
+    'pipeline.start': ({ cursor, after }, sink) => {
+      // The new pipeline reports what it waits for; see above for the outage.
+      sink.oldestAtMs = undefined;
+      sink.cursor = cursor;
+      sink.head ??= after;
+      sink.isOutageInherited = sink.outage !== undefined;
+    },
+    'pipeline.history_check': ({ result, id }, sink) => {
+      // Only `cursor set` clears it, and that needs a restart.
+      if (result === 'rewritten') sink.rewritten ??= { since: this.#clock(), id };
+    },
+    'pipeline.waiting': ({ oldestAtMs }, sink) => {
+      sink.oldestAtMs = oldestAtMs;
+    },
+    'pipeline.delivered': (event, sink) => this.#delivered(event, sink),
+    'pipeline.retry': ({ reason, detail }, sink) => this.#sinkFails(sink, 'failing', reason, detail),
+    'pipeline.parked': ({ reason, detail }, sink) => this.#sinkFails(sink, 'parked', reason, detail),
+    'pipeline.failed': ({ detail }, sink) => this.#sinkFails(sink, 'failed', undefined, detail),
+    'pipeline.recovered': (_, sink) => {
+      sink.outage = undefined;
+    },
+    'pipeline.unparked': (_, sink) => {
+      sink.outage = undefined;
+    },
+    'pipeline.set_aside': (_, sink) => {
+      sink.deadLettered += 1;
+      sink.stateOutage = undefined;
+    },
+    'checkpoint.saved': ({ after }, sink) => {
+      sink.cursor = after;
+      sink.stateOutage = undefined;
+    },
+    'checkpoint.recovered': (_, sink) => {
+      sink.stateOutage = undefined;
+    },
+    'checkpoint.retry': ({ detail }, sink) => {
+      sink.stateOutage = this.#continued(sink.stateOutage, 'paused', undefined, detail);
+    },
+  };
+
+  #configure({ version, sinks, pollEveryMs, restarted }: EventOf<'daemon.start'>): void {
     this.version = version;
     this.pollEveryMs = pollEveryMs;
-    // Of a source that was replaced nobody hears how its requests ended.
-    this.source.asking.clear();
-    // What nobody asks for any more is forgotten; where nothing changed, all is asked for as before.
+    // A replaced source does not report the end of its requests.
+    this.source.requests.clear();
+    // The restarted pipelines report again what is unreadable; if none restarts, what is known stays.
     if (restarted.length > 0 || sinks.length < this.sinks.size) this.source.unreadable.clear();
     for (const [key, { peer }] of this.#certificates)
       if (peer !== 'source' && (restarted.includes(peer.slice(5)) || !sinks.includes(peer.slice(5))))
@@ -82,98 +149,40 @@ export class Health {
     this.sinks = new Map(sinks.map((name) => [name, this.sinks.get(name) ?? unknownSink()]));
   }
 
-  #source(h: TelemetryEvent): void {
+  #pageRead({ after, serverAheadMs }: EventOf<'source.page'>): void {
     const { source } = this;
-    switch (h.event) {
-      case 'source.request':
-        source.asking.set(h.after, this.#clock());
-        break;
-      case 'source.response':
-        source.asking.delete(h.after);
-        break;
-      case 'source.page': {
-        const at = this.#clock();
-        source.lastPoll = at;
-        source.key = 'accepted';
-        source.trouble = undefined;
-        source.unreadable.delete(h.after);
-        source.fetched += h.fresh;
-        if (h.serverAheadMs === undefined) break;
-        source.serverAheadMs = h.serverAheadMs;
-        source.serverOffsetMs = at.epochMs + h.serverAheadMs - at.monotonicMs;
-        break;
-      }
-      case 'source.retry':
-        // A refused key that is waited out is asked about again: that is still a refusal.
-        if (source.key !== 'refused') source.trouble = this.#still(source.trouble, 'failing', h.reason, h.detail);
-        break;
-      case 'source.refused':
-        source.key = 'refused';
-        source.trouble = this.#still(source.trouble, 'refused', 'auth', h.detail);
-        break;
-      case 'source.unreadable': {
-        const since = source.unreadable.get(h.after)?.since ?? this.#clock();
-        source.unreadable.set(h.after, { since, detail: h.detail });
-        break;
-      }
-    }
+    const at = this.#clock();
+    source.lastPoll = at;
+    source.key = 'accepted';
+    source.outage = undefined;
+    source.unreadable.delete(after);
+    if (serverAheadMs === undefined) return;
+    source.serverAheadMs = serverAheadMs;
+    source.serverOffsetMs = at.epochMs + serverAheadMs - at.monotonicMs;
   }
 
-  #sink(sink: SinkHealth, h: Extract<TelemetryEvent, { sink: string }>): void {
-    switch (h.event) {
-      case 'pipeline.start':
-        // What the route before it waited for, this one tells itself.
-        sink.oldestAtMs = undefined;
-        sink.cursor = h.cursor;
-        sink.head ??= h.after;
-        break;
-      case 'pipeline.history_check':
-        if (h.result === 'rewritten') sink.rewritten ??= { since: this.#clock(), id: h.id };
-        else sink.rewritten = undefined;
-        break;
-      case 'pipeline.waiting':
-        sink.oldestAtMs = h.oldestAtMs;
-        break;
-      case 'pipeline.delivered':
-        sink.lastSuccess = this.#clock();
-        sink.trouble = undefined;
-        sink.delivered += h.records;
-        sink.rate.add(h.records, sink.lastSuccess.monotonicMs);
-        if (sink.head !== undefined && h.last < sink.head) break;
-        sink.head = h.last;
-        sink.headAtMs = h.lastAtMs;
-        break;
-      case 'pipeline.retry':
-        sink.trouble = this.#still(sink.trouble, 'failing', h.reason, h.detail);
-        break;
-      case 'pipeline.parked':
-        sink.trouble = this.#still(sink.trouble, 'parked', h.reason, h.detail);
-        break;
-      case 'pipeline.failed':
-        sink.trouble = this.#still(sink.trouble, 'gone', undefined, h.detail);
-        break;
-      case 'pipeline.recovered':
-      case 'pipeline.unparked':
-        sink.trouble = undefined;
-        break;
-      case 'pipeline.set_aside':
-        sink.setAside += 1;
-        sink.stateTrouble = undefined;
-        break;
-      case 'checkpoint.saved':
-        sink.cursor = h.after;
-        sink.stateTrouble = undefined;
-        break;
-      case 'checkpoint.recovered':
-        sink.stateTrouble = undefined;
-        break;
-      case 'checkpoint.retry':
-        sink.stateTrouble = this.#still(sink.stateTrouble, 'state', undefined, h.detail);
-        break;
-    }
+  #delivered({ records, last, lastAtMs }: EventOf<'pipeline.delivered'>, sink: SinkHealth): void {
+    sink.lastSuccess = this.#clock();
+    if (sink.isOutageInherited) sink.outage = undefined;
+    sink.delivered += records;
+    sink.rate.add(records, sink.lastSuccess.monotonicMs);
+    if (sink.head !== undefined && last < sink.head) return;
+    sink.head = last;
+    sink.headAtMs = lastAtMs;
   }
 
-  #still<Kind extends string>(
+  #sinkFails(
+    sink: SinkHealth,
+    kind: 'failing' | 'parked' | 'failed',
+    reason: Reason | undefined,
+    detail: string,
+  ): void {
+    sink.isOutageInherited = false;
+    sink.outage = this.#continued(sink.outage, kind, reason, detail);
+  }
+
+  /** The outage with its newest report; it began with its first. */
+  #continued<Kind extends string>(
     before: Outage<Kind> | undefined,
     kind: Kind,
     reason: Reason | undefined,

@@ -1,6 +1,6 @@
 import type { Health } from './health.ts';
 
-/** One moment of one sink. */
+/** State of one sink at one moment. */
 export interface Sample {
   /** Seconds before the newest sample. */
   readonly ageSeconds: number;
@@ -8,32 +8,29 @@ export interface Sample {
   readonly perSecond: number;
 }
 
-interface Kept {
-  readonly atMs: number;
-  readonly lagSeconds: number;
-  readonly perSecond: number;
-}
+type Stored = Omit<Sample, 'ageSeconds'> & { readonly atMs: number };
 
 export const sampleEveryMs = 30_000;
-const kept = 120;
+/** One hour. */
+const MAX_SAMPLES = 120;
 
-/** How each sink fared over the last hour, for the plots of the status page. */
+/** Lag and rate of each sink over the last hour, for the plots of the status page. */
 export class History {
   readonly #health: Health;
-  readonly #samples = new Map<string, Kept[]>();
+  readonly #samples = new Map<string, Stored[]>();
 
   constructor(health: Health) {
     this.#health = health;
   }
 
-  /** To be called every `sampleEveryMs`. */
+  /** Call it every `sampleEveryMs`. */
   take(): void {
     const atMs = this.#health.now().monotonicMs;
     for (const name of this.#samples.keys()) if (!this.#health.sinks.has(name)) this.#samples.delete(name);
     for (const [name, sink] of this.#health.sinks) {
       const samples = this.#samples.get(name) ?? [];
       samples.push({ atMs, lagSeconds: this.#health.lagMs(sink) / 1000, perSecond: sink.rate.perSecond(atMs) });
-      samples.splice(0, samples.length - kept);
+      samples.splice(0, samples.length - MAX_SAMPLES);
       this.#samples.set(name, samples);
     }
   }

@@ -4,13 +4,13 @@ import { isAlive, readiness } from './readiness.ts';
 
 export interface HttpRoutesOptions {
   readonly health: Health;
-  /** The metrics in Prometheus's text format; undefined while they are not to be had. */
+  /** The metrics in Prometheus's text format; undefined while they are unavailable. */
   readonly metrics: () => Promise<string | undefined>;
-  /** The status page; undefined where it is not shown. */
+  /** The status page; undefined if it is disabled. */
   readonly page: (() => Answer) | undefined;
 }
 
-/** What the listener answers, by path (contract section 5). */
+/** The listener's handlers by path (contract section 5). */
 export function httpRoutes({
   health,
   metrics,
@@ -24,7 +24,7 @@ export function httpRoutes({
     },
     '/metrics': async () => {
       const text = await metrics();
-      if (text === undefined) return json(503, { detail: 'the metrics are not to be had' });
+      if (text === undefined) return json(503, { detail: 'metrics unavailable' });
       // The text format's own content type (Prometheus, "Exposition formats").
       return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: text };
     },

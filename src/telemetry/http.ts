@@ -11,11 +11,11 @@ export interface Answer {
 
 export interface ListenerOptions {
   readonly host: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
-  /** Names under which it may be asked, besides IP addresses and localhost. */
+  /** Host names accepted in requests, besides IP addresses and localhost. */
   readonly hosts: readonly string[];
-  /** What it answers, by path. */
+  /** The handler of each path. */
   readonly paths: Readonly<Record<string, () => Answer | Promise<Answer>>>;
 }
 
@@ -24,19 +24,19 @@ export interface Listener extends AsyncDisposable {
   readonly address: string;
 }
 
-/** A client has so long for its headers, for its whole request, and may be idle for so long, milliseconds. */
+/** Limits for a client: milliseconds for its headers, its whole request and idle time; bytes for its headers. */
 const limits = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 5_000, maxHeaderSize: 8 * 1024 };
 const idleMs = 10_000;
-const mostConnections = 32;
+const MAX_CONNECTIONS = 32;
 
 /**
- * A small HTTP server that only tells: GET and HEAD, nothing of a request but its path and Host is looked at, and nobody
- * can keep it busy. @throws the error of `listen`
+ * A small read-only HTTP server. It accepts GET and HEAD, reads only a request's path and Host, and limits what a client can
+ * occupy. @throws the error of `listen`
  */
 export async function startListener({ host, port, hosts, paths }: ListenerOptions): Promise<Listener> {
   const known = new Set(hosts.map((name) => name.toLowerCase()));
-  const server = createServer({ ...limits, connectionsCheckingInterval: 1_000 }, answering(known, paths));
-  server.maxConnections = mostConnections;
+  const server = createServer({ ...limits, connectionsCheckingInterval: 1_000 }, requestHandler(known, paths));
+  server.maxConnections = MAX_CONNECTIONS;
   server.setTimeout(idleMs, (socket) => socket.destroy());
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
@@ -44,9 +44,9 @@ export async function startListener({ host, port, hosts, paths }: ListenerOption
   await promise;
   server.on('error', () => {});
   const bound = server.address();
-  const shown = typeof bound === 'object' && bound !== null ? bound.port : port;
+  const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port;
   return {
-    address: `${isIP(host) === 6 ? `[${host}]` : host}:${shown}`,
+    address: `${isIP(host) === 6 ? `[${host}]` : host}:${boundPort}`,
     [Symbol.asyncDispose]: () =>
       new Promise((closed) => {
         server.close(() => closed());
@@ -55,30 +55,30 @@ export async function startListener({ host, port, hosts, paths }: ListenerOption
   };
 }
 
-function answering(known: ReadonlySet<string>, paths: ListenerOptions['paths']): RequestListener {
+function requestHandler(known: ReadonlySet<string>, paths: ListenerOptions['paths']): RequestListener {
   return (request, response) => {
-    const refusal = refused(request, known);
-    if (refusal !== undefined) return send(response, request, refusal);
+    const rejection = rejectionOf(request, known);
+    if (rejection !== undefined) return send(response, request, rejection);
     const path = request.url?.split('?')[0] ?? '';
     const handle = Object.hasOwn(paths, path) ? paths[path] : undefined;
-    if (handle === undefined) return send(response, request, plain(404, 'nothing here'));
+    if (handle === undefined) return send(response, request, plain(404, 'not found'));
     (async () => handle())().then(
       (answer) => send(response, request, answer),
-      () => send(response, request, plain(500, 'could not be told')),
+      () => send(response, request, plain(500, 'internal error')),
     );
   };
 }
 
-function refused({ method, url, headers }: IncomingMessage, known: ReadonlySet<string>): Answer | undefined {
+function rejectionOf({ method, url, headers }: IncomingMessage, known: ReadonlySet<string>): Answer | undefined {
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'GET and HEAD only');
-  if (!url?.startsWith('/')) return plain(400, 'a path, please');
-  // A name that anybody's DNS may point here would let a web page read what only this network may (DNS rebinding).
+  if (!url?.startsWith('/')) return plain(400, 'the request target must be a path');
+  // Prevents DNS rebinding: a web page could otherwise read this listener through a name of its own.
   if (headers.host !== undefined && !isOurs(headers.host, known))
-    return plain(421, 'not known by this name: add it to telemetry.hosts');
+    return plain(421, 'unknown host name: add it to telemetry.hosts');
   return undefined;
 }
 
-/** Whether a Host header holds an IP address, localhost or a name of ours, with or without a port. */
+/** Whether a Host header, with or without a port, holds an IP address, localhost or a known name. */
 export function isOurs(host: string, known: ReadonlySet<string>): boolean {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::\d*)?$/.exec(host.trim().toLowerCase());
   if (match?.[1] !== undefined) return isIP(match[1]) === 6;
@@ -104,7 +104,7 @@ function send(response: ServerResponse, { method }: IncomingMessage, { status, t
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
     ...(status === 405 && { allow: 'GET, HEAD' }),
-    // A request with a body is not read to its end.
+    // The body of such a request is not read.
     ...(method !== 'GET' && method !== 'HEAD' && { connection: 'close' }),
   });
   response.end(method === 'HEAD' ? undefined : bytes);

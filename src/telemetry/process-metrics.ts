@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { Meter } from '@opentelemetry/api';
 
-/** Node's process metrics, by the names that Prometheus clients give them. */
+/** Node's process metrics, with the names used by Prometheus clients. */
 export function observeProcess(meter: Meter): void {
   const gauge = (name: string, unit: string, description: string, read: () => number | undefined) =>
     meter.createObservableGauge(name, { unit, description }).addCallback((result) => {
@@ -21,21 +21,32 @@ export function observeProcess(meter: Meter): void {
   gauge('process_open_fds', '', 'Open file descriptors.', openFiles);
   gauge('nodejs_heap_size_used_bytes', 'By', 'Heap in use.', () => process.memoryUsage().heapUsed);
   gauge('nodejs_heap_size_total_bytes', 'By', 'Heap.', () => process.memoryUsage().heapTotal);
-  gauge('nodejs_external_memory_bytes', 'By', 'Memory of buffers and the like.', () => process.memoryUsage().external);
+  gauge(
+    'nodejs_external_memory_bytes',
+    'By',
+    'Memory outside the heap, such as buffers.',
+    () => process.memoryUsage().external,
+  );
   let before = performance.eventLoopUtilization();
-  gauge('nodejs_eventloop_utilization', '', 'Share of the time since it was last asked that the loop worked.', () => {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, before);
-    before = now;
-    return utilization;
-  });
+  gauge(
+    'nodejs_eventloop_utilization',
+    '',
+    'Share of time since the last collection in which the event loop was busy.',
+    () => {
+      const now = performance.eventLoopUtilization();
+      const { utilization } = performance.eventLoopUtilization(now, before);
+      before = now;
+      return utilization;
+    },
+  );
 }
 
-/** Where there is no /proc, nothing is said. */
+/** Undefined on systems without /proc. */
 function openFiles(): number | undefined {
   try {
     return readdirSync('/proc/self/fd').length - 1;
-  } catch {
+  } catch (error) {
+    if (!('syscall' in (error as Error))) throw error;
     return undefined;
   }
 }

@@ -1,12 +1,13 @@
 import type { Health, Instant } from './health.ts';
 
-/** A sink may fail or be parked for so long, milliseconds. */
+/** How long a sink may be failing or parked, milliseconds. */
 const sinkGraceMs = 5 * 60_000;
-const shortestPollLimitMs = 5 * 60_000;
-/** A request that is out for so long will never end, milliseconds: every one has a timeout. */
+/** How old the last good poll may be, at least, milliseconds. */
+const MIN_POLL_AGE_MS = 5 * 60_000;
+/** Every request has a timeout, so one that is open for longer never ends, milliseconds. */
 const stuckMs = 15 * 60_000;
 
-/** Why the forwarder is not ready; words of our own, nothing that came from outside. */
+/** Why the forwarder is not ready. No member holds text from outside. */
 export interface Unready {
   readonly code:
     | 'no_poll_yet'
@@ -16,7 +17,7 @@ export interface Unready {
     | 'source_unreadable'
     | 'sink_failing'
     | 'sink_parked'
-    | 'sink_gone'
+    | 'sink_failed'
     | 'log_rewritten'
     | 'state_not_writable';
   readonly sink?: string;
@@ -30,7 +31,7 @@ export interface Readiness {
   readonly reasons: readonly Unready[];
 }
 
-/** Contract section 5: what `/readyz` says at this moment. */
+/** What `/readyz` returns now (contract section 5). */
 export function readiness(health: Health): Readiness {
   const reasons = [...sourceReasons(health), ...sinkReasons(health)];
   return { ready: reasons.length === 0, reasons };
@@ -39,63 +40,63 @@ export function readiness(health: Health): Readiness {
 function* sourceReasons(health: Health): Generator<Unready> {
   const { source, started, pollEveryMs } = health;
   const now = health.now();
-  const limitMs = Math.max(shortestPollLimitMs, 2 * pollEveryMs);
+  const limitMs = Math.max(MIN_POLL_AGE_MS, 2 * pollEveryMs);
   if (source.lastPoll === undefined)
-    yield { code: 'no_poll_yet', since: iso(started), detail: 'no page of the audit log was read yet' };
+    yield { code: 'no_poll_yet', since: iso(started), detail: 'no page of the audit log has been read yet' };
   else if (now.monotonicMs - source.lastPoll.monotonicMs > limitMs)
     yield {
       code: 'poll_too_old',
       since: iso(source.lastPoll),
       detail: `the last good poll is older than ${Math.round(limitMs / 1000)} s`,
     };
-  const { trouble } = source;
+  const { outage } = source;
   if (source.key === 'refused')
-    yield { code: 'key_refused', since: iso(trouble?.since ?? now), detail: 'QA Sphere refuses the API key' };
-  else if (trouble?.reason === 'address')
+    yield { code: 'key_refused', since: iso(outage?.since ?? now), detail: 'QA Sphere rejects the API key' };
+  else if (outage?.reason === 'address')
     yield {
       code: 'source_address',
-      since: iso(trouble.since),
-      detail: 'there is no audit log at source.url any more (404, or a redirect)',
+      since: iso(outage.since),
+      detail: 'the audit log is no longer found at source.url (404 or a redirect)',
     };
   for (const [after, { since }] of source.unreadable)
     yield {
       code: 'source_unreadable',
       since: iso(since),
-      detail: `the page after ${after} can't be read: only "cursor set" passes it`,
+      detail: `the page after event ${after} is unreadable; only "cursor set" moves past it`,
     };
 }
 
 function* sinkReasons(health: Health): Generator<Unready> {
   const now = health.now().monotonicMs;
-  for (const [sink, { trouble, stateTrouble, rewritten }] of health.sinks) {
-    if (stateTrouble !== undefined)
-      yield { code: 'state_not_writable', sink, since: iso(stateTrouble.since), detail: 'state can’t be written' };
+  for (const [sink, { outage, stateOutage, rewritten }] of health.sinks) {
+    if (stateOutage !== undefined)
+      yield { code: 'state_not_writable', sink, since: iso(stateOutage.since), detail: 'state cannot be written' };
     if (rewritten !== undefined)
       yield {
         code: 'log_rewritten',
         sink,
         since: iso(rewritten.since),
-        detail: `event ${rewritten.id} is another one than was delivered: was the tenant restored from a backup?`,
+        detail: `event ${rewritten.id} is no longer the event that was delivered; was the tenant restored from a backup? "cursor set" clears this`,
       };
-    if (trouble === undefined || now - trouble.since.monotonicMs <= sinkGraceMs) continue;
-    const reason = trouble.reason === undefined ? '' : `: ${trouble.reason}`;
-    yield { code: `sink_${trouble.kind}`, sink, since: iso(trouble.since), detail: `${words[trouble.kind]}${reason}` };
+    if (outage === undefined || now - outage.since.monotonicMs <= sinkGraceMs) continue;
+    const reason = outage.reason === undefined ? '' : `: ${outage.reason}`;
+    yield { code: `sink_${outage.kind}`, sink, since: iso(outage.since), detail: `${words[outage.kind]}${reason}` };
   }
 }
 
 const words = {
-  failing: 'nothing is delivered',
-  parked: 'the sink refuses us, and a person must act',
-  gone: 'the destination is gone',
+  failing: 'deliveries fail',
+  parked: 'the sink rejects the forwarder; a person must act',
+  failed: 'the destination is gone',
 };
 
 /**
- * Whether the loops move; waiting, backing off and being parked is moving. Who can ask sees that the event loop turns,
- * so what is left is a request that never ends.
+ * Whether the loops move. Waiting, backing off and being parked count as moving. An answer by itself shows that the event
+ * loop turns, so only a request that never ends is left to detect.
  */
 export function isAlive(health: Health): boolean {
   const now = health.now().monotonicMs;
-  return health.source.asking.values().every(({ monotonicMs }) => now - monotonicMs <= stuckMs);
+  return health.source.requests.values().every(({ monotonicMs }) => now - monotonicMs <= stuckMs);
 }
 
 export function iso({ epochMs }: Instant): string {

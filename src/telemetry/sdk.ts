@@ -4,11 +4,11 @@ import type { Emit } from './telemetry-event.ts';
 
 export interface SdkOptions {
   readonly version: string;
-  /** Tells instances apart: `service.instance.id`. */
+  /** `service.instance.id`. */
   readonly instance: string;
-  /** Keep the metrics for `/metrics`. */
+  /** Whether metrics are collected for `/metrics`. */
   readonly prometheus: boolean;
-  /** Send by OTLP over HTTP (protobuf); undefined: not. */
+  /** Export by OTLP over HTTP (protobuf); undefined: no export. */
   readonly otlp: Otlp | undefined;
   readonly emit: Emit;
 }
@@ -16,34 +16,34 @@ export interface SdkOptions {
 export interface Otlp {
   readonly metrics: boolean;
   readonly traces: boolean;
-  /** Base of `/v1/metrics` and `/v1/traces`; undefined: the standard variables, else http://localhost:4318. */
+  /** Base URL of `/v1/metrics` and `/v1/traces`; undefined: the standard variables, else http://localhost:4318. */
   readonly endpoint: string | undefined;
-  /** How often metrics are sent, milliseconds. */
+  /** Interval between exports of metrics, milliseconds. */
   readonly intervalMs: number;
-  /** The share of traces that is sent, 0 to 1. */
+  /** The share of traces that is exported, 0 to 1. */
   readonly traceShare: number;
 }
 
-/** The OpenTelemetry SDK, as far as it was asked for. */
+/** The parts of the OpenTelemetry SDK that the options ask for. */
 export interface Sdk {
   readonly meter: Meter;
-  /** Undefined where no traces are sent. */
+  /** Undefined if no traces are exported. */
   readonly tracer: Tracer | undefined;
   /** The metrics in Prometheus's text format. */
   prometheus(): Promise<string>;
-  /** Sends what is left; gives up after `timeoutMs`. Never rejects. */
+  /** Exports what is left, for at most `timeoutMs`. Never rejects. */
   shutdown(timeoutMs: number): Promise<void>;
 }
 
 const scope = 'qasphere-siem-forwarder';
 
-/** Loads what is needed of the SDK, and nothing else; nothing global is set. */
+/** Loads only the parts of the SDK that are needed; sets nothing global. */
 export async function startSdk({ version, instance, prometheus, otlp, emit }: SdkOptions): Promise<Sdk> {
   const [metrics, resources] = await Promise.all([
     import('@opentelemetry/sdk-metrics'),
     import('@opentelemetry/resources'),
   ]);
-  // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win.
+  // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence.
   const resource = resources
     .resourceFromAttributes({
       'service.name': scope,
@@ -91,7 +91,7 @@ async function push({ endpoint, intervalMs }: Otlp, emit: Emit) {
     import('@opentelemetry/exporter-metrics-otlp-proto'),
   ]);
   const exporter = new OTLPMetricExporter(endpoint === undefined ? {} : { url: signalUrl(endpoint, 'metrics') });
-  told(exporter, 'metrics', emit);
+  reportFailures(exporter, 'metrics', emit);
   return new PeriodicExportingMetricReader({
     exporter,
     exportIntervalMillis: intervalMs,
@@ -109,7 +109,7 @@ async function traces(
     import('@opentelemetry/exporter-trace-otlp-proto'),
   ]);
   const exporter = new OTLPTraceExporter(endpoint === undefined ? {} : { url: signalUrl(endpoint, 'traces') });
-  told(exporter, 'traces', emit);
+  reportFailures(exporter, 'traces', emit);
   return new TracerProvider({
     resource,
     sampler: new TraceIdRatioBasedSampler(traceShare),
@@ -117,19 +117,19 @@ async function traces(
   });
 }
 
-/** The signal's own address under `endpoint` (OTLP specification, "Endpoint URLs for OTLP/HTTP"). */
+/** The URL for a signal (OTLP specification, "Endpoint URLs for OTLP/HTTP"). */
 const signalUrl = (endpoint: string, signal: string) => `${endpoint.replace(/\/$/, '')}/v1/${signal}`;
 
-/** Has `exporter` tell its failures, which the SDK would keep to itself. */
-function told<Items>(
+/** Makes `exporter` emit its failures, which the SDK would only write to its own log. */
+function reportFailures<Items>(
   exporter: { export(items: Items, done: (result: { code: number; error?: Error }) => void): void },
   signal: 'metrics' | 'traces',
   emit: Emit,
 ): void {
-  const send = exporter.export.bind(exporter);
+  const exportItems = exporter.export.bind(exporter);
   let failing = false;
   exporter.export = (items, done) =>
-    send(items, (result) => {
+    exportItems(items, (result) => {
       if (result.code !== exportSuccess) {
         failing = true;
         const detail = printable(result.error?.message ?? 'no reason given');

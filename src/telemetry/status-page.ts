@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Sample } from './history.ts';
 import type { Answer } from './http.ts';
-import { plot } from './plot.ts';
-import type { SinkStatus, Status, TroubleStatus } from './status.ts';
+import type { LastError, SinkStatus, Status } from './status.ts';
 import { span } from './status-text.ts';
 
 const style = `
@@ -29,13 +28,13 @@ polyline { fill: none; stroke: var(--plot); stroke-width: 2; vector-effect: non-
 footer { color: var(--soft); font-size: .85rem }
 `;
 
-/** Nothing but this style sheet: no script, no picture, no request elsewhere, no frame around it. */
+/** Allows this style sheet alone: no script, no image, no other request, no framing. */
 const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
-/** As in the alert rules and the shipped search. */
+/** The same limit as in the alert rules and the shipped Splunk search. */
 const wrongClockSeconds = 60;
 
-/** The status as a page that reloads itself: readable without colours, on a phone and aloud. */
+/** The status as a page that reloads itself. It is readable without colours, on a phone and by a screen reader. */
 export function statusPage(status: Status, historyOf: (sink: string) => readonly Sample[]): Answer {
   const { ready, version, at, startedAt, sinks } = status;
   const up = span((Date.parse(at) - Date.parse(startedAt)) / 1000);
@@ -76,41 +75,47 @@ function reasons({ reasons }: Status): string {
 }
 
 function source({ source }: Status): string {
-  const { key, lastPollAgeSeconds: age, clockDifferenceSeconds: clock, trouble } = source;
+  const { key, lastPollAgeSeconds: age, clockDifferenceSeconds: clock, lastError } = source;
   const words = {
     accepted: ['good', 'key accepted'],
-    refused: ['bad', 'key refused'],
+    refused: ['bad', 'key rejected'],
     unknown: ['warn', 'no answer yet'],
   };
   const clockIsWrong = key === 'accepted' && Math.abs(clock ?? 0) > wrongClockSeconds;
   const [tone = '', state = ''] =
-    trouble?.kind === 'failing' ? ['bad', 'polls fail'] : clockIsWrong ? ['warn', 'local clock wrong'] : words[key];
+    lastError?.kind === 'failing' ? ['bad', 'polls fail'] : clockIsWrong ? ['warn', 'local clock wrong'] : words[key];
   return `<section aria-labelledby="source">
 <h2 id="source">QA Sphere ${badge(tone, state)}</h2>
 <dl>
 ${entry('API key', key)}
 ${entry('Last good poll', age === undefined ? 'none yet' : `${span(age)} ago`)}
 ${clock === undefined ? '' : entry('Local clock', clockWords(clock))}
-${trouble === undefined ? '' : entry('Trouble', troubleWords(trouble))}
+${lastError === undefined ? '' : entry('Last error', errorText(lastError))}
 </dl>
 </section>`;
 }
 
 function sinkCard(sink: SinkStatus, samples: readonly Sample[]): string {
-  const { name, state, trouble } = sink;
+  const { name, state, lastError } = sink;
   const id = `sink-${html(name)}`;
-  const words = { ok: 'ok', failing: 'failing', parked: 'parked', gone: 'gone', state: 'state not writable' };
+  const words = {
+    ok: 'ok',
+    failing: 'failing',
+    parked: 'parked',
+    failed: 'destination gone',
+    paused: 'state not writable',
+  };
   return `<section aria-labelledby="${id}">
 <h2 id="${id}">${html(name)} ${badge(state === 'ok' ? 'good' : 'bad', words[state])}</h2>
 <dl>
 ${entry('Lag', span(sink.lagSeconds))}
-${entry('Rate', `${sink.perSecond} events a second`)}
+${entry('Rate', `${sink.perSecond} events per second`)}
 ${entry('Cursor', sink.cursor ?? 'none yet')}
 ${sink.last === undefined ? '' : entry('Last event', `${sink.last}${sink.lastEventAt === undefined ? '' : `, ${moment(sink.lastEventAt)}`}`)}
 ${entry('Last success', sink.lastSuccess === undefined ? 'none yet' : moment(sink.lastSuccess))}
 ${entry('Delivered', `${sink.delivered} since the start`)}
-${sink.setAside === 0 ? '' : entry('Set aside', String(sink.setAside))}
-${trouble === undefined ? '' : entry('Trouble', troubleWords(trouble))}
+${sink.deadLettered === 0 ? '' : entry('Dead-lettered', String(sink.deadLettered))}
+${lastError === undefined ? '' : entry('Last error', errorText(lastError))}
 </dl>
 ${plot(
   'Lag',
@@ -118,7 +123,7 @@ ${plot(
   span,
 )}
 ${plot(
-  'Events a second',
+  'Events per second',
   samples.map(({ ageSeconds, perSecond }) => [ageSeconds, perSecond]),
   (value) => String(Math.round(value * 10) / 10),
 )}
@@ -129,15 +134,40 @@ const entry = (term: string, text: string) => `<dt>${term}</dt><dd>${html(text)}
 const badge = (tone: string, text: string) => `<span class="state ${tone}">${html(text)}</span>`;
 const moment = (iso: string) => `${iso.slice(0, 19).replace('T', ' ')} UTC`;
 
-const troubleWords = ({ seconds, reason, detail }: TroubleStatus) =>
+const errorText = ({ seconds, reason, detail }: LastError) =>
   `for ${span(seconds)}${reason === undefined ? '' : `, ${reason}`}: ${detail}`;
 
 function clockWords(difference: number): string {
-  if (Math.abs(difference) < 5) return 'agrees with the server’s';
+  if (Math.abs(difference) < 5) return 'matches the server’s';
   return `${span(Math.abs(difference))} ${difference > 0 ? 'behind' : 'ahead of'} the server’s`;
 }
 
-/** Text made part of a page, in an element or a quoted attribute. */
+/** Escapes text for an element or a quoted attribute. */
 export function html(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+const plotWidth = 360;
+const plotHeight = 60;
+const hourSeconds = 3_600;
+
+/** The last hour as a line, with its key figures as text. @param points oldest first */
+function plot(
+  title: string,
+  points: readonly (readonly [ageSeconds: number, value: number])[],
+  format: (value: number) => string,
+): string {
+  const values = points.map(([, value]) => value);
+  const max = Math.max(0, ...values);
+  const top = max === 0 ? 1 : max;
+  const round = (value: number) => Math.round(value * 10) / 10;
+  const x = (age: number) => round(plotWidth * (1 - age / hourSeconds));
+  const y = (value: number) => round(plotHeight - 2 - (value / top) * (plotHeight - 4));
+  const line = points.map(([age, value]) => `${x(age)},${y(value)}`).join(' ');
+  const summary =
+    points.length < 2 ? 'no data yet' : `now ${format(values.at(-1) ?? 0)}, at most ${format(max)} in the last hour`;
+  return `<figure>
+<svg viewBox="0 0 ${plotWidth} ${plotHeight}" preserveAspectRatio="none" role="img" aria-label="${title}: ${summary}"><polyline points="${line}"/></svg>
+<figcaption>${title}: ${summary}</figcaption>
+</figure>`;
 }

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import type { Status } from './status.ts';
 
 const fileName = 'status.sock';
-const mostConnections = 8;
+const MAX_CONNECTIONS = 8;
 const idleMs = 5_000;
-const mostAnswerBytes = 1024 ** 2;
+const MAX_ANSWER_BYTES = 1024 ** 2;
 
 /**
- * Serves the status at `<directory>/status.sock`, 0600: who connects is told once, and nothing he says is read. The
- * directory must be locked by this process: a socket that is there was left by an earlier one.
- * @throws the error of `listen`, for example where the path is longer than a socket's may be (107 bytes on Linux)
+ * Serves the status at `<directory>/status.sock`, 0600. Each connection gets one answer; its input is ignored. The directory
+ * must be locked by this process: an existing socket was left by an earlier one.
+ * @throws the error of `listen`, for example if the path is too long for a socket (107 bytes on Linux)
  */
 export async function serveStatus(directory: string, status: () => Status): Promise<AsyncDisposable> {
   const path = join(directory, fileName);
@@ -21,7 +21,7 @@ export async function serveStatus(directory: string, status: () => Status): Prom
     socket.resume();
     socket.end(`${JSON.stringify(status())}\n`);
   });
-  server.maxConnections = mostConnections;
+  server.maxConnections = MAX_CONNECTIONS;
   await rm(path, { force: true });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
@@ -36,7 +36,7 @@ export async function serveStatus(directory: string, status: () => Status): Prom
   };
 }
 
-/** What the daemon that holds `directory` says, or undefined where none is running there. */
+/** The status of the daemon that holds `directory`, or undefined if none runs. */
 export function askStatus(directory: string): Promise<Status | undefined> {
   return new Promise((resolve) => {
     const socket = connect(join(directory, fileName)).setEncoding('utf8');
@@ -49,7 +49,7 @@ export function askStatus(directory: string): Promise<Status | undefined> {
     socket.on('error', done).on('end', done);
     socket.on('data', (chunk: string) => {
       text += chunk;
-      if (text.length > mostAnswerBytes) done();
+      if (text.length > MAX_ANSWER_BYTES) done();
     });
   });
 }
@@ -58,7 +58,8 @@ function parse(text: string): Status | undefined {
   try {
     const value = JSON.parse(text) as Status;
     return value.format === 1 ? value : undefined;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     return undefined;
   }
 }

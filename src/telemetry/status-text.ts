@@ -1,9 +1,9 @@
 import { printable } from '../lib/printable.ts';
-import type { SinkStatus, Status, TroubleStatus } from './status.ts';
+import type { LastError, SinkStatus, Status } from './status.ts';
 
 const width = 80;
 
-/** The status as a person reads it: no line is wider than 80 columns. */
+/** The status as text for a person; no line is wider than 80 columns. */
 export function statusText(status: Status): string {
   const { version, pid, startedAt, source, sinks, at } = status;
   const age = source.lastPollAgeSeconds;
@@ -16,27 +16,27 @@ export function statusText(status: Status): string {
     ),
     '',
     `source: key ${source.key}, last good poll ${age === undefined ? 'none yet' : `${span(age)} ago`}${clock(source.clockDifferenceSeconds)}`,
-    ...troubleLines(source.trouble),
+    ...errorLines(source.lastError),
     '',
-    row(['sink', 'state', 'cursor', 'lag', 'rate', 'delivered', 'aside']),
-    ...sinks.flatMap((sink) => [sinkRow(sink), ...troubleLines(sink.trouble)]),
+    row(['sink', 'state', 'cursor', 'lag', 'rate', 'delivered', 'dead']),
+    ...sinks.flatMap((sink) => [sinkRow(sink), ...errorLines(sink.lastError)]),
   ];
   return `${lines.join('\n')}\n`;
 }
 
-/** Said only where it may matter. */
+/** Shown only if the difference matters. */
 function clock(difference: number | undefined): string {
   if (difference === undefined || Math.abs(difference) < 5) return '';
   return `, local clock ${span(Math.abs(difference))} ${difference > 0 ? 'behind' : 'ahead'}`;
 }
 
-function sinkRow({ name, state, cursor, lagSeconds, perSecond, delivered, setAside }: SinkStatus): string {
-  return row([name, state, cursor ?? '-', span(lagSeconds), `${perSecond}/s`, String(delivered), String(setAside)]);
+function sinkRow({ name, state, cursor, lagSeconds, perSecond, delivered, deadLettered }: SinkStatus): string {
+  return row([name, state, cursor ?? '-', span(lagSeconds), `${perSecond}/s`, String(delivered), String(deadLettered)]);
 }
 
 const columns = [16, 8, 20, 8, 8, 9, 5];
 
-/** The first two columns to the left, figures to the right; what is too long is cut, but for the cursor. */
+/** The first two columns are left-aligned, figures right-aligned. Every column is cut to its width; a cursor always fits. */
 function row(cells: readonly string[]): string {
   return cells
     .map((cell, index) => {
@@ -47,10 +47,10 @@ function row(cells: readonly string[]): string {
     .join(' ');
 }
 
-const troubleLines = (trouble: TroubleStatus | undefined): string[] =>
-  trouble === undefined ? [] : wrapped(`for ${span(trouble.seconds)}: ${trouble.detail}`);
+const errorLines = (error: LastError | undefined): string[] =>
+  error === undefined ? [] : wrapped(`for ${span(error.seconds)}: ${error.detail}`);
 
-/** Over as many lines as it needs, at most four. */
+/** Broken over at most four lines. */
 function wrapped(words: string): string[] {
   const room = width - 4;
   const text = printable(words, 4 * room - 1).slice(0, 4 * room);

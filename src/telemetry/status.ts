@@ -1,7 +1,7 @@
 import type { Health, Instant, Outage, SinkHealth } from './health.ts';
 import { isAlive, iso, readiness, type Unready } from './readiness.ts';
 
-/** How everything fares at one moment, fit for JSON: ids are strings of digits, times ISO 8601, spans seconds. */
+/** The current state, ready for JSON: ids are strings of digits, times ISO 8601, durations seconds. */
 export interface Status {
   readonly format: 1;
   readonly at: string;
@@ -15,25 +15,27 @@ export interface Status {
     readonly key: 'unknown' | 'accepted' | 'refused';
     readonly lastPoll?: string;
     readonly lastPollAgeSeconds?: number;
-    /** The server's clock less this machine's. */
+    /** The server's clock minus the local one. */
     readonly clockDifferenceSeconds?: number;
-    readonly trouble?: TroubleStatus;
+    readonly lastError?: LastError;
   };
   readonly sinks: readonly SinkStatus[];
 }
 
-export interface TroubleStatus {
+/** An outage that has not ended, with its newest report. */
+export interface LastError {
   readonly kind: string;
   readonly since: string;
   readonly seconds: number;
   readonly reason?: string;
-  /** One printable line, may hold words of the other side. */
+  /** One printable line; may quote the other side. */
   readonly detail: string;
 }
 
 export interface SinkStatus {
   readonly name: string;
-  readonly state: 'ok' | 'failing' | 'parked' | 'gone' | 'state';
+  /** `failed`: the destination is gone for good; `paused`: state cannot be written. */
+  readonly state: 'ok' | 'failing' | 'parked' | 'failed' | 'paused';
   /** The checkpoint's `after`. */
   readonly cursor?: string;
   /** The greatest id confirmed, and when that event was created. */
@@ -45,14 +47,14 @@ export interface SinkStatus {
   readonly perSecond: number;
   /** Since the start of the process. */
   readonly delivered: number;
-  readonly setAside: number;
-  readonly trouble?: TroubleStatus;
+  readonly deadLettered: number;
+  readonly lastError?: LastError;
 }
 
 export function status(health: Health): Status {
   const now = health.now();
   const { source, started, version } = health;
-  const { lastPoll, serverAheadMs, trouble } = source;
+  const { lastPoll, serverAheadMs, outage } = source;
   return {
     format: 1,
     at: iso(now),
@@ -65,18 +67,18 @@ export function status(health: Health): Status {
       key: source.key,
       ...(lastPoll && { lastPoll: iso(lastPoll), lastPollAgeSeconds: seconds(now.monotonicMs - lastPoll.monotonicMs) }),
       ...(serverAheadMs !== undefined && { clockDifferenceSeconds: seconds(serverAheadMs) }),
-      ...(trouble && { trouble: troubleOf(trouble, now) }),
+      ...(outage && { lastError: lastErrorOf(outage, now) }),
     },
     sinks: [...health.sinks].map(([name, sink]) => sinkStatus(name, sink, health, now)),
   };
 }
 
 function sinkStatus(name: string, sink: SinkHealth, health: Health, now: Instant): SinkStatus {
-  const { cursor, head, headAtMs, lastSuccess, delivered, setAside } = sink;
-  const trouble = sink.stateTrouble ?? sink.trouble;
+  const { cursor, head, headAtMs, lastSuccess, delivered, deadLettered } = sink;
+  const outage = sink.stateOutage ?? sink.outage;
   return {
     name,
-    state: trouble?.kind ?? 'ok',
+    state: outage?.kind ?? 'ok',
     ...(cursor !== undefined && { cursor: String(cursor) }),
     ...(head !== undefined && { last: String(head) }),
     ...(headAtMs !== undefined && { lastEventAt: new Date(headAtMs).toISOString() }),
@@ -84,14 +86,14 @@ function sinkStatus(name: string, sink: SinkHealth, health: Health, now: Instant
     lagSeconds: seconds(health.lagMs(sink)),
     perSecond: Math.round(sink.rate.perSecond(now.monotonicMs) * 10) / 10,
     delivered,
-    setAside,
-    ...(trouble && { trouble: troubleOf(trouble, now) }),
+    deadLettered,
+    ...(outage && { lastError: lastErrorOf(outage, now) }),
   };
 }
 
-function troubleOf({ kind, since, reason, detail }: Outage, now: Instant): TroubleStatus {
-  const lasts = seconds(now.monotonicMs - since.monotonicMs);
-  return { kind, since: iso(since), seconds: lasts, ...(reason !== undefined && { reason }), detail };
+function lastErrorOf({ kind, since, reason, detail }: Outage, now: Instant): LastError {
+  const lastedSeconds = seconds(now.monotonicMs - since.monotonicMs);
+  return { kind, since: iso(since), seconds: lastedSeconds, ...(reason !== undefined && { reason }), detail };
 }
 
 const seconds = (ms: number) => Math.round(ms / 100) / 10;

@@ -5,7 +5,7 @@ import { Heartbeats, type OperationsLog } from './heartbeat/heartbeats.ts';
 import { History, sampleEveryMs } from './history.ts';
 import { type Listener, startListener } from './http.ts';
 import { httpRoutes } from './http-routes.ts';
-import { createInstruments } from './instruments.ts';
+import { createMetrics } from './metrics.ts';
 import { observeProcess } from './process-metrics.ts';
 import { type Otlp, type Sdk, startSdk } from './sdk.ts';
 import { status } from './status.ts';
@@ -17,63 +17,71 @@ export interface TelemetryOptions {
   readonly version: string;
   /** Origin of the API. */
   readonly origin: string;
-  /** Tells instances apart in what is pushed. */
+  /** `service.instance.id` of exported metrics and traces. */
   readonly instance: string;
   readonly clock: () => Instant;
-  readonly journal: OperationsLog;
-  /** Where what happens to telemetry itself is told. */
+  readonly recordOperation: OperationsLog;
+  /** How many log lines were dropped since the start. */
+  readonly droppedLogLines: () => number;
+  /** Takes the events about telemetry itself. */
   readonly emit: Emit;
 }
 
-/** What the configuration wants; the environment is read already. */
-export interface Wanted {
+/** The settings that the configuration and the environment lead to. */
+export interface TelemetrySettings {
   readonly listen?: { readonly host: string; readonly port: number } | undefined;
   readonly hosts: readonly string[];
   readonly page: boolean;
   readonly otlp: Otlp | undefined;
-  /** What of it can't be done; said each time it is put in force. */
+  /** Settings that cannot be applied; reported each time. */
   readonly problems: readonly string[];
-  /** Sinks that are told of. */
+  /** Names of the sinks. */
   readonly sinks: readonly string[];
 }
 
-/** A listener that could not be had is tried again after this, milliseconds. */
-const againMs = 10_000;
+/** Time until a failed `listen` is tried again, milliseconds. */
+const listenRetryMs = 10_000;
 const shutdownMs = 2_000;
-/** Happenings kept for the instruments while the SDK loads. */
-const mostPending = 10_000;
+/** Events stored for the metrics while the SDK loads. */
+const MAX_PENDING = 10_000;
 
-/** All that tells how the program fares, but for the log. It outlives a reload; nothing of it can stop a route. */
+/**
+ * Health, heartbeats, status, metrics and traces. It receives every event, outlives reloads, and cannot stop a pipeline:
+ * whatever fails here is reported as `telemetry.failed`.
+ */
 export class Telemetry implements AsyncDisposable {
   readonly health: Health;
-  readonly feeds: Heartbeats;
+  readonly heartbeats: Heartbeats;
   readonly #options: TelemetryOptions;
-  #instruments: Emit | undefined;
+  /** Metrics and traces; undefined while there is no SDK. */
+  #exported: Emit | undefined;
+  /** Set while the SDK loads. */
   #pending: TelemetryEvent[] | undefined;
   #sdk: Promise<Sdk | undefined> = Promise.resolve(undefined);
-  #wanted = '';
+  #applied = '';
   #sinks: readonly string[] = [];
   #listener: Listener | undefined;
   #socket: AsyncDisposable | undefined;
   readonly #history: History;
   #sampling: NodeJS.Timeout | undefined;
-  #again: NodeJS.Timeout | undefined;
+  #listenRetry: NodeJS.Timeout | undefined;
+  #listening: Promise<void> = Promise.resolve();
 
   constructor(options: TelemetryOptions) {
     this.#options = options;
     this.health = new Health(options.clock);
     this.#history = new History(this.health);
-    this.feeds = new Heartbeats(this.health, options.journal);
+    this.heartbeats = new Heartbeats(this.health, options.recordOperation);
   }
 
-  handle(happening: TelemetryEvent): void {
-    this.health.handle(happening);
-    this.feeds.handle(happening);
-    if (this.#instruments !== undefined) this.#instruments(happening);
-    else if (this.#pending !== undefined && this.#pending.length < mostPending) this.#pending.push(happening);
+  handle(event: TelemetryEvent): void {
+    this.health.handle(event);
+    this.heartbeats.handle(event);
+    if (this.#exported !== undefined) this.#exported(event);
+    else if (this.#pending !== undefined && this.#pending.length < MAX_PENDING) this.#pending.push(event);
   }
 
-  /** Answers at `<directory>/status.sock`; where that can't be, it is said and all else goes on. */
+  /** Serves the status at `<directory>/status.sock`. */
   async serve(directory: string): Promise<void> {
     try {
       this.#socket = await serveStatus(directory, () => status(this.health));
@@ -82,41 +90,42 @@ export class Telemetry implements AsyncDisposable {
     }
   }
 
-  /** Puts in force what the configuration says; what is the same stays as it is. */
-  async apply(wanted: Wanted): Promise<void> {
-    const key = JSON.stringify({ ...wanted, sinks: undefined });
-    // The SDK goes on telling the last value of what is observed no more: a sink that is gone needs a new one.
-    const lost = this.#sinks.some((name) => !wanted.sinks.includes(name));
-    this.#sinks = wanted.sinks;
-    if (key === this.#wanted && !lost) return;
+  /** Applies the settings; what did not change keeps running. */
+  async apply(settings: TelemetrySettings): Promise<void> {
+    const key = JSON.stringify({ ...settings, sinks: undefined });
+    // The SDK keeps exporting the last gauge values of a removed sink, so it is replaced.
+    const isSinkRemoved = this.#sinks.some((name) => !settings.sinks.includes(name));
+    this.#sinks = settings.sinks;
+    if (key === this.#applied && !isSinkRemoved) return;
     await this.#close();
-    this.#wanted = key;
-    for (const detail of wanted.problems) this.#options.emit({ event: 'telemetry.failed', detail });
-    if (wanted.listen === undefined && wanted.otlp === undefined) return;
+    this.#applied = key;
+    for (const detail of settings.problems) this.#options.emit({ event: 'telemetry.failed', detail });
+    if (settings.listen === undefined && settings.otlp === undefined) return;
     this.#pending = [];
-    this.#sdk = this.#load(wanted);
-    await this.#listen(wanted);
+    this.#sdk = this.#load(settings);
+    this.#listening = this.#listen(settings);
+    await this.#listening;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.feeds.settled();
+    await this.heartbeats.settled();
     await this.#close();
     await this.#socket?.[Symbol.asyncDispose]();
   }
 
-  /** Loaded beside the start of the routes: it must not hold up the first record. */
-  async #load({ listen, otlp }: Wanted): Promise<Sdk | undefined> {
-    const { version, instance, emit } = this.#options;
+  /** Runs beside the start of the pipelines, so that the first record does not wait for the SDK. */
+  async #load({ listen, otlp }: TelemetrySettings): Promise<Sdk | undefined> {
+    const { version, instance, emit, droppedLogLines } = this.#options;
     try {
       const sdk = await startSdk({ version, instance, prometheus: listen !== undefined, otlp, emit });
-      const move = createInstruments(sdk.meter, this.health);
+      const metrics = createMetrics(sdk.meter, this.health, droppedLogLines);
       observeProcess(sdk.meter);
-      const draw = sdk.tracer && (await this.#traces(sdk.tracer));
-      this.#instruments = (happening) => {
-        move(happening);
-        draw?.(happening);
+      const traces = sdk.tracer && (await this.#tracing(sdk.tracer));
+      this.#exported = (event) => {
+        metrics(event);
+        traces?.(event);
       };
-      for (const happening of this.#pending ?? []) this.#instruments(happening);
+      for (const event of this.#pending ?? []) this.#exported(event);
       return sdk;
     } catch (error) {
       this.#failed(error, 'OpenTelemetry');
@@ -126,39 +135,44 @@ export class Telemetry implements AsyncDisposable {
     }
   }
 
-  async #traces(tracer: Tracer): Promise<Emit> {
-    const { createTraces } = await import('./traces.ts');
+  async #tracing(tracer: Tracer): Promise<Emit> {
+    const { createTracing } = await import('./tracing.ts');
     const { origin, clock } = this.#options;
-    return createTraces({ tracer, origin, now: () => clock().epochMs });
+    return createTracing({ tracer, origin, now: () => clock().epochMs });
   }
 
-  async #listen(wanted: Wanted): Promise<void> {
-    const { listen, hosts } = wanted;
+  async #listen(settings: TelemetrySettings): Promise<void> {
+    const { listen, hosts } = settings;
     if (listen === undefined) return;
-    if (wanted.page) this.#sampling ??= setInterval(() => this.#history.take(), sampleEveryMs).unref();
+    if (settings.page) this.#sampling ??= setInterval(() => this.#history.take(), sampleEveryMs).unref();
     const paths = httpRoutes({
       health: this.health,
       metrics: async () => (await this.#sdk)?.prometheus(),
-      page: wanted.page ? () => statusPage(status(this.health), (sink) => this.#history.of(sink)) : undefined,
+      page: settings.page ? () => statusPage(status(this.health), (sink) => this.#history.of(sink)) : undefined,
     });
     try {
       this.#listener = await startListener({ ...listen, hosts, paths });
       this.#options.emit({ event: 'telemetry.listening', address: this.#listener.address });
     } catch (error) {
       this.#failed(error, `telemetry.listen ${listen.host}:${listen.port}`);
-      this.#again = setTimeout(() => void this.#listen(wanted), againMs).unref();
+      this.#listenRetry = setTimeout(() => {
+        this.#listening = this.#listen(settings);
+      }, listenRetryMs).unref();
     }
   }
 
   async #close(): Promise<void> {
-    clearTimeout(this.#again);
+    clearTimeout(this.#listenRetry);
     clearInterval(this.#sampling);
     this.#sampling = undefined;
+    await this.#listening;
+    // Set again if that try failed too.
+    clearTimeout(this.#listenRetry);
     await this.#listener?.[Symbol.asyncDispose]();
     this.#listener = undefined;
     const sdk = await this.#sdk;
     this.#sdk = Promise.resolve(undefined);
-    this.#instruments = undefined;
+    this.#exported = undefined;
     await sdk?.shutdown(shutdownMs);
   }
 

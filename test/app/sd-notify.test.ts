@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SdNotify, type WatchdogStatus } from '../../src/app/sd-notify.ts';
 import { unixDatagramSocket } from '../../src/lib/unix-datagram.ts';
-import { startOf } from '../support/happenings.ts';
 import { scratch } from '../support/scratch.ts';
+import { startOf } from '../support/telemetry-events.ts';
 import { unixReceiver } from '../support/unix-receiver.ts';
 
 const { directory } = scratch();
 let sockets = 0;
-const page = { event: 'source.page', after: 0n, events: 0, fresh: 0, bytes: 2 } as const;
+const page = { event: 'source.page', after: 0n, events: 0, newEvents: 0, bytes: 2 } as const;
 
 /** A daemon's notify and the systemd it talks to. */
 async function supervised(env: Readonly<Record<string, string>> = {}, vitals: Partial<WatchdogStatus> = {}) {

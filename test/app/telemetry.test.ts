@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { wantedTelemetry } from '../../src/app/telemetry.ts';
+import { telemetrySettings } from '../../src/app/telemetry.ts';
 import { configOf, load, withRoot } from '../support/configuration.ts';
 
 const wanted = (block: string, env: Record<string, string> = {}) =>
-  wantedTelemetry(configOf(load(withRoot(`telemetry: ${block}`))), env);
+  telemetrySettings(configOf(load(withRoot(`telemetry: ${block}`))), env);
 
 describe('what telemetry is wanted', () => {
   it('is none unless it is asked for', () => {

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { watchdogStatusOf } from '../../src/app/watchdog-status.ts';
 import { Health } from '../../src/telemetry/health.ts';
 import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
-import { startOf } from '../support/happenings.ts';
+import { startOf } from '../support/telemetry-events.ts';
 
-const page = { event: 'source.page', after: 0n, events: 0, fresh: 0, bytes: 2 } as const;
+const page = { event: 'source.page', after: 0n, events: 0, newEvents: 0, bytes: 2 } as const;
 const begin: TelemetryEvent = startOf('splunk', 'siem');
 
 /** The status line after so much had happened, a minute ago, and then the rest. */
@@ -51,6 +51,8 @@ describe('the status line', () => {
   });
 
   it('has something to say before there is anything', () => {
-    expect(lineAfter([], [begin])).toBe('no page of the audit log was read yet; splunk not started; siem not started');
+    expect(lineAfter([], [begin])).toBe(
+      'no page of the audit log has been read yet; splunk not started; siem not started',
+    );
   });
 });

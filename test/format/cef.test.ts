@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { createFormat } from '../../src/format/formats.ts';
 import { auditEvent, receivedAtMs } from '../support/audit-events.ts';
 import { parseCef } from '../support/cef.ts';
+import { expectedFields, withControlsEscaped } from '../support/expected-fields.ts';
 import { forHostileEvents } from '../support/hostile-events.ts';
 import { holds, same } from '../support/same.ts';
-import { seen, told } from '../support/told.ts';
 
 const context = { tenant: 'acme.eu1.qasphere.com', version: '1.2.3' };
 const format = createFormat('cef', {}, context);
@@ -19,12 +19,12 @@ const limits: Readonly<Record<string, number>> = {
   cs2Label: 1023, cs3Label: 1023, cs4Label: 1023, cs5Label: 1023, flexString1: 1023, flexString1Label: 128,
 }; // biome-ignore format: a table
 
-/** What of a text must arrive: line ends as they are, a space for TAB, other controls to be seen, no outer spaces. */
+/** What of a text must arrive: line ends as they are, a space for TAB, other controls to be withControlsEscaped, no outer spaces. */
 const arrived = (text: string) =>
   text
     .toWellFormed()
     .replaceAll('\t', ' ')
-    .replace(/[^\r\n]+/g, seen)
+    .replace(/[^\r\n]+/g, withControlsEscaped)
     .replace(/^ +| +$/g, '');
 
 /** Whether `value` is `text`, or as much of it as fits. */
@@ -42,7 +42,7 @@ function fits(key: string, value: string | undefined, text: string | undefined, 
 describe('the CEF format', () => {
   it('gives back what went in, through a parser of its own, for hostile events', { timeout: 600_000 }, () => {
     forHostileEvents((hostile) => {
-      const event = told(hostile);
+      const event = expectedFields(hostile);
       const { header, extension, escaped } = parseCef(format.encode(hostile.event).toString());
       const says = (key: string, text: string | undefined) => fits(key, extension.get(key), text, escaped.get(key));
       same('header', header.slice(0, 4).join(), 'CEF:0,Hypersequent,QA Sphere,v0');

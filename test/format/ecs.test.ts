@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { createFormat } from '../../src/format/formats.ts';
 import { auditEvent } from '../support/audit-events.ts';
 import { ecsProblems } from '../support/ecs.ts';
+import { expectedFields } from '../support/expected-fields.ts';
 import { forHostileEvents } from '../support/hostile-events.ts';
 import { holds, same } from '../support/same.ts';
 import { ecsSchema } from '../support/schema-data.ts';
-import { told } from '../support/told.ts';
 
 const context = { tenant: 'acme.eu1.qasphere.com', version: '1.2.3' };
 const format = createFormat('ecs', {}, context);
@@ -28,7 +28,7 @@ const parsed = (text: string) => JSON.parse(format.encode(auditEvent(text)).toSt
 describe('the ECS format', () => {
   it('says what hostile events say, and meta in its own text', { timeout: 600_000 }, () => {
     forHostileEvents((hostile) => {
-      const event = told(hostile);
+      const event = expectedFields(hostile);
       const text = format.encode(hostile.event).toString();
       holds('one line', !/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text));
       const record = JSON.parse(text) as Ecs;

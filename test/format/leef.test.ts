@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createFormat } from '../../src/format/formats.ts';
 import { auditEvent } from '../support/audit-events.ts';
+import { expectedFields, withControlsEscaped } from '../support/expected-fields.ts';
 import { forHostileEvents } from '../support/hostile-events.ts';
 import { parseLeef } from '../support/leef.ts';
 import { holds, same } from '../support/same.ts';
-import { seen, told } from '../support/told.ts';
 
 const context = { tenant: 'acme.eu1.qasphere.com', version: '1.2.3' };
 const format = createFormat('leef', {}, context);
@@ -12,7 +12,7 @@ const parsed = (text: string) => parseLeef(format.encode(auditEvent(text)).toStr
 
 /** What of a text must arrive: LEEF has no escapes, so the delimiter and line ends become something else. */
 const arrived = (text: string | undefined): string | undefined => {
-  const whole = seen((text ?? '').toWellFormed().replace(/[\t\r\n]/g, ' '))
+  const whole = withControlsEscaped((text ?? '').toWellFormed().replace(/[\t\r\n]/g, ' '))
     .replaceAll('^', '_')
     .replace(/^ +| +$/g, '');
   return whole === '' ? undefined : whole;
@@ -21,7 +21,7 @@ const arrived = (text: string | undefined): string | undefined => {
 describe('the LEEF format', () => {
   it('gives back what went in, through a parser of its own, for hostile events', { timeout: 600_000 }, () => {
     forHostileEvents((hostile) => {
-      const event = told(hostile);
+      const event = expectedFields(hostile);
       const { header, attributes } = parseLeef(format.encode(hostile.event).toString());
       const says = (key: string, text: string | undefined) => same(key, attributes.get(key), arrived(text));
       same('header', header.slice(0, 4).join(), 'LEEF:2.0,Hypersequent,QA Sphere,v0');

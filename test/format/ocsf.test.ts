@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { createFormat } from '../../src/format/formats.ts';
 import { ocsfClasses } from '../../src/format/vocabulary.ts';
 import { auditEvent } from '../support/audit-events.ts';
+import { expectedFields } from '../support/expected-fields.ts';
 import { forHostileEvents } from '../support/hostile-events.ts';
 import { ocsfProblems } from '../support/ocsf.ts';
 import { holds, same } from '../support/same.ts';
 import { ocsfSchema } from '../support/schema-data.ts';
-import { told } from '../support/told.ts';
 
 const context = { tenant: 'acme.eu1.qasphere.com', version: '1.2.3' };
 const format = createFormat('ocsf', {}, context);
@@ -33,7 +33,7 @@ const event = (action: string, meta = '{}', user = jane) =>
 describe('the OCSF format', () => {
   it('says what hostile events say, and meta in its own text', { timeout: 600_000 }, () => {
     forHostileEvents((hostile) => {
-      const expected = told(hostile);
+      const expected = expectedFields(hostile);
       const text = format.encode(hostile.event).toString();
       holds('one line', !/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text));
       const record = JSON.parse(text) as Ocsf;

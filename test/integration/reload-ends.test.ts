@@ -37,7 +37,7 @@ describe('a reload that is cut short', () => {
       writeFileSync(file, read(file).replace(/index\d/, `index${turn}`));
       program.child.kill('SIGHUP');
       // Now before the routes are told, now while the old one waits for its acknowledgements, now under the new one.
-      if (turn % 3 === 1) await program.until((stderr) => stderr.includes('splunk begin anew'));
+      if (turn % 3 === 1) await program.until((stderr) => stderr.includes('restarted: splunk'));
       if (turn % 3 === 2) await hec.until(() => hec.events.at(-1)?.index === `index${turn}`);
       await eventually(() => existsSync(join(state, 'checkpoints', 'splunk.json')));
       program.child.kill('SIGKILL');
@@ -67,7 +67,7 @@ describe('a reload that is cut short', () => {
     await hec.until(() => hec.count > 20);
     writeFileSync(file, read(file).replace('timeout: 5m', 'timeout: 4m'));
     program.child.kill('SIGHUP');
-    await program.until((stderr) => stderr.includes('hanging begin anew'));
+    await program.until((stderr) => stderr.includes('restarted: hanging'));
     simulator.setKey('SIEM-LOG-ONLY-other');
     expect(await program.ended, program.stderr()).toBe(77);
   });
@@ -80,7 +80,7 @@ describe('a reload that is cut short', () => {
     await hec.until(() => hec.count > 300);
     writeFileSync(file, read(file).replace('acknowledgement: true', 'acknowledgement: true, index: b'));
     first.child.kill('SIGHUP');
-    await first.until((stderr) => stderr.includes('splunk begin anew'));
+    await first.until((stderr) => stderr.includes('restarted: splunk'));
     await stop(first);
     const then = hec.count;
     const second = startProgram(['run', '-c', file]);
@@ -99,7 +99,7 @@ describe('a reload that is cut short', () => {
     writeFileSync(file, read(file).replace(state, join(directory, 'elsewhere')));
     program.child.kill('SIGHUP');
     await program.until((stderr) => stderr.includes('state.directory has changed: that needs a restart'));
-    await program.until((stderr) => stderr.includes('splunk go on as before'));
+    await program.until((stderr) => stderr.includes('unchanged: splunk'));
     const then = hec.count;
     await hec.until(() => hec.count > then + 20);
     await stop(program);

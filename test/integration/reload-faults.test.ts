@@ -112,7 +112,7 @@ describe('SIGHUP with faults around it:', () => {
     const health = new Health(() => ({ epochMs: 0, monotonicMs: 0 }));
     const start = { event: 'daemon.start', version: '1', sinks: ['a'], pollEveryMs: 1_000 } as const;
     health.handle({ ...start, reload: false, restarted: ['a'] });
-    health.handle({ event: 'source.page', after: 0n, events: 2, fresh: 2, bytes: 1 });
+    health.handle({ event: 'source.page', after: 0n, events: 2, newEvents: 2, bytes: 1 });
     health.handle({ event: 'source.unreadable', after: 2n, detail: 'no id' });
     health.handle({ ...start, reload: true, restarted: [] });
     expect(readiness(health).reasons.map(({ code }) => code)).toContain('source_unreadable');

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Simulator, startSimulator } from '../../src/testing/simulator/server.ts';
-import { stateOf, toldIn } from '../support/feed-search.ts';
+import { stateOf, statusRecordsIn } from '../support/heartbeat-search.ts';
 import { startHecServer } from '../support/hec-server.ts';
 import { type Program, startProgram } from '../support/program.ts';
 import { scratch } from '../support/scratch.ts';
@@ -26,8 +26,10 @@ sinks: [{ ${sink} }]
 
 /** A heartbeat that comes after this moment. */
 async function nextHeartbeat(program: Program): Promise<void> {
-  const before = toldIn(program.stdout()).filter(({ event }) => event === 'forwarder.heartbeat').length;
-  await program.until((_, out) => toldIn(out).filter(({ event }) => event === 'forwarder.heartbeat').length > before);
+  const before = statusRecordsIn(program.stdout()).filter(({ event }) => event === 'forwarder.heartbeat').length;
+  await program.until(
+    (_, out) => statusRecordsIn(out).filter(({ event }) => event === 'forwarder.heartbeat').length > before,
+  );
 }
 
 async function stop(program: Program): Promise<void> {
@@ -38,12 +40,12 @@ async function stop(program: Program): Promise<void> {
 /** The state that the heartbeats alone tell, once they have told of `happened`. */
 async function told(simulator: Simulator, happened: (program: Program) => Promise<void>, nowMs = Date.now) {
   const program = startProgram(['run', '-c', configure(simulator.url)]);
-  await program.until((_, out) => toldIn(out).some(({ event }) => event === 'forwarder.heartbeat'));
+  await program.until((_, out) => statusRecordsIn(out).some(({ event }) => event === 'forwarder.heartbeat'));
   await happened(program);
   await nextHeartbeat(program);
-  const state = stateOf(toldIn(program.stdout()), nowMs());
+  const state = stateOf(statusRecordsIn(program.stdout()), nowMs());
   await stop(program);
-  return { state, told: toldIn(program.stdout()), stdout: program.stdout() };
+  return { state, told: statusRecordsIn(program.stdout()), stdout: program.stdout() };
 }
 
 describe('the heartbeats alone, read by the shipped search', () => {
@@ -60,7 +62,7 @@ describe('the heartbeats alone, read by the shipped search', () => {
     await using hec = await startHecServer();
     const sink = `name: splunk, type: splunk-hec, heartbeat: 1s, url: "${hec.url}", token: "${hec.token}"`;
     const program = startProgram(['run', '-c', configure(simulator.url, sink)]);
-    const own = () => toldIn(hec.events.map(({ raw }) => `${raw}\n`).join('')).map(({ event }) => event);
+    const own = () => statusRecordsIn(hec.events.map(({ raw }) => `${raw}\n`).join('')).map(({ event }) => event);
     await hec.until(() => own().filter((event) => event === 'forwarder.heartbeat').length >= 2);
     await stop(program);
     expect(new Set(own())).toEqual(
@@ -74,10 +76,10 @@ describe('the heartbeats alone, read by the shipped search', () => {
     const file = configure(simulator.url);
     writeFileSync(file, readFileSync(file, 'utf8').replace('onKeyRejected: wait', 'onKeyRejected: exit'));
     const program = startProgram(['run', '-c', file]);
-    await program.until((_, out) => toldIn(out).some(({ event }) => event === 'forwarder.heartbeat'));
+    await program.until((_, out) => statusRecordsIn(out).some(({ event }) => event === 'forwarder.heartbeat'));
     simulator.setFaults([{ kind: '403', share: 1 }]);
     expect(await program.ended).toBe(77);
-    expect(toldIn(program.stdout()).at(-1)).toMatchObject({ event: 'forwarder.stopped', why: 'source' });
+    expect(statusRecordsIn(program.stdout()).at(-1)).toMatchObject({ event: 'forwarder.stopped', why: 'source' });
   });
 
   it('show a network that swallows all between the forwarder and QA Sphere', async () => {
@@ -132,12 +134,12 @@ describe('a missing heartbeat', () => {
     await using simulator = await startSimulator({ events: 3, key });
     const file = configure(simulator.url);
     const first = startProgram(['run', '-c', file]);
-    await first.until((_, out) => toldIn(out).some(({ event }) => event === 'forwarder.heartbeat'));
+    await first.until((_, out) => statusRecordsIn(out).some(({ event }) => event === 'forwarder.heartbeat'));
     await stop(first);
-    expect(stateOf(toldIn(first.stdout()), Date.now() + 120_000)).toBe('missing heartbeat');
+    expect(stateOf(statusRecordsIn(first.stdout()), Date.now() + 120_000)).toBe('missing heartbeat');
     const second = startProgram(['run', '-c', file]);
-    await second.until((_, out) => toldIn(out).length > 0);
-    const [started] = toldIn(second.stdout());
+    await second.until((_, out) => statusRecordsIn(out).length > 0);
+    const [started] = statusRecordsIn(second.stdout());
     expect(started).toMatchObject({ event: 'forwarder.started', down_seconds: expect.any(Number) });
     await stop(second);
   });

@@ -187,7 +187,7 @@ describe('a refused key', () => {
     await using simulator = await startSimulator({ events: 10, key, faults: [{ kind: '403', share: 1 }] });
     const { file } = configure(simulator.url, { source: 'onKeyRejected: wait' });
     const program = startProgram(['run', '-c', file]);
-    await program.until((stderr) => stderr.includes('refuses the API key'));
+    await program.until((stderr) => stderr.includes('API key rejected'));
     expect(program.stdout()).toBe('');
     simulator.setFaults([]);
     const asked = simulator.requestCount;
@@ -332,11 +332,11 @@ describe('a log that was rewritten', () => {
     log_ = log_.slice(0, 2);
     const other = startProgram(['once', '-c', file]);
     expect(await other.ended).toBe(0);
-    expect(other.stderr()).toMatch(/"level":"warn".*event 4.*is gone/);
+    expect(other.stderr()).toMatch(/"level":"warn".*event 4.*is missing/);
     log_ = [];
     const empty = startProgram(['once', '-c', file]);
     await empty.ended;
-    expect(empty.stderr()).not.toContain('is gone');
+    expect(empty.stderr()).not.toContain('is missing');
   });
 });
 

@@ -11,7 +11,7 @@ const { directory } = scratch();
 const key = 'SIEM-LOG-ONLY-demo';
 let runs = 0;
 
-/** What a browser makes of the page: its document, and what it complained of. */
+/** The document that a browser renders, and its console errors. */
 function browse(address: string): { dom: string; complaints: string[] } {
   const profile = join(directory, `profile-${++runs}`);
   const { stdout, stderr } = spawnSync(
@@ -30,7 +30,7 @@ function browse(address: string): { dom: string; complaints: string[] } {
   return { dom: stdout, complaints: stderr.split('\n').filter((line) => /CONSOLE|Content Security Policy/.test(line)) };
 }
 
-/** The daemon against a simulator, and the address it tells of itself at. */
+/** The daemon against a simulator, and the address of its listener. */
 async function daemonAt(url: string, apiKey: string) {
   const file = join(directory, `config-${++runs}.yaml`);
   const text = `source: { url: "${url}", apiKey: ${apiKey}, schedule: "* * * * * *", onKeyRejected: wait }
@@ -48,8 +48,8 @@ telemetry: { listen: "127.0.0.1:0" }
   return { program, address };
 }
 
-describe.skipIf(browser === undefined)('the status page in a browser (skipped where there is no chromium)', () => {
-  it('is shown whole, without a complaint, and tells a sink that fails from one that works', async () => {
+describe.skipIf(browser === undefined)('the status page in a browser (skipped without chromium)', () => {
+  it('renders completely, without errors, and distinguishes a failing sink from a working one', async () => {
     await using simulator = await startSimulator({ events: 20, key });
     const { program, address } = await daemonAt(simulator.url, key);
     await program.until((stderr, stdout) => stderr.includes('pipeline.retry') && stdout.split('\n').length > 20);
@@ -63,14 +63,14 @@ describe.skipIf(browser === undefined)('the status page in a browser (skipped wh
     expect(await program.ended).toBe(0);
   });
 
-  it('says that the key is refused', async () => {
+  it('shows that the key is rejected', async () => {
     await using simulator = await startSimulator({ events: 20, key: 'another' });
     const { program, address } = await daemonAt(simulator.url, key);
     await program.until((stderr) => stderr.includes('source.refused'));
     const { dom, complaints } = browse(address);
     expect(complaints).toEqual([]);
     expect(dom).toContain('<title>Not ready: qasphere-siem-forwarder</title>');
-    expect(dom).toMatch(/QA Sphere <span class="state bad">key refused</);
+    expect(dom).toMatch(/QA Sphere <span class="state bad">key rejected</);
     program.child.kill('SIGTERM');
     expect(await program.ended).toBe(0);
   });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Status } from '../../src/telemetry/status.ts';
 import { startSimulator } from '../../src/testing/simulator/server.ts';
-import { toldIn } from '../support/feed-search.ts';
+import { statusRecordsIn } from '../support/heartbeat-search.ts';
 import { startProgram } from '../support/program.ts';
 import { scratch } from '../support/scratch.ts';
 import { tcpServer } from '../support/tcp-server.ts';
@@ -41,7 +41,7 @@ async function statusOf(file: string, ...flags: string[]) {
 }
 
 describe('the running daemon', () => {
-  it('tells how it fares over HTTP and over its socket, and takes the socket away at the end', async () => {
+  it('serves its state over HTTP and its socket, and removes the socket at the end', async () => {
     await using simulator = await startSimulator({ events: 30, key });
     const { file } = configure(simulator.url, '{ listen: "127.0.0.1:0" }');
     expect((await statusOf(file, '--ready')).code).toBe(69);
@@ -153,10 +153,10 @@ describe('the running daemon', () => {
     expect(await moved.ended, moved.stderr()).toBe(0);
     for (const times of [1, 0]) {
       const again = startProgram(['run', '-c', file]);
-      await again.until((_, stdout) => toldIn(stdout).some(({ event }) => event === 'forwarder.configured'));
+      await again.until((_, stdout) => statusRecordsIn(stdout).some(({ event }) => event === 'forwarder.configured'));
       again.child.kill('SIGTERM');
       expect(await again.ended).toBe(0);
-      const told = toldIn(again.stdout()).filter(({ event }) => event === 'forwarder.cursor_moved');
+      const told = statusRecordsIn(again.stdout()).filter(({ event }) => event === 'forwarder.cursor_moved');
       expect(told).toHaveLength(times);
       for (const each of told)
         expect(each).toMatchObject({

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { instruments } from '../../src/telemetry/instruments.ts';
+import { metricTable } from '../../src/telemetry/metric-table.ts';
 import { scratch } from '../support/scratch.ts';
 
 const promtool = '/usr/bin/promtool';
@@ -19,7 +19,7 @@ const dashboard = JSON.parse(readFileSync('config/grafana/qasphere-siem-forwarde
 const panels = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
 
 const known = new Set([
-  ...Object.keys(instruments),
+  ...Object.keys(metricTable),
   'process_resident_memory_bytes',
   'process_cpu_seconds_total',
   'up',
@@ -36,14 +36,14 @@ function run(...args: string[]): { status: number | null; said: string } {
 }
 
 describe('the alert rules', () => {
-  it('speak of metrics that there are', () => {
+  it('use existing metrics', () => {
     for (const { expr } of alerts) {
       expect(metricsIn(expr).length).toBeGreaterThan(0);
       for (const name of metricsIn(expr)) expect(known).toContain(name);
     }
   });
 
-  it.skipIf(!can)(`are valid, and go off when they should and only then${skipped}`, () => {
+  it.skipIf(!can)(`are valid, and fire exactly when they should${skipped}`, () => {
     expect(run('check', 'rules', rulesFile)).toMatchObject({ status: 0 });
     const tested = run('test', 'rules', 'config/prometheus/qasphere-siem-forwarder.test.yaml');
     expect(tested.said).toContain('SUCCESS');
@@ -57,10 +57,10 @@ describe('the alert rules', () => {
 });
 
 describe('the dashboard', () => {
-  it('speaks of metrics that there are, and of every one of ours', () => {
+  it('uses existing metrics, and every one of the forwarder', () => {
     const used = new Set(panels.flatMap(metricsIn));
     for (const name of used) expect(known).toContain(name);
-    for (const name of Object.keys(instruments)) expect([...used]).toContain(name);
+    for (const name of Object.keys(metricTable)) expect([...used]).toContain(name);
   });
 
   it.skipIf(!can)(`has valid expressions${skipped}`, () => {
@@ -71,7 +71,7 @@ describe('the dashboard', () => {
     expect(run('check', 'rules', file('panels.yaml', text))).toMatchObject({ status: 0 });
   });
 
-  it('has no two panels in one place', () => {
+  it('places no two panels at one position', () => {
     const places = dashboard.panels.map(({ gridPos }) => JSON.stringify(gridPos));
     expect(new Set(places).size).toBe(places.length);
   });

@@ -1,10 +1,9 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { describe as words } from '../../src/telemetry/catalog.ts';
 import { createEmit } from '../../src/telemetry/emit.ts';
 import type { Level, Logger } from '../../src/telemetry/logger.ts';
-import type { Emit, TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
-import { samples } from '../support/happenings.ts';
+import { type Emit, entryOf, type TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
+import { samples } from '../support/telemetry-events.ts';
 
 interface Line {
   readonly level: string;
@@ -32,20 +31,20 @@ beforeEach(() => {
 });
 
 const retry = samples['pipeline.retry'];
-const told = () => lines.map(({ members }) => [members['event'], members['repeated'], members['lastedMs']]);
+const logged = () => lines.map(({ members }) => [members['event'], members['repeated'], members['lastedMs']]);
 
 describe('the log', () => {
-  it.each(Object.values(samples))('has a line for $event', (happening) => {
-    emit(happening);
+  it.each(Object.values(samples))('has a line for $event', (event) => {
+    emit(event);
     expect(lines).toHaveLength(1);
-    expect(lines[0]?.members['event']).toBe(happening.event);
+    expect(lines[0]?.members['event']).toBe(event.event);
     expect(lines[0]?.message).not.toBe('');
   });
 
-  it('tells a condition that lasts at first, every five minutes with a count, and its end with the duration', () => {
+  it('reports a lasting condition at first, every five minutes with a count, and at its end with the duration', () => {
     for (; now < 12 * minute; now += minute) emit(retry);
     emit(samples['pipeline.recovered']);
-    expect(told()).toEqual([
+    expect(logged()).toEqual([
       ['pipeline.retry', undefined, undefined],
       ['pipeline.retry', 4, undefined],
       ['pipeline.retry', 4, undefined],
@@ -55,7 +54,7 @@ describe('the log', () => {
     expect(lines).toHaveLength(5);
   });
 
-  it('keeps the conditions of two sinks, and two reasons, apart', () => {
+  it('treats the conditions of two sinks, and of two reasons, separately', () => {
     emit(retry);
     emit({ ...retry, sink: 'other' });
     emit({ ...retry, reason: 'timeout' });
@@ -64,19 +63,22 @@ describe('the log', () => {
     expect(lines).toHaveLength(4);
   });
 
-  it('tells an end that would be too quiet to be seen as loudly as the rest', () => {
+  it('logs the end of a condition at info if its own level is lower', () => {
     least = 'info';
-    emit(samples['pipeline.history_check']);
-    emit({ ...samples['pipeline.history_check'], result: 'there' });
-    emit({ ...samples['pipeline.history_check'], result: 'there' });
-    expect(lines.map(({ level }) => level)).toEqual(['error', 'info']);
+    emit({ ...samples['pipeline.history_check'], result: 'missing' });
+    emit({ ...samples['pipeline.history_check'], result: 'unchanged' });
+    emit({ ...samples['pipeline.history_check'], result: 'unchanged' });
+    expect(lines.map(({ level }) => level)).toEqual(['warn', 'info']);
   });
 
-  it('has an end for everything that lasts', () => {
-    const all = Object.values(samples).map(words);
-    const endings = new Set(all.flatMap(({ ends }) => ends ?? []));
-    endings.add('pipeline.history_check splunk');
-    for (const { lasts } of all) if (lasts !== undefined) expect([...endings]).toContain(lasts);
+  it('defines an end for every lasting condition, except a rewritten log', () => {
+    const all: readonly TelemetryEvent[] = Object.values(samples);
+    const ends = new Set(all.flatMap((event) => entryOf(event).ends?.(event) ?? []));
+    ends.add('pipeline.history_check splunk rewritten');
+    for (const event of all) {
+      const condition = entryOf(event).lasts?.(event);
+      if (condition !== undefined) expect([...ends]).toContain(condition);
+    }
   });
 
   it('keeps every digit of an id', () => {
@@ -84,7 +86,7 @@ describe('the log', () => {
     expect(lines[0]?.members['id']).toBe('18446744073709551617');
   });
 
-  it('shows no control character, line end or bidi mark, whatever comes from outside', () => {
+  it('writes no control character, line end or bidi mark, whatever the members hold', () => {
     const text = fc.string({ unit: 'binary', maxLength: 400 });
     fc.assert(
       fc.property(fc.constantFrom(...Object.values(samples)), text, (sample, hostile) => {
@@ -93,7 +95,7 @@ describe('the log', () => {
         const entries = Object.entries(sample).map(([key, value]) => {
           const open =
             typeof value === 'string' &&
-            !['event', 'fate', 'breadth', 'from', 'reason', 'signal', 'waitingFor'].includes(key);
+            !['event', 'result', 'scope', 'from', 'reason', 'signal', 'waitingFor'].includes(key);
           return [key, open ? hostile : value];
         });
         emit(Object.fromEntries(entries) as TelemetryEvent);

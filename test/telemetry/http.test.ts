@@ -54,40 +54,40 @@ describe('the listener', () => {
       expect(await ask('/livez', 'localhost', method)).toMatch(/^HTTP\/1\.1 405 [\s\S]*allow: GET, HEAD/);
   });
 
-  it('knows no path but its own', async () => {
+  it('rejects unknown paths', async () => {
     expect(await statusOf(ask('/'))).toBe(404);
     expect(await statusOf(ask('/constructor'))).toBe(404);
     expect(await statusOf(ask('http://127.0.0.1/livez'))).toBe(400);
   });
 
-  it('says nothing of what went wrong inside', async () => {
+  it('does not disclose internal errors', async () => {
     const said = await ask('/broken');
     expect(said).toMatch(/^HTTP\/1\.1 500 /);
     expect(said).not.toContain('secret');
   });
 
   it.each(['127.0.0.1', '127.0.0.1:9464', '[::1]:9464', 'localhost', 'LOCALHOST:80', 'forwarder.example:9464'])(
-    'is known as %s',
+    'accepts the host %s',
     async (host) => {
       expect(await statusOf(ask('/livez', host))).toBe(200);
     },
   );
 
   it.each(['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', '[evil]', 'localhost, evil', ':80', ''])(
-    'is not known as "%s"',
+    'rejects the host "%s"',
     async (host) => {
       expect(await statusOf(ask('/livez', host))).toBe(421);
     },
   );
 
-  it('takes an IP address for no name that only looks like one', () => {
+  it('does not accept a name that only resembles an IP address', () => {
     const none = new Set<string>();
     expect(isOurs('1', none)).toBe(false);
     expect(isOurs('0x7f.1', none)).toBe(false);
     expect(isOurs('[127.0.0.1]', none)).toBe(false);
   });
 
-  it('lets no other site read what it says', async () => {
+  it('lets no other site read its answers', async () => {
     const said = (await ask('/livez')).toLowerCase();
     expect(said).toContain('cross-origin-resource-policy: same-origin');
     expect(said).toContain('cache-control: no-store');

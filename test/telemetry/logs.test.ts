@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { describe as about, describe, expect, it } from 'vitest';
-import { describe as words } from '../../src/telemetry/catalog.ts';
-import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
-import { samples } from '../support/happenings.ts';
+import { describe, expect, it } from 'vitest';
+import { entryOf, type TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
+import { samples } from '../support/telemetry-events.ts';
 
 const rows = readFileSync('docs/logs.md', 'utf8')
   .split('\n')
@@ -16,25 +15,25 @@ const rows = readFileSync('docs/logs.md', 'utf8')
   }));
 const all: TelemetryEvent[] = Object.values(samples);
 
-about('the table of log events', () => {
-  it('has every event there is, and no other', () => {
+describe('the table of log events', () => {
+  it('lists every event, and no other', () => {
     expect(rows.map(({ event }) => event).sort()).toEqual(Object.keys(samples).sort());
   });
 
-  describe.each(all)('of $event', (happening) => {
-    const row = rows.find(({ event }) => event === happening.event);
-    const { level, lasts } = words(happening);
+  describe.each(all)('of $event', (sample) => {
+    const row = rows.find(({ event }) => event === sample.event);
+    const { level, lasts } = entryOf(sample);
 
-    it('names its level', () => {
-      expect(row?.level).toBe(level);
+    it('states its level', () => {
+      expect(row?.level).toBe(typeof level === 'function' ? level(sample) : level);
     });
 
-    it('says whether it lasts', () => {
+    it('states whether it is a lasting condition', () => {
       expect(/[*_]Lasts[*_]/.test(row?.means ?? '')).toBe(lasts !== undefined);
     });
 
-    it('names its members', () => {
-      const members = Object.keys(happening).filter((key) => key !== 'event');
+    it('lists its members', () => {
+      const members = Object.keys(sample).filter((key) => key !== 'event');
       expect(
         (row?.members ?? '')
           .replaceAll(/ \(.*?\)/g, '')

@@ -5,7 +5,7 @@ import { History } from '../../src/telemetry/history.ts';
 import { status } from '../../src/telemetry/status.ts';
 import { statusPage } from '../../src/telemetry/status-page.ts';
 import { HandClock } from '../support/hand-clock.ts';
-import { samples } from '../support/happenings.ts';
+import { samples } from '../support/telemetry-events.ts';
 
 let clock: HandClock;
 let health: Health;
@@ -21,7 +21,7 @@ beforeEach(() => {
 });
 
 describe('the status page', () => {
-  it('runs nothing and loads nothing: its policy allows its own style sheet alone', () => {
+  it('runs and loads nothing: its policy allows only its own style sheet', () => {
     const { body, policy } = page();
     const style = /<style>([\s\S]*?)<\/style>/.exec(body)?.[1] ?? '';
     expect(policy).toContain(`style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`);
@@ -39,7 +39,7 @@ describe('the status page', () => {
     expect(body).toContain('&#38;amp;');
   });
 
-  it('says in words what it shows in colours and lines', () => {
+  it('states in words what it shows by colours and lines', () => {
     health.handle(samples['pipeline.parked']);
     for (let minute = 0; minute < 20; minute++) {
       history.take();
@@ -52,7 +52,7 @@ describe('the status page', () => {
     expect(body).toContain('<html lang="en">');
   });
 
-  it('says that the local clock is wrong', () => {
+  it('reports a wrong local clock', () => {
     health.handle({ ...samples['source.page'], serverAheadMs: -3_600_000 });
     expect(page().body).toContain('<span class="state warn">local clock wrong<');
   });

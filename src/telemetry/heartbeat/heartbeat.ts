@@ -3,44 +3,44 @@ import { Notifier } from '../../lib/notifier.ts';
 import { type ShutdownSignals, sleep, untilAborted } from '../../lib/shutdown.ts';
 import type { Verdict } from '../../lib/verdict.ts';
 import type { Health, Instant } from '../health.ts';
-import type { TelemetryEvent } from '../telemetry-event.ts';
+import { dispatch, type Handlers, type TelemetryEvent } from '../telemetry-event.ts';
 import { interruptionMs, type StatusRecords } from './status-records.ts';
 
-/** On the wire; `confirmed` tells later. */
+/** On the wire; `confirmed` resolves later. */
 interface Sent {
   readonly kind: 'sent';
   readonly confirmed: Promise<Verdict>;
 }
 
-/** Sends one note to the sink. @throws the reason of `kill` */
-export type SendStatus = (note: StatusRecord, kill: AbortSignal) => Promise<Verdict | Sent>;
+/** Sends one status record to the sink. @throws the reason of `forced` */
+export type SendStatus = (record: StatusRecord, forced: AbortSignal) => Promise<Verdict | Sent>;
 
 export interface HeartbeatOptions {
   readonly sink: string;
   readonly health: Health;
-  readonly notes: StatusRecords;
+  readonly records: StatusRecords;
 }
 
-/** Notes that wait for their sink, at most; the operations file has all of them. */
-const mostWaiting = 100;
-/** A note that was not taken is tried again after this, milliseconds. */
-const againMs = { first: 5_000, longest: 60_000 };
-const longestTimerMs = 2 ** 31 - 1;
-/** The last note has so long, milliseconds. */
-const farewellMs = 1_500;
+/** Records queued for the sink, at most; the operations log has all of them. */
+const MAX_QUEUED = 100;
+/** Wait before a record that was not accepted is sent again, milliseconds. */
+const retryMs = { first: 5_000, longest: 60_000 };
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** How long the last records may take, milliseconds. */
+const finalMs = 1_500;
 
 /**
- * One sink's records of the forwarder's own: what is queued is told in order, and a heartbeat at least every `everyMs`.
- * It outlives the routes of one configuration; only the newest heartbeat waits, so that a long cut is not followed by a
- * flood. Nothing of it holds a route up.
+ * The forwarder's own records for one sink: queued records in order, and a heartbeat every `everyMs`. It outlives reloads.
+ * Only the newest heartbeat is queued, so that a long outage of the sink is not followed by a flood. Delivery of audit
+ * records never waits for it.
  */
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #changed = new Notifier();
   #queue: StatusRecord[] = [];
   #sequence = 0;
-  /** Since when the sink takes nothing, as far as is known, and why. */
-  #cut: { readonly since: Instant; readonly why: string } | undefined;
+  /** Set while the sink accepts nothing, as far as is known. */
+  #outage: { readonly since: Instant; readonly why: string } | undefined;
   #everyMs = 0;
   #nextBeatMs = Number.POSITIVE_INFINITY;
 
@@ -48,79 +48,82 @@ export class Heartbeat {
     this.#options = options;
   }
 
-  /** From now on a heartbeat this often, the first one after that time. */
+  /** The interval between heartbeats, milliseconds; a new interval starts now. */
   set everyMs(ms: number) {
     if (ms === this.#everyMs) return;
     this.#everyMs = ms;
     this.#nextBeatMs = this.#nowMs() + ms;
   }
 
-  push(note: StatusRecord): void {
-    if (note.event === 'forwarder.heartbeat')
+  push(record: StatusRecord): void {
+    if (record.event === 'forwarder.heartbeat')
       this.#queue = this.#queue.filter(({ event }) => event !== 'forwarder.heartbeat');
-    this.#queue.push(note);
-    this.#queue.splice(0, this.#queue.length - mostWaiting);
+    this.#queue.push(record);
+    this.#queue.splice(0, this.#queue.length - MAX_QUEUED);
     this.#changed.notify();
   }
 
-  /** What its route tells of the sink. */
-  handle(h: TelemetryEvent): void {
-    if (!('sink' in h) || h.sink !== this.#options.sink) return;
-    if (h.event === 'pipeline.retry' || h.event === 'pipeline.parked') this.#cutNow(h.reason);
-    else if (h.event === 'pipeline.recovered' || h.event === 'pipeline.unparked') this.#mended();
+  handle(event: TelemetryEvent): void {
+    if ('sink' in event && event.sink === this.#options.sink) dispatch(this.#handlers, event);
   }
 
-  /** Tells what there is until `signals.graceful`. Never rejects. */
-  async run(tell: SendStatus, signals: ShutdownSignals): Promise<void> {
+  readonly #handlers: Handlers = {
+    'pipeline.retry': ({ reason }) => this.#beginOutage(reason),
+    'pipeline.parked': ({ reason }) => this.#beginOutage(reason),
+    'pipeline.recovered': () => this.#endOutage(),
+    'pipeline.unparked': () => this.#endOutage(),
+  };
+
+  /** Sends what is queued until `signals.graceful`. @throws a bug of `sendStatus` */
+  async run(sendStatus: SendStatus, signals: ShutdownSignals): Promise<void> {
     let failures = 0;
     while (!signals.graceful.aborted) {
       this.#beat();
-      const [note] = this.#queue;
-      if (note === undefined) {
+      const [record] = this.#queue;
+      if (record === undefined) {
         const idleMs = this.#nextBeatMs - this.#nowMs();
-        await this.#changed.wait(signals.graceful, Math.min(idleMs, longestTimerMs));
-      } else if (await this.#tell(note, tell, signals)) failures = 0;
+        await this.#changed.wait(signals.graceful, Math.min(idleMs, MAX_TIMER_MS));
+      } else if (await this.#send(record, sendStatus, signals)) failures = 0;
       else {
-        await sleep(Math.min(againMs.longest, againMs.first * 2 ** failures), signals.graceful);
+        await sleep(Math.min(retryMs.longest, retryMs.first * 2 ** failures), signals.graceful);
         failures += 1;
       }
     }
   }
 
-  /** The last word before the sink closes, after what still waits; not longer than it may take. Never rejects. */
-  async farewell(note: StatusRecord, tell: SendStatus, signals: ShutdownSignals): Promise<void> {
-    const waiting = [...this.#queue, note];
+  /** Sends the queued records and then `last`, before the sink closes, within a fixed time. @throws a bug of `sendStatus` */
+  async finish(last: StatusRecord, sendStatus: SendStatus, { forced }: ShutdownSignals): Promise<void> {
+    const records = [...this.#queue, last];
     this.#queue = [];
-    const said = (async () => {
-      for (const each of waiting) await tell(each, signals.forced);
-    })();
-    const limit = new AbortController();
-    const done = said.catch(() => {}).finally(() => limit.abort());
-    await Promise.race([done, sleep(farewellMs, AbortSignal.any([signals.forced, limit.signal]))]);
+    const done = new AbortController();
+    const sending = (async () => {
+      for (const record of records) await sendStatus(record, forced).catch(ifForced(forced));
+    })().finally(() => done.abort());
+    await Promise.race([sending, sleep(finalMs, AbortSignal.any([forced, done.signal]))]);
   }
 
-  /** Whether the sink is done with `note`. */
-  async #tell(note: StatusRecord, tell: SendStatus, signals: ShutdownSignals): Promise<boolean> {
-    const telling = tell(note, signals.forced).catch((): Verdict => ({ kind: 'retry', reason: 'network', detail: '' }));
-    const verdict = await untilAborted(signals.graceful, telling);
-    // Stopped: what became of it is not known, and the last word says the rest.
+  /** Whether the sink is done with `record`. */
+  async #send(record: StatusRecord, sendStatus: SendStatus, { graceful, forced }: ShutdownSignals): Promise<boolean> {
+    const verdict = await untilAborted(graceful, sendStatus(record, forced).catch(ifForced(forced)));
+    // After a stop its result is unknown; `finish` follows.
     if (verdict === undefined) return true;
     if (verdict.kind === 'retry' || verdict.kind === 'stop') {
-      this.#cutNow(verdict.reason);
+      this.#beginOutage(verdict.reason);
       return false;
     }
-    // A note that the sink refuses for its content is not worth a second try.
-    this.#queue = this.#queue.filter((other) => other !== note);
-    if (verdict.kind === 'sent') void this.#confirm(note, verdict.confirmed);
-    else this.#mended();
+    // A record that the sink rejects for its content is not sent again.
+    this.#queue = this.#queue.filter((other) => other !== record);
+    // Not awaited: it resolves when the sink closes at the latest.
+    if (verdict.kind === 'sent') void this.#confirm(record, verdict.confirmed.catch(ifForced(forced)));
+    else this.#endOutage();
     return true;
   }
 
-  async #confirm(note: StatusRecord, confirmed: Promise<Verdict>): Promise<void> {
-    const verdict = await confirmed.catch(() => undefined);
-    if (verdict?.kind === 'accepted') this.#mended();
-    else if (verdict?.kind === 'retry' && note.event !== 'forwarder.heartbeat') this.#queue.unshift(note);
-    if (verdict?.kind === 'retry') this.#cutNow(verdict.reason);
+  async #confirm(record: StatusRecord, confirmed: Promise<Verdict | undefined>): Promise<void> {
+    const verdict = await confirmed;
+    if (verdict?.kind === 'accepted') this.#endOutage();
+    else if (verdict?.kind === 'retry' && record.event !== 'forwarder.heartbeat') this.#queue.unshift(record);
+    if (verdict?.kind === 'retry') this.#beginOutage(verdict.reason);
     this.#changed.notify();
   }
 
@@ -128,22 +131,30 @@ export class Heartbeat {
     if (this.#nowMs() < this.#nextBeatMs) return;
     this.#nextBeatMs = this.#nowMs() + this.#everyMs;
     this.#sequence += 1;
-    this.push(this.#options.notes.heartbeat(this.#options.sink, this.#sequence, this.#everyMs));
+    this.push(this.#options.records.heartbeat(this.#options.sink, this.#sequence, this.#everyMs));
   }
 
-  #cutNow(why: string): void {
-    this.#cut ??= { since: this.#options.health.now(), why };
+  #beginOutage(why: string): void {
+    this.#outage ??= { since: this.#options.health.now(), why };
   }
 
-  #mended(): void {
-    const cut = this.#cut;
-    if (cut === undefined || this.#options.health.sinks.get(this.#options.sink)?.trouble !== undefined) return;
-    this.#cut = undefined;
-    if (this.#nowMs() - cut.since.monotonicMs < interruptionMs) return;
-    this.push(this.#options.notes.resumption('sink', cut.why, cut.since));
+  #endOutage(): void {
+    const outage = this.#outage;
+    const { sink, health, records } = this.#options;
+    if (outage === undefined || health.sinks.get(sink)?.outage !== undefined) return;
+    this.#outage = undefined;
+    if (this.#nowMs() - outage.since.monotonicMs < interruptionMs) return;
+    this.push(records.resumption('sink', outage.why, outage.since));
   }
 
   #nowMs(): number {
     return this.#options.health.now().monotonicMs;
   }
 }
+
+/** Handles the rejection of a send: undefined if the process stops by force. @throws any other error, which is a bug */
+const ifForced =
+  (forced: AbortSignal) =>
+  (error: unknown): undefined => {
+    if (!forced.aborted) throw error;
+  };

@@ -5,84 +5,85 @@ import type { TelemetryEvent } from '../telemetry-event.ts';
 import { Heartbeat, type SendStatus } from './heartbeat.ts';
 import { type Addressed, StatusRecords } from './status-records.ts';
 
-/** Keeps one line for auditors; where it can't, it says so itself. Never rejects. */
+/** Appends one line to the operations log, for auditors; emits a warning if it cannot. Never rejects. */
 export type OperationsLog = (entry: { readonly event: string; readonly [more: string]: unknown }) => Promise<void>;
 
-/** The feeds of all sinks that want one, and the journal, which gets every note but the heartbeats. */
+/** The heartbeats of all sinks that have one, and the operations log, which gets every record except heartbeats. */
 export class Heartbeats {
   readonly #health: Health;
-  readonly #notes: StatusRecords;
-  readonly #journal: OperationsLog;
-  readonly #feeds = new Map<string, Heartbeat>();
-  /** One line after the other. */
+  readonly #records: StatusRecords;
+  readonly #recordOperation: OperationsLog;
+  readonly #heartbeats = new Map<string, Heartbeat>();
+  /** Writes to the operations log, one after the other. */
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(health: Health, journal: OperationsLog) {
+  constructor(health: Health, recordOperation: OperationsLog) {
     this.#health = health;
-    this.#notes = new StatusRecords(health);
-    this.#journal = journal;
+    this.#records = new StatusRecords(health);
+    this.#recordOperation = recordOperation;
   }
 
-  /** Whether any sink gets one. */
+  /** Whether any sink has a heartbeat. */
   get any(): boolean {
-    return this.#feeds.size > 0;
+    return this.#heartbeats.size > 0;
   }
 
-  /** Puts in force which sinks get a feed, and how often a heartbeat, milliseconds. */
-  apply(wanted: readonly { readonly name: string; readonly heartbeatMs: number | undefined }[]): void {
-    const kept = new Set(wanted.filter(({ heartbeatMs }) => heartbeatMs !== undefined).map(({ name }) => name));
-    for (const name of this.#feeds.keys()) if (!kept.has(name)) this.#feeds.delete(name);
-    for (const { name, heartbeatMs } of wanted) {
+  /** Sets which sinks have a heartbeat, and its interval, milliseconds. */
+  apply(sinks: readonly { readonly name: string; readonly heartbeatMs: number | undefined }[]): void {
+    const names = new Set(sinks.filter(({ heartbeatMs }) => heartbeatMs !== undefined).map(({ name }) => name));
+    for (const name of this.#heartbeats.keys()) if (!names.has(name)) this.#heartbeats.delete(name);
+    for (const { name, heartbeatMs } of sinks) {
       if (heartbeatMs === undefined) continue;
-      const feed = this.#feeds.get(name) ?? new Heartbeat({ sink: name, health: this.#health, notes: this.#notes });
-      feed.everyMs = heartbeatMs;
-      this.#feeds.set(name, feed);
+      const heartbeat =
+        this.#heartbeats.get(name) ?? new Heartbeat({ sink: name, health: this.#health, records: this.#records });
+      heartbeat.everyMs = heartbeatMs;
+      this.#heartbeats.set(name, heartbeat);
     }
   }
 
-  /** Call it after `health` has observed the same. */
-  handle(h: TelemetryEvent): void {
-    for (const addressed of this.#notes.handle(h)) this.#send(addressed);
-    for (const feed of this.#feeds.values()) feed.handle(h);
+  /** Call it after `health` has handled the same event. */
+  handle(event: TelemetryEvent): void {
+    for (const addressed of this.#records.handle(event)) this.#send(addressed);
+    for (const heartbeat of this.#heartbeats.values()) heartbeat.handle(event);
   }
 
-  /** Tells one sink, or all of them. `journal: false`: it stands in the journal already. */
+  /** Sends a record to one sink, or to all. `isLogged`: the operations log has it already. */
   announce(
     event: StatusRecordEvent,
     members: Readonly<Record<string, unknown>>,
-    to: { sink?: string; journal?: boolean },
+    { sink, isLogged = false }: { sink?: string; isLogged?: boolean },
   ): void {
-    const { sink, journal } = to;
-    this.#send({ ...(sink !== undefined && { sink }), note: this.#notes.note(event, members) }, journal);
+    const record = this.#records.record(event, members);
+    this.#send({ ...(sink !== undefined && { sink }), record }, !isLogged);
   }
 
-  /** Works beside a route until `signals.graceful`. */
-  async run(sink: string, tell: SendStatus, signals: ShutdownSignals): Promise<void> {
-    await this.#feeds.get(sink)?.run(tell, signals);
+  /** Sends the records of `sink` until `signals.graceful`. */
+  async run(sink: string, sendStatus: SendStatus, signals: ShutdownSignals): Promise<void> {
+    await this.#heartbeats.get(sink)?.run(sendStatus, signals);
   }
 
-  /** The last word to a sink before it closes. */
-  async farewell(
+  /** Sends `forwarder.stopped` to `sink` before it closes. */
+  async finish(
     sink: string,
-    tell: SendStatus,
+    sendStatus: SendStatus,
     signals: ShutdownSignals,
     members: Readonly<Record<string, unknown>>,
   ): Promise<void> {
-    await this.#feeds.get(sink)?.farewell(this.#notes.note('forwarder.stopped', members), tell, signals);
+    await this.#heartbeats.get(sink)?.finish(this.#records.record('forwarder.stopped', members), sendStatus, signals);
   }
 
-  /** Resolves when what was told so far stands in the journal. */
+  /** Resolves when the operations log has every record so far. */
   async settled(): Promise<void> {
     await this.#writing;
   }
 
-  #send({ sink, note }: Addressed, journal = true): void {
-    for (const [name, feed] of this.#feeds) if (sink === undefined || sink === name) feed.push(note);
-    if (journal) this.journal({ event: note.event, ...note.members });
+  /** Appends to the operations log only. */
+  log(entry: Parameters<OperationsLog>[0]): void {
+    this.#writing = this.#writing.then(() => this.#recordOperation(entry));
   }
 
-  /** For the journal alone. */
-  journal(entry: Parameters<OperationsLog>[0]): void {
-    this.#writing = this.#writing.then(() => this.#journal(entry));
+  #send({ sink, record }: Addressed, isLogged = true): void {
+    for (const [name, heartbeat] of this.#heartbeats) if (sink === undefined || sink === name) heartbeat.push(record);
+    if (isLogged) this.log({ event: record.event, ...record.members });
   }
 }

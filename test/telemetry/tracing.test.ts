@@ -1,14 +1,14 @@
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Emit, TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
-import { createTraces } from '../../src/telemetry/traces.ts';
-import { samples } from '../support/happenings.ts';
+import { createTracing } from '../../src/telemetry/tracing.ts';
+import { samples } from '../support/telemetry-events.ts';
 
 const exporter = new InMemorySpanExporter();
 let now: number;
 let emit: Emit;
-const tell = (...happenings: TelemetryEvent[]) => {
-  for (const happening of happenings) emit(happening);
+const emitAll = (...events: TelemetryEvent[]) => {
+  for (const event of events) emit(event);
 };
 const spans = () => exporter.getFinishedSpans();
 const named = (name: string) => spans().filter((span) => span.name === name);
@@ -18,7 +18,7 @@ beforeEach(() => {
   exporter.reset();
   now = Date.UTC(2026, 0, 1);
   const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] });
-  emit = createTraces({
+  emit = createTracing({
     tracer: provider.getTracer('test'),
     now: () => now,
     origin: 'https://acme.eu1.qasphere.com',
@@ -28,12 +28,12 @@ beforeEach(() => {
 const polling = samples['pipeline.polling'];
 
 describe('traces', () => {
-  it('have a span a poll, whose children are page, encode, deliver and checkpoint', () => {
-    tell(polling);
+  it('have one span per poll with the children page, encode, deliver and checkpoint', () => {
+    emitAll(polling);
     now += 100;
-    tell({ ...samples['source.response'], elapsedMs: 80 }, samples['pipeline.encoded'], samples['pipeline.poll']);
+    emitAll({ ...samples['source.response'], elapsedMs: 80 }, samples['pipeline.encoded'], samples['pipeline.poll']);
     now += 50;
-    tell({ ...samples['pipeline.delivered'], elapsedMs: 40 }, samples['checkpoint.saved']);
+    emitAll({ ...samples['pipeline.delivered'], elapsedMs: 40 }, samples['checkpoint.saved']);
     const [poll] = named('poll');
     const children = ['page', 'encode', 'deliver', 'checkpoint'].flatMap(named);
     expect(children).toHaveLength(4);
@@ -46,15 +46,15 @@ describe('traces', () => {
     expect(named('deliver').map(({ duration }) => ms(duration))).toEqual([40]);
   });
 
-  it('keep the polls of two sinks in traces of their own', () => {
-    tell(polling, { ...polling, sink: 'other' });
-    tell({ ...samples['pipeline.encoded'], sink: 'other' }, samples['pipeline.encoded']);
+  it('put the polls of two sinks into separate traces', () => {
+    emitAll(polling, { ...polling, sink: 'other' });
+    emitAll({ ...samples['pipeline.encoded'], sink: 'other' }, samples['pipeline.encoded']);
     expect(new Set(named('encode').map((span) => span.spanContext().traceId)).size).toBe(2);
   });
 
-  it('name a request as the semantic conventions do, and mark what failed', () => {
-    tell({ ...samples['source.response'], status: 503 }, { ...samples['source.response'], status: 'timeout' });
-    tell(samples['pipeline.retry']);
+  it('describe a request by the semantic conventions, and mark failures', () => {
+    emitAll({ ...samples['source.response'], status: 503 }, { ...samples['source.response'], status: 'timeout' });
+    emitAll(samples['pipeline.retry']);
     expect(named('page').map(({ attributes }) => attributes)).toMatchObject([
       {
         'http.request.method': 'GET',
@@ -68,8 +68,8 @@ describe('traces', () => {
     expect(spans().map(({ status }) => status.code)).toEqual([2, 2, 2]);
   });
 
-  it('end a poll that was broken off when the next one begins', () => {
-    tell(polling, polling, samples['pipeline.poll']);
+  it('end an interrupted poll when the next one begins', () => {
+    emitAll(polling, polling, samples['pipeline.poll']);
     expect(named('poll')).toHaveLength(2);
   });
 });

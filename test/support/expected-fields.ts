@@ -2,8 +2,8 @@ import { isIP } from 'node:net';
 import { receivedAtMs } from './audit-events.ts';
 import { type Hostile, readableTimes } from './hostile-events.ts';
 
-/** What an event tells, worked out from its raw members alone, to hold against what a record says. */
-export interface Told {
+/** The fields of an event, derived from its raw members alone, to compare with a record. */
+export interface ExpectedFields {
   readonly id: string;
   readonly action: string | undefined;
   readonly ip: string | undefined;
@@ -16,7 +16,7 @@ export interface Told {
   readonly hasUser: boolean;
   /** `meta` on one line. */
   readonly meta: string | undefined;
-  /** What has no field of its own: raw values on one line by key. */
+  /** Members without a field of their own: raw values on one line by key. */
   readonly unmapped: ReadonlyMap<string, string>;
 }
 
@@ -24,20 +24,20 @@ const textOf = (raw: string | undefined): string | undefined =>
   raw?.startsWith('"') && raw !== '""' ? (JSON.parse(raw) as string) : undefined;
 const isMissing = (raw: string | undefined) => raw === undefined || raw === 'null' || raw === '""';
 
-/** JSON text as a record may hold it: the same value without a control character. */
+/** JSON text as a record holds it: the same value without a control character. */
 export const oneLine = (raw: string): string =>
   raw
     .replace(/[\t\r\n]/g, ' ')
     .replace(/[\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
-/** Other controls as a text to be seen. */
-export const seen = (text: string): string =>
+/** Text with its control characters as escapes. */
+export const withControlsEscaped = (text: string): string =>
   text.replace(
     /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 
-export function told({ event, raw, rawUser }: Hostile): Told {
+export function expectedFields({ event, raw, rawUser }: Hostile): ExpectedFields {
   const unmapped = new Map<string, string>();
   const text = (name: string) => {
     const value = raw.get(name);
@@ -45,7 +45,7 @@ export function told({ event, raw, rawUser }: Hostile): Told {
     return textOf(value);
   };
   const parts = { action: text('action'), createdAt: text('createdAt'), ip: text('ip'), userAgent: text('userAgent') };
-  const user = userTold(raw.get('user'), rawUser, unmapped);
+  const user = expectedUser(raw.get('user'), rawUser, unmapped);
   for (const [name, value] of raw) {
     if (!['id', 'user', 'action', 'ip', 'userAgent', 'createdAt', 'meta'].includes(name))
       unmapped.set(name, oneLine(value));
@@ -66,12 +66,12 @@ export function told({ event, raw, rawUser }: Hostile): Told {
   };
 }
 
-function userTold(raw: string | undefined, members: ReadonlyMap<string, string>, unmapped: Map<string, string>) {
-  const nobody = { id: undefined, name: undefined, email: undefined };
-  if (raw === undefined || raw === 'null') return nobody;
+function expectedUser(raw: string | undefined, members: ReadonlyMap<string, string>, unmapped: Map<string, string>) {
+  const none = { id: undefined, name: undefined, email: undefined };
+  if (raw === undefined || raw === 'null') return none;
   if (!raw.startsWith('{')) {
     unmapped.set('user', oneLine(raw));
-    return nobody;
+    return none;
   }
   const rawId = members.get('id');
   const hasNumber = rawId !== undefined && /^[-\d]/.test(rawId);

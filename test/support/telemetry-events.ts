@@ -1,7 +1,7 @@
-import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
+import type { EventName, EventOf } from '../../src/telemetry/telemetry-event.ts';
 
-/** One of each, so that nothing can be added to the union without being looked at here. */
-type Samples = { readonly [E in TelemetryEvent['event']]: Extract<TelemetryEvent, { event: E }> };
+/** One event of each name. */
+type Samples = { readonly [N in EventName]: EventOf<N> };
 
 const failing = { reason: 'network', detail: 'no answer', attempt: 1, waitMs: 10 } as const;
 const sink = 'splunk';
@@ -9,24 +9,30 @@ const sink = 'splunk';
 export const samples: Samples = {
   'source.request': { event: 'source.request', after: 1n },
   'source.response': { event: 'source.response', after: 1n, status: 200, elapsedMs: 1 },
-  'source.page': { event: 'source.page', after: 1n, events: 2, fresh: 1, bytes: 800, serverAheadMs: 3 },
+  'source.page': { event: 'source.page', after: 1n, events: 2, newEvents: 1, bytes: 800, serverAheadMs: 3 },
   'source.visible': { event: 'source.visible', delaysMs: [1_000] },
   'source.retry': { event: 'source.retry', ...failing },
   'source.recovered': { event: 'source.recovered', attempts: 2, outageMs: 1_000 },
-  'source.refused': { event: 'source.refused', status: 403, detail: 'answered 403.', causes: ['one', 'two'] },
+  'source.refused': {
+    event: 'source.refused',
+    status: 403,
+    detail: 'answered 403.',
+    causes: ['one', 'two'],
+    waitMs: 300_000,
+  },
   'source.accepted': { event: 'source.accepted' },
   'source.stopped': { event: 'source.stopped', reason: 'address', detail: 'no tenant' },
-  'source.key_scope': { event: 'source.key_scope', scope: 'restricted', detail: 'as it should' },
+  'source.key_scope': { event: 'source.key_scope', scope: 'restricted', detail: 'as required' },
   'source.unreadable': { event: 'source.unreadable', after: 1n, detail: 'no JSON' },
   'source.cursor_mismatch': { event: 'source.cursor_mismatch', after: 1n, answered: '9', greatest: 8n },
-  'source.count': { event: 'source.count', count: 500, why: 'the last page was heavy' },
+  'source.count': { event: 'source.count', count: 500, detail: 'the last page was large' },
   'source.drift': { event: 'source.drift', fields: { 'unknown:x': 2 }, firstSeen: ['unknown:x'] },
   'source.unknown_actions': { event: 'source.unknown_actions', actions: { 'gizmo.x': 2 }, firstSeen: ['gizmo.x'] },
   'pipeline.start': { event: 'pipeline.start', sink, after: 9n, cursor: 7n, from: 'checkpoint' },
   'pipeline.history_check': { event: 'pipeline.history_check', sink, id: 9n, result: 'rewritten' },
   'pipeline.polling': { event: 'pipeline.polling', sink },
   'pipeline.encoded': { event: 'pipeline.encoded', sink, records: 2, elapsedMs: 1 },
-  'pipeline.poll': { event: 'pipeline.poll', sink, fresh: 2 },
+  'pipeline.poll': { event: 'pipeline.poll', sink, newEvents: 2 },
   'pipeline.waiting': { event: 'pipeline.waiting', sink, oldestAtMs: undefined },
   'pipeline.delivered': { event: 'pipeline.delivered', sink, records: 2, last: 9n, elapsedMs: 12.3456, lastAtMs: 5 },
   'pipeline.filtered': { event: 'pipeline.filtered', sink, events: 2 },
@@ -61,13 +67,14 @@ export const samples: Samples = {
   'telemetry.failed': { event: 'telemetry.failed', detail: 'EADDRINUSE' },
   'telemetry.export_failed': { event: 'telemetry.export_failed', signal: 'metrics', detail: 'no answer' },
   'telemetry.export_recovered': { event: 'telemetry.export_recovered', signal: 'metrics' },
+  'log.dropped': { event: 'log.dropped', lines: 7 },
   'daemon.start': startOf(sink),
   'daemon.warning': { event: 'daemon.warning', topic: 'configuration', detail: 'readable by others' },
   'daemon.stopping': { event: 'daemon.stopping', signal: 'SIGTERM' },
   'daemon.stopped': { event: 'daemon.stopped', pending: [] },
 };
 
-/** The first start, of these sinks. */
-export function startOf(...sinks: readonly string[]): Extract<TelemetryEvent, { event: 'daemon.start' }> {
+/** The first start with these sinks. */
+export function startOf(...sinks: readonly string[]): EventOf<'daemon.start'> {
   return { event: 'daemon.start', version: '1', sinks, pollEveryMs: 15_000, reload: false, restarted: sinks };
 }
