@@ -1,7 +1,8 @@
+import { spawn } from 'node:child_process';
 import dns from 'node:dns';
 import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type HttpOptions, httpClient } from '../../src/lib/http.ts';
@@ -133,18 +134,14 @@ describe('a request that is never answered ends within the time-out and leaves n
   });
 });
 
-describe('a name with several addresses', () => {
-  const resolveTo = (...addresses: string[]) =>
-    vi.spyOn(dns, 'lookup').mockImplementation(((
-      _: string,
-      __: unknown,
-      done: (error: null, found: object[]) => void,
-    ) =>
-      done(
-        null,
-        addresses.map((address) => ({ address, family: 4 })),
-      )) as never);
+const resolveTo = (...addresses: string[]) =>
+  vi.spyOn(dns, 'lookup').mockImplementation(((_: string, __: unknown, done: (error: null, found: object[]) => void) =>
+    done(
+      null,
+      addresses.map((address) => ({ address, family: 4 })),
+    )) as never);
 
+describe('a name with several addresses', () => {
   it('is reported with every address and its error', async () => {
     await using server = await serve((_, response) => void response.end());
     resolveTo('127.0.0.2', '127.0.0.3');
@@ -163,6 +160,34 @@ describe('a name with several addresses', () => {
     using http = client();
     expect(await http.request(get(`http://api.invalid:${server.port}/`), never)).toMatchObject({ status: 200 });
   });
+});
+
+it('an address that takes longer than half a second to connect is not given up for one that refuses', async () => {
+  // With a full backlog the kernel drops the SYN; the client sends it again after a second, as over a long round trip.
+  const script = `const s = require('node:http').createServer((_, r) => r.end('here'));
+    s.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port));`;
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
+  const fillers: Socket[] = [];
+  try {
+    const port = Number(String((await once(child.stdout, 'data'))[0]));
+    child.kill('SIGSTOP');
+    for (let count = 0; count < 2; count++) {
+      const filler = connect(port, '127.0.0.1').on('error', () => {});
+      fillers.push(filler);
+      await once(filler, 'connect');
+    }
+    resolveTo('127.0.0.1', '127.0.0.2');
+    using http = client({ timeoutMs: 20_000 });
+    const asking = http.request(get(`http://api.invalid:${port}/`), never);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    child.kill('SIGCONT');
+    expect(await asking).toMatchObject({ kind: 'answer', status: 200 });
+  } finally {
+    for (const filler of fillers) filler.destroy();
+    child.kill('SIGKILL');
+    await exited;
+  }
 });
 
 describe('the header of an answer', () => {
