@@ -2,6 +2,7 @@ import type { Context } from '../app/compose.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
+import { setNetworkDefaults } from '../lib/network-defaults.ts';
 import { SchemaDrift } from '../source/schema-drift.ts';
 import { createEmit } from '../telemetry/emit.ts';
 import { createLogger } from '../telemetry/logger.ts';
@@ -29,6 +30,7 @@ export function realContext(config: Config, cli: CliContext, also: Emit = () => 
     terminal: cli.stderrIsTerminal,
     journal: stderrIsJournal(cli.env),
   });
+  setNetworkDefaults({ tls: mentionsTls(config, cli.env) });
   const log = createEmit({ logger, now: () => performance.now() });
   return {
     version,
@@ -43,4 +45,10 @@ export function realContext(config: Config, cli: CliContext, also: Emit = () => 
     wake: cli.hangup,
     setLogLevel: logger.setLevel,
   };
+}
+
+/** Whether an address with TLS is named anywhere. The audit log of a real tenant always is. */
+function mentionsTls(config: Config, env: CliContext['env']): boolean {
+  const text = JSON.stringify({ config, env }, (_, value) => (typeof value === 'bigint' ? String(value) : value));
+  return /"(https|tls|relp\+tls):/.test(text);
 }
