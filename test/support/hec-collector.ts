@@ -86,8 +86,9 @@ export class HecCollector {
       body: () => decoded(request) ?? request.body,
     };
     const fault = this.#options.fault?.(asked);
-    if (typeof fault === 'object') return { body: '', ...fault };
-    const reaction = fault === undefined ? undefined : early[fault];
+    if (typeof fault === 'object' && 'status' in fault) return { body: '', ...fault };
+    if (typeof fault === 'object') await fault.wait;
+    const reaction = typeof fault === 'string' ? early[fault] : undefined;
     if (reaction !== undefined) return reaction;
     const refusal = this.#authorise(request);
     if (refusal !== undefined) return refusal;

@@ -18,6 +18,7 @@ export type Fault =
   | 'swallow-ack' // kept, its acknowledgement never comes
   | 'late-ack' // kept, acknowledged at the fourth poll
   | 'lose-ack' // a poll is closed without an answer after the ids were taken from memory
+  | { wait: Promise<unknown> } // answered as usual after that
   | { status: number; body?: string | object; headers?: Record<string, string | string[]> };
 
 export interface Asked {
