@@ -3,59 +3,59 @@ import { type Actions, createActions } from '../format/actions.ts';
 import { actionFilter } from '../format/filter.ts';
 import { createFormat } from '../format/formats.ts';
 import { redactor } from '../format/redact.ts';
-import { type HttpClient, httpClient } from '../lib/http.ts';
-import { tlsMaterial } from '../lib/tls.ts';
 import type { EncodingOptions } from '../pipeline/encode.ts';
+import type { PipelineOptions } from '../pipeline/pipeline.ts';
 import { definitionOf, type SinkConfig } from '../sinks/registry.ts';
 import type { Sink } from '../sinks/sink.ts';
-import { AuditApi, type AuditApiOptions } from '../source/audit-api.ts';
-import { largestBodyBytes } from '../source/page-size.ts';
-import type { RateLimiter } from '../source/rate-limiter.ts';
-import type { SeenIds } from '../source/seen-ids.ts';
-import type { Emit } from '../telemetry/telemetry-event.ts';
+import type { Source } from '../source/source.ts';
 import type { Context } from './context.ts';
+import type { TenantState } from './open-state.ts';
 
-export type { SinkConfig };
+export interface PipelineParts {
+  readonly source: Source;
+  readonly store: TenantState;
+  /** The `shutdownTimeout` in force, milliseconds. */
+  readonly shutdownTimeoutMs: () => number;
+}
+
+/** Everything that `Pipeline.open` needs for one sink. */
+export function pipelineOptions(
+  sink: SinkConfig,
+  config: Config,
+  ctx: Context,
+  { source, store, shutdownTimeoutMs }: PipelineParts,
+): PipelineOptions {
+  const { emit, now, random, wake } = ctx;
+  const { name } = sink;
+  const encoding = encodingOptions(sink, config, ctx, createActions(config.actions));
+  const { url: origin, settle, pageSize, startAt } = config.source;
+  return {
+    ...encoding,
+    name,
+    origin,
+    settleMs: settle,
+    pageSize,
+    startAt,
+    source,
+    store,
+    emit,
+    now,
+    random,
+    wake,
+    graceMs: () => graceMsOf(shutdownTimeoutMs()),
+    deadLetter: store.deadLetters(name),
+    openSink: (pendingAcks) => openSink(sink, encoding, config, ctx, pendingAcks),
+  };
+}
+
+/** How long a pipeline may take to end, milliseconds: closing sinks and telemetry needs the rest of `shutdownTimeout`. */
+export const graceMsOf = (shutdownTimeoutMs: number): number => shutdownTimeoutMs * 0.75;
 
 /** Host name of the tenant. */
-export const tenantOf = (config: Config): string => new URL(config.source.url).hostname;
+const tenantOf = (config: Config): string => new URL(config.source.url).hostname;
 
-/** The way to the API; `timeoutMs` in place of the configured one. @throws the error of a file of the tls block */
-export function openHttp({ source }: Config, { version, env, emit }: Context, timeoutMs = source.timeout): HttpClient {
-  return httpClient({
-    timeoutMs,
-    maxBodyBytes: largestBodyBytes,
-    userAgent: `qasphere-siem-forwarder/${version}`,
-    tls: tlsMaterial(source.tls),
-    proxy: source.proxy,
-    env,
-    onCertificate: (endsAtMs) => emit({ event: 'tls.certificate', peer: 'source', whose: 'server', endsAtMs }),
-  });
-}
-
-/** How long a route may take to end: what comes after it of a stop needs its part of the shutdown timeout. */
-export const graceMsOf = (config: Config): number => config.shutdownTimeout * 0.75;
-
-export interface ApiParts {
-  readonly http: HttpClient;
-  readonly pace: RateLimiter;
-  readonly emit: Emit;
-  /** Default: the configured one. */
-  readonly pageSize?: number;
-  /** A page of this origin was read in an earlier start. */
-  readonly readBefore: boolean;
-  readonly onNewEvents?: NonNullable<AuditApiOptions['onNewEvents']>;
-  /** What a source before this one has read. */
-  readonly novelty?: SeenIds | undefined;
-}
-
-export function openApi({ source }: Config, { now }: Context, parts: ApiParts): AuditApi {
-  const { url: origin, apiKey, authScheme, pageSize } = source;
-  return new AuditApi({ origin, apiKey, authScheme, pageSize, now, ...parts });
-}
-
-/** What a sink wants of an event, and how. One table of `actions` serves all sinks. */
-export function shapeOf(
+/** Which events a sink gets, and in which form. One table of `actions` can serve all sinks. */
+export function encodingOptions(
   { format, envelope, filter, redact, hash, hashKey, hashKeyFile }: SinkConfig,
   config: Config,
   { version }: Context,
@@ -69,8 +69,8 @@ export function shapeOf(
   };
 }
 
-/** Opens a sink for records of `shape`; `pendingAcks` is what it remembered in an earlier process. */
-export function openSinkOf(
+/** Opens a sink for records of this format; `pendingAcks` is what the sink stored in an earlier process. */
+export function openSink(
   sink: SinkConfig,
   { format }: Pick<EncodingOptions, 'format'>,
   config: Config,

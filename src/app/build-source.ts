@@ -1,51 +1,84 @@
 import type { Config } from '../config/schema.ts';
 import { createActions } from '../format/actions.ts';
+import { type HttpClient, httpClient } from '../lib/http.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
-import type { AuditApiOptions } from '../source/audit-api.ts';
+import { tlsMaterial } from '../lib/tls.ts';
+import { AuditApi, type AuditApiOptions } from '../source/audit-api.ts';
 import { KeyScopeCheck } from '../source/key-scope.ts';
 import { CachedSource } from '../source/page-cache.ts';
+import { largestBodyBytes } from '../source/page-size.ts';
 import { RateLimiter } from '../source/rate-limiter.ts';
 import { SchemaDrift } from '../source/schema-drift.ts';
 import type { SeenIds } from '../source/seen-ids.ts';
-import { openApi, openHttp } from './build-pipeline.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
 import type { Context } from './context.ts';
 
-/** Pages kept for routes that are a little behind the first. */
-const pagesKept = 4;
+/** Pages cached for pipelines that are a little behind the first. */
+const cachedPages = 4;
 
-/** The one source of all routes, with what it stands on. */
+/** The HTTP client for the API; `timeoutMs` replaces the configured one. @throws the error of a file of the tls block */
+export function openHttp({ source }: Config, { version, env, emit }: Context, timeoutMs = source.timeout): HttpClient {
+  return httpClient({
+    timeoutMs,
+    maxBodyBytes: largestBodyBytes,
+    userAgent: `qasphere-siem-forwarder/${version}`,
+    tls: tlsMaterial(source.tls),
+    proxy: source.proxy,
+    env,
+    onCertificate: (endsAtMs) => emit({ event: 'tls.certificate', peer: 'source', whose: 'server', endsAtMs }),
+  });
+}
+
+export interface ApiParts {
+  readonly http: HttpClient;
+  readonly pace: RateLimiter;
+  readonly emit: Emit;
+  /** Default: the configured one. */
+  readonly pageSize?: number;
+  /** A page of this origin was read in an earlier start. */
+  readonly readBefore: boolean;
+  readonly onNewEvents?: NonNullable<AuditApiOptions['onNewEvents']>;
+  /** The ids that a source before this one has read. */
+  readonly novelty?: SeenIds | undefined;
+}
+
+export function openApi({ source }: Config, { now }: Context, parts: ApiParts): AuditApi {
+  const { url: origin, apiKey, authScheme, pageSize } = source;
+  return new AuditApi({ origin, apiKey, authScheme, pageSize, now, ...parts });
+}
+
+/** The source of all pipelines of a tenant, with the parts that outlive its replacement. */
 export interface SourceParts extends AsyncDisposable {
   readonly source: CachedSource;
   readonly pace: RateLimiter;
   readonly restriction: KeyScopeCheck;
 }
 
-/** What was learnt before, and holds for a source that takes the place of another. */
-export interface Before {
+/** What an earlier source learned that holds for its successor too. */
+export interface Learned {
   /** A page of this origin was read. */
   readonly readBefore: boolean;
-  /** The limit of requests holds across. */
+  /** The request rate is limited across both. */
   readonly pace?: RateLimiter | undefined;
   readonly novelty?: SeenIds | undefined;
-  /** This very key was looked at. */
+  /** The scope of this very key is known. */
   readonly keyKnown?: boolean;
 }
 
-/** Nothing is asked yet; it ends with `life`. @throws OpenSSL's error */
-export function buildSource(config: Config, ctx: Context, signals: ShutdownSignals, before: Before): SourceParts {
-  const { emit, random, wake } = ctx;
-  const { readBefore, novelty, keyKnown } = before;
+/** Requests nothing yet; ends with `signals`. @throws OpenSSL's error */
+export function buildSource(config: Config, ctx: Context, signals: ShutdownSignals, learned: Learned): SourceParts {
+  const { emit, random, wake, schemaDrift = new SchemaDrift() } = ctx;
+  const { readBefore, novelty, keyKnown } = learned;
   const { url: origin, apiKey, authScheme, requestsPerSecond, onKeyRejected, restrictedKey } = config.source;
   const http = openHttp(config, ctx);
-  const pace = new RateLimiter(requestsPerSecond, () => performance.now(), before.pace);
+  const pace = new RateLimiter(requestsPerSecond, () => performance.now(), learned.pace);
   const actions = createActions(config.actions);
-  const { drift = new SchemaDrift() } = ctx;
   const onNewEvents: AuditApiOptions['onNewEvents'] = (events, differences) =>
-    drift.report(events, differences, actions, apiKey.current).forEach(emit);
+    schemaDrift.report(events, differences, actions, apiKey.current).forEach(emit);
   const api = openApi(config, ctx, { http, pace, emit, readBefore, onNewEvents, novelty });
   const policy = keyKnown ? 'off' : restrictedKey;
   const restriction = new KeyScopeCheck({ origin, apiKey, authScheme, http, pace, emit, policy });
-  const keepPages = config.sinks.length > 1 ? pagesKept : 0;
+  const keepPages = config.sinks.length > 1 ? cachedPages : 0;
   const source = new CachedSource({ api, onKeyRejected, emit, random, wake, restriction, keepPages, signals });
   return {
     source,

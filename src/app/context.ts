@@ -3,7 +3,7 @@ import type { SchemaDrift } from '../source/schema-drift.ts';
 import type { Heartbeats } from '../telemetry/heartbeat/heartbeats.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 
-/** What the parts get from the world around them. */
+/** What every part gets from outside: nothing in src reads clock, randomness or environment by itself. */
 export interface Context {
   readonly version: string;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -12,10 +12,10 @@ export interface Context {
   readonly now: () => number;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
-  /** Records of the forwarder's own, beside the routes. */
+  /** The forwarder's own records, sent to the sinks beside the audit records. */
   readonly heartbeats?: Heartbeats;
-  /** What was told of the API's drift in this start; where absent, of its own. */
-  readonly drift?: SchemaDrift;
-  /** A SIGHUP: whoever waits tries now. */
+  /** Names that the API was seen to add or leave out; each is reported once for this value. */
+  readonly schemaDrift?: SchemaDrift;
+  /** Notified at a SIGHUP: whatever waits tries at once. */
   readonly wake: Notifier;
 }

@@ -4,12 +4,11 @@ import type { Config } from '../config/schema.ts';
 import { printable } from '../lib/printable.ts';
 import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import { definitionOf } from '../sinks/registry.ts';
+import { definitionOf, type SinkConfig } from '../sinks/registry.ts';
 import { readText, replaceFile } from '../state/file/durable.ts';
 import { appendOperation, readOperations } from '../state/file/operations.ts';
 import type { SendStatus } from '../telemetry/heartbeat/heartbeat.ts';
 import type { Heartbeats, OperationsLog } from '../telemetry/heartbeat/heartbeats.ts';
-import type { SinkConfig } from './build-pipeline.ts';
 import type { Context } from './context.ts';
 
 /** What the feed remembers over a restart. */
@@ -106,7 +105,7 @@ export async function withHeartbeat(
 }
 
 /** Why it ends: a signal, or a source that gives nothing any more. */
-export function reasonOf({ graceful }: ShutdownSignals): string {
+export function stopReason({ graceful }: ShutdownSignals): string {
   return graceful.reason instanceof Error && graceful.reason.name !== 'AbortError' ? graceful.reason.message : 'source';
 }
 

@@ -1,55 +1,125 @@
 import type { Config } from '../config/schema.ts';
 import { childScope, type ShutdownSignals, sleep } from '../lib/shutdown.ts';
-import type { Pipeline } from '../pipeline/pipeline.ts';
-import { type Context, compose } from './compose.ts';
-import { openWithTimeout } from './open-with-timeout.ts';
-import { isWhole, type PipelineOutcome, runAll } from './run-all.ts';
+import { Pipeline, type PipelineOptions } from '../pipeline/pipeline.ts';
+import type { Source } from '../source/source.ts';
+import { pipelineOptions } from './build-pipeline.ts';
+import type { Context } from './context.ts';
+import type { TenantState } from './open-state.ts';
+import { isComplete, type PipelineOutcome, PipelineSupervisor } from './pipeline-supervisor.ts';
+import { ReloadableSource } from './reloadable-source.ts';
+import { loadCheckpoints } from './tenant.ts';
 
-export interface OnceOptions {
+export interface Patience {
   /** How long a source or sink may go without progress, milliseconds. */
   readonly patienceMs: number;
 }
 
-/** A sink that does not end when it is told to is dropped after this, milliseconds. */
+/** A sink that does not end when it is given up is dropped after this, milliseconds. */
 const graceMs = 2_000;
 
 /**
- * Catches every sink up with the newest event; what makes no progress is given up while the others finish. Stopped
- * before that, it says which sinks have something unconfirmed.
+ * Catches every sink of one tenant up with the newest event. A source or sink without progress is given up while the
+ * others finish. If it is stopped before, it reports the sinks with something unconfirmed.
+ * @throws {CheckpointProblem} before anything is requested or sent @throws a bug
  */
-export async function once(
+export async function catchUpTenant(
   config: Config,
+  store: TenantState,
   ctx: Context,
   signals: ShutdownSignals,
-  { patienceMs }: OnceOptions,
-): Promise<PipelineOutcome[]> {
+  patience: Patience,
+): Promise<readonly PipelineOutcome[]> {
   const scope = childScope(signals);
-  await using composed = await compose(config, ctx, scope);
+  const begun = await loadCheckpoints(config, store, ctx);
+  await using source = new ReloadableSource(config, ctx, scope, begun.size > 0);
   using _ = { [Symbol.dispose]: scope.end };
-  const startMs = performance.now();
+  const parts = { source, store, shutdownTimeoutMs: () => config.shutdownTimeout };
   const pending: string[] = [];
-  const endings = await runAll(
-    composed.pipelines,
+  const outcomes = await catchUp(
+    config.sinks.map((sink) => pipelineOptions(sink, config, ctx, parts)),
+    ctx,
     scope,
-    async (route, inner) => {
-      const ending = await patiently(route, inner, patienceMs, startMs, composed.source, ctx);
-      if (!isWhole(route)) pending.push(route.name);
-      return ending;
-    },
-    (options, inner) => openWithTimeout(options, inner, patienceMs, ctx),
+    { ...patience, onEnd: (pipeline) => !isComplete(pipeline) && pending.push(pipeline.name) },
   );
   if (signals.graceful.aborted) ctx.emit({ event: 'daemon.stopped', pending });
-  return endings;
+  return outcomes;
 }
 
-/** Catches `route` up; it is given up after `patienceMs` without progress, or where its sink parks. */
-export async function patiently(
-  route: Pipeline,
+/** Runs each pipeline once, side by side. @throws a bug */
+export function catchUp(
+  pipelines: readonly PipelineOptions[],
+  ctx: Context,
+  signals: ShutdownSignals,
+  { patienceMs, onEnd }: Patience & { onEnd(pipeline: Pipeline): unknown },
+): Promise<readonly PipelineOutcome[]> {
+  const startMs = performance.now();
+  const supervisor = new PipelineSupervisor(signals, {
+    open: (options, inner) => openWithPatience(options, inner, patienceMs),
+    async run(pipeline, inner) {
+      const source = pipelines.find(({ name }) => name === pipeline.name)?.source;
+      try {
+        return await runWithPatience(pipeline, source, ctx, inner, { patienceMs, startMs });
+      } finally {
+        onEnd(pipeline);
+      }
+    },
+  });
+  supervisor.start(pipelines);
+  return supervisor.ended;
+}
+
+/**
+ * Opens a pipeline; gives up if neither the search for its start nor the disk makes progress for `patienceMs`. Undefined
+ * if `signals` fire first. @throws as Pipeline.open
+ */
+async function openWithPatience(
+  options: PipelineOptions,
   signals: ShutdownSignals,
   patienceMs: number,
-  startMs: number,
-  source: { readonly trouble: string | undefined },
-  ctx: Context,
+): Promise<Pipeline | 'given-up' | undefined> {
+  const { source, name: sink, emit } = options;
+  let lastPageMs = performance.now();
+  const observed = async <P>(page: Promise<P>): Promise<P> => {
+    const answer = await page;
+    lastPageMs = performance.now();
+    return answer;
+  };
+  const observedSource: Source = {
+    page: (after, notBeforeMs, own) => observed(source.page(after, notBeforeMs, own)),
+    peek: (after, own) => observed(source.peek(after, own)),
+    get trouble() {
+      return source.trouble;
+    },
+  };
+  const own = childScope(signals);
+  const watch = childScope(signals);
+  let gaveUp = false;
+  const watching = untilIdle(() => lastPageMs, patienceMs, watch.graceful).then((idleMs) => {
+    if (idleMs === undefined) return;
+    gaveUp = true;
+    const detail = source.trouble ?? 'its start can be neither found nor saved';
+    emit({ event: 'pipeline.gave_up', sink, waitingFor: 'source', detail, patienceMs: idleMs });
+    own.end();
+  });
+  try {
+    const pipeline = await Pipeline.open({ ...options, source: observedSource }, own);
+    if (!gaveUp) return pipeline;
+    await pipeline?.[Symbol.asyncDispose]();
+    return 'given-up';
+  } finally {
+    watch.end();
+    own.end();
+    await watching;
+  }
+}
+
+/** Catches `pipeline` up; gives up after `patienceMs` without progress, or when its sink parks. */
+async function runWithPatience(
+  pipeline: Pipeline,
+  source: Source | undefined,
+  { emit }: Context,
+  signals: ShutdownSignals,
+  { patienceMs, startMs }: Patience & { readonly startMs: number },
 ): Promise<'done' | 'given-up'> {
   const stop = new AbortController();
   const kill = new AbortController();
@@ -58,31 +128,45 @@ export async function patiently(
     forced: AbortSignal.any([signals.forced, kill.signal]),
   };
   let gaveUp = false;
-  const watch = async () => {
-    while (!own.graceful.aborted) {
-      const { parked } = route.lane;
-      const idleMs = performance.now() - Math.max(startMs, route.lastProgressMs);
-      if (parked !== undefined || idleMs >= patienceMs) {
-        gaveUp = true;
-        const detail = parked?.detail ?? route.trouble ?? source.trouble ?? 'no answer';
-        const waitingFor = parked !== undefined || route.awaitsSink ? 'sink' : 'source';
-        ctx.emit({ event: 'pipeline.gave_up', sink: route.name, waitingFor, detail, patienceMs: Math.round(idleMs) });
-        stop.abort();
-        await sleep(graceMs, own.forced);
-        kill.abort();
-        return;
-      }
-      await sleep(Math.min(500, Math.max(10, patienceMs - idleMs)), own.graceful);
-    }
-  };
-  const watching = watch();
+  const lastProgressMs = () =>
+    pipeline.lane.parked === undefined ? Math.max(startMs, pipeline.lastProgressMs) : Number.NEGATIVE_INFINITY;
+  const watching = untilIdle(lastProgressMs, patienceMs, own.graceful).then(async () => {
+    if (own.graceful.aborted) return;
+    gaveUp = true;
+    const { parked } = pipeline.lane;
+    const idleMs = performance.now() - Math.max(startMs, pipeline.lastProgressMs);
+    emit({
+      event: 'pipeline.gave_up',
+      sink: pipeline.name,
+      waitingFor: parked !== undefined || pipeline.awaitsSink ? 'sink' : 'source',
+      detail: parked?.detail ?? pipeline.trouble ?? source?.trouble ?? 'no answer',
+      patienceMs: Math.round(idleMs),
+    });
+    stop.abort();
+    await sleep(graceMs, own.forced);
+    kill.abort();
+  });
   try {
-    await route.once(startMs, own);
+    await pipeline.once(startMs, own);
   } finally {
     stop.abort();
     kill.abort();
     await watching;
   }
-  if (!gaveUp && !signals.graceful.aborted) ctx.emit({ event: 'pipeline.done', sink: route.name, after: route.head });
+  if (!gaveUp && !signals.graceful.aborted) emit({ event: 'pipeline.done', sink: pipeline.name, after: pipeline.head });
   return gaveUp ? 'given-up' : 'done';
+}
+
+/** How long there was no progress, milliseconds, once that is `patienceMs`; undefined when `stop` fires before. */
+async function untilIdle(
+  lastProgressMs: () => number,
+  patienceMs: number,
+  stop: AbortSignal,
+): Promise<number | undefined> {
+  while (!stop.aborted) {
+    const idleMs = performance.now() - lastProgressMs();
+    if (idleMs >= patienceMs) return Math.round(idleMs);
+    await sleep(Math.min(500, Math.max(10, patienceMs - idleMs)), stop);
+  }
+  return undefined;
 }

@@ -1,25 +1,52 @@
+import { retryUntilSettled } from '../lib/backoff.ts';
+import { printable } from '../lib/printable.ts';
 import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
-import type { Pipeline, PipelineOptions } from '../pipeline/pipeline.ts';
-import { type PipelineOutcome, runPipeline } from './run-all.ts';
+import type { Retry } from '../lib/verdict.ts';
+import { Pipeline, type PipelineOptions } from '../pipeline/pipeline.ts';
+import { SinkGone } from '../pipeline/sink-gone.ts';
+import { SourceStop } from '../source/source.ts';
+import { CheckpointProblem, StateProblem } from '../state/store.ts';
 
-/** `isChanging`: whether the route ends for another configuration, and not for good. */
-export type PipelineWork = (route: Pipeline, signals: ShutdownSignals, isChanging: () => boolean) => Promise<'done'>;
+/** How one pipeline ended. */
+export type PipelineOutcome =
+  | { readonly sink: string; readonly kind: 'done' }
+  /** Its destination is gone for good. */
+  | { readonly sink: string; readonly kind: 'failed'; readonly detail: string }
+  | { readonly sink: string; readonly kind: 'given-up' }
+  /** The source has stopped, which ends all pipelines. */
+  | { readonly sink: string; readonly kind: 'source'; readonly error: SourceStop };
+
+/** What the supervisor does with each pipeline. */
+export interface PipelineWork {
+  /** Default: `Pipeline.open`. */
+  readonly open?: (options: PipelineOptions, signals: ShutdownSignals) => Promise<Pipeline | 'given-up' | undefined>;
+  /** `isReplaced`: whether the pipeline ends because of a new configuration, not with the program. */
+  run(pipeline: Pipeline, signals: ShutdownSignals, isReplaced: () => boolean): Promise<'done' | 'given-up'>;
+}
 
 interface Running {
   readonly signals: ReturnType<typeof childScope>;
-  /** It was told to end because of a change. */
-  changing: boolean;
-  /** What comes once it has ended. */
-  next: PipelineOptions | undefined;
+  isReplaced: boolean;
+  /** Starts once this one has ended. */
+  successor: PipelineOptions | undefined;
 }
 
-/** Routes side by side, one a sink, of which single ones can be exchanged while the others go on. */
+/** Waits between attempts to start a pipeline at a reload, milliseconds. */
+const startBackoff = { firstMs: 1_000, longestMs: 60_000 };
+
+/**
+ * Pipelines side by side, one per sink; a reload replaces single ones while the others run on. What stops the source, or
+ * a bug, ends all of them in good order. A destination that is gone ends its own pipeline only.
+ *
+ * At the first start an unusable state ends the program, because nothing runs yet that could be lost. At a reload the
+ * others run: a pipeline that can't start waits and tries again.
+ */
 export class PipelineSupervisor {
   readonly #all: ReturnType<typeof childScope>;
   readonly #work: PipelineWork;
   readonly #running = new Map<string, Running>();
-  readonly #endings = new Map<string, PipelineOutcome>();
-  readonly #over = Promise.withResolvers<PipelineOutcome[]>();
+  readonly #outcomes = new Map<string, PipelineOutcome>();
+  readonly #ended = Promise.withResolvers<readonly PipelineOutcome[]>();
   readonly #bugs: unknown[] = [];
 
   constructor(signals: ShutdownSignals, work: PipelineWork) {
@@ -27,60 +54,130 @@ export class PipelineSupervisor {
     this.#work = work;
   }
 
-  /**
-   * How each ended, once none runs any more. What ends the source ends all of them, in good order; so does a bug.
-   * @throws a bug, once every route has ended
-   */
-  get ended(): Promise<PipelineOutcome[]> {
-    return this.#over.promise;
+  /** How each pipeline ended, once none runs any more. @throws a bug of one of them */
+  get ended(): Promise<readonly PipelineOutcome[]> {
+    return this.#ended.promise;
   }
 
   isRunning(name: string): boolean {
     return this.#running.has(name);
   }
 
+  /** The first start. @throws nothing: see `ended` */
+  start(pipelines: readonly PipelineOptions[]): void {
+    if (!this.#all.graceful.aborted) for (const options of pipelines) this.#start(options, 'first');
+    this.#endIfIdle();
+  }
+
   /**
-   * Those of `anew` begin, or take the place of the one of their name once that has what is in flight confirmed (or its
-   * grace is over); those that `names` lacks end. All others are left alone.
+   * Starts `restarted`, each after the pipeline of the same name has ended, and ends the pipelines that `names` lacks. All
+   * others are left alone.
    */
-  want(names: ReadonlySet<string>, restarted: readonly PipelineOptions[]): void {
+  reconcile(names: ReadonlySet<string>, restarted: readonly PipelineOptions[]): void {
     if (this.#all.graceful.aborted) return;
     for (const options of restarted) {
       const running = this.#running.get(options.name);
-      if (running === undefined) this.#begin(options);
-      else change(running, options);
+      if (running === undefined) this.#start(options, 'reload');
+      else replace(running, options);
     }
-    for (const [name, running] of this.#running) if (!names.has(name)) change(running, undefined);
+    for (const [name, running] of this.#running) if (!names.has(name)) replace(running, undefined);
   }
 
-  #begin(options: PipelineOptions): void {
-    const running: Running = { signals: childScope(this.#all), changing: false, next: undefined };
+  #start(options: PipelineOptions, when: 'first' | 'reload'): void {
+    const running: Running = { signals: childScope(this.#all), isReplaced: false, successor: undefined };
     this.#running.set(options.name, running);
-    void this.#run(options, running);
+    void this.#run(options, running, when);
   }
 
-  /** Never rejects. */
-  async #run(options: PipelineOptions, running: Running): Promise<void> {
+  /** Never rejects: a bug ends all and is kept for `ended`. */
+  async #run(options: PipelineOptions, running: Running, when: 'first' | 'reload'): Promise<void> {
     const { name } = options;
     try {
-      const isChanging = () => running.changing && !this.#all.graceful.aborted;
-      const work = async (route: Pipeline, signals: ShutdownSignals) => this.#work(route, signals, isChanging);
-      this.#endings.set(name, await runPipeline(options, running.signals, this.#all.end, work));
+      this.#outcomes.set(name, await this.#outcome(options, running, when));
     } catch (bug) {
       this.#bugs.push(bug);
+      this.#all.end();
     }
     running.signals.end();
     this.#running.delete(name);
-    if (running.next !== undefined && !this.#all.graceful.aborted) this.#begin(running.next);
+    if (running.successor !== undefined && !this.#all.graceful.aborted) this.#start(running.successor, 'reload');
+    this.#endIfIdle();
+  }
+
+  /** Opens a pipeline, runs and closes it. @throws a bug */
+  async #outcome(options: PipelineOptions, running: Running, when: 'first' | 'reload'): Promise<PipelineOutcome> {
+    const { signals } = running;
+    const sink = options.name;
+    try {
+      const opened = await (when === 'first' ? this.#open(options, signals) : this.#openPatiently(options, signals));
+      if (opened === undefined) return { sink, kind: 'done' };
+      if (opened === 'given-up') return { sink, kind: opened };
+      await using pipeline = opened;
+      const isReplaced = () => running.isReplaced && !this.#all.graceful.aborted;
+      return { sink, kind: await this.#work.run(pipeline, signals, isReplaced) };
+    } catch (error) {
+      if (error instanceof SinkGone) return { sink, kind: 'failed', detail: error.message };
+      if (!(error instanceof SourceStop)) throw error;
+      this.#all.end();
+      return { sink, kind: 'source', error };
+    }
+  }
+
+  #open(options: PipelineOptions, signals: ShutdownSignals): Promise<Pipeline | 'given-up' | undefined> {
+    return (this.#work.open ?? Pipeline.open)(options, signals);
+  }
+
+  /** Tries until the state can be used or the pipeline is stopped. */
+  async #openPatiently(options: PipelineOptions, signals: ShutdownSignals): Promise<Pipeline | 'given-up' | undefined> {
+    const { name: sink, emit, random, wake } = options;
+    const startedMs = performance.now();
+    let failures = 0;
+    const opened = await retryUntilSettled<Retry | { kind: 'opened'; pipeline: Pipeline | 'given-up' | undefined }>(
+      async () => {
+        try {
+          return { kind: 'opened', pipeline: await this.#open(options, signals) };
+        } catch (error) {
+          if (!isStateError(error)) throw error;
+          failures += 1;
+          const detail = `the pipeline can't start: ${printable(error.message, 1000)}`;
+          return { kind: 'retry', reason: 'server', detail };
+        }
+      },
+      {
+        ...startBackoff,
+        random,
+        wake,
+        onRetry: ({ detail }, attempt, waitMs) => emit({ event: 'checkpoint.retry', sink, detail, attempt, waitMs }),
+      },
+      signals,
+    );
+    if (opened.kind === 'retry') return undefined;
+    if (failures > 0)
+      emit({ event: 'checkpoint.recovered', sink, outageMs: Math.round(performance.now() - startedMs) });
+    return opened.pipeline;
+  }
+
+  #endIfIdle(): void {
     if (this.#running.size > 0) return;
     this.#all.end();
-    if (this.#bugs.length > 0) this.#over.reject(this.#bugs[0]);
-    else this.#over.resolve([...this.#endings.values()]);
+    if (this.#bugs.length > 0) this.#ended.reject(this.#bugs[0]);
+    else this.#ended.resolve([...this.#outcomes.values()]);
   }
 }
 
-function change(running: Running, next: PipelineOptions | undefined): void {
-  running.changing = true;
-  running.next = next;
+function replace(running: Running, successor: PipelineOptions | undefined): void {
+  running.isReplaced = true;
+  running.successor = successor;
   running.signals.end();
+}
+
+/** Whether the state can't be used at the moment: the file system's own errors name the system call. */
+export function isStateError(error: unknown): error is Error {
+  if (error instanceof CheckpointProblem || error instanceof StateProblem) return true;
+  return error instanceof Error && 'syscall' in error;
+}
+
+/** Whether all that was sent is confirmed and saved. */
+export function isComplete(pipeline: Pipeline): boolean {
+  return pipeline.lane.isIdle && pipeline.isSaved;
 }

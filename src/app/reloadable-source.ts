@@ -7,32 +7,32 @@ import { buildSource, type SourceParts } from './build-source.ts';
 import { keyIdentity, sourceIdentity } from './config-diff.ts';
 import type { Context } from './context.ts';
 
-interface InForce {
+interface Current {
   readonly config: Config;
   readonly signals: ReturnType<typeof childScope>;
   readonly parts: SourceParts;
 }
 
-/** The source of all routes, which another configuration may replace under them without their notice. */
+/** The source of all pipelines of a tenant. A reload replaces it while they use it; they notice nothing. */
 export class ReloadableSource implements Source, AsyncDisposable {
   readonly #ctx: Context;
   readonly #signals: ShutdownSignals;
-  readonly #novelty = new SeenIds();
+  readonly #seen = new SeenIds();
   #readBefore: boolean;
-  #inForce: InForce;
-  /** Of those that were replaced. */
+  #current: Current;
+  /** Replaced sources that are not closed yet. */
   readonly #closing = new Set<Promise<void>>();
 
-  /** Nothing is asked yet; it ends with `life`. @throws OpenSSL's error */
+  /** Requests nothing yet; ends with `signals`. @throws OpenSSL's error */
   constructor(config: Config, ctx: Context, signals: ShutdownSignals, readBefore: boolean) {
     this.#ctx = ctx;
     this.#signals = signals;
     this.#readBefore = readBefore;
-    this.#inForce = this.#open(config);
+    this.#current = this.#open(config);
   }
 
   get trouble(): string | undefined {
-    return this.#inForce.parts.source.trouble;
+    return this.#current.parts.source.trouble;
   }
 
   page(after: Cursor, notBeforeMs: number, signals: ShutdownSignals): Promise<Page | undefined> {
@@ -43,39 +43,38 @@ export class ReloadableSource implements Source, AsyncDisposable {
     return this.#ask(signals, (source) => source.peek(after, signals));
   }
 
-  /** Puts the source of `config` in force where it is another one; what is being read is then read anew. @throws OpenSSL's error, the old one stays */
+  /** Replaces the source if `config` differs in it; reads in progress are repeated. @throws OpenSSL's error: then nothing changes */
   change(config: Config): void {
-    const { config: before, signals, parts } = this.#inForce;
+    const { config: before, signals, parts } = this.#current;
     if (sourceIdentity(config) === sourceIdentity(before)) return;
-    this.#inForce = this.#open(config, this.#inForce);
+    this.#current = this.#open(config, this.#current);
     signals.end();
     const closing = close(parts).finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#inForce.signals.end();
-    await Promise.all([this.#inForce.parts[Symbol.asyncDispose](), ...this.#closing]);
+    this.#current.signals.end();
+    await Promise.all([this.#current.parts[Symbol.asyncDispose](), ...this.#closing]);
   }
 
-  #open(config: Config, before?: InForce): InForce {
+  #open(config: Config, before?: Current): Current {
     const signals = childScope(this.#signals);
     const keyKnown = before?.parts.restriction.isKnown === true && keyIdentity(config) === keyIdentity(before.config);
-    const pace = before?.parts.pace;
-    const learnt = { readBefore: this.#readBefore, pace, novelty: this.#novelty, keyKnown };
-    return { config, signals, parts: buildSource(config, this.#ctx, signals, learnt) };
+    const learned = { readBefore: this.#readBefore, pace: before?.parts.pace, novelty: this.#seen, keyKnown };
+    return { config, signals, parts: buildSource(config, this.#ctx, signals, learned) };
   }
 
   async #ask(signals: ShutdownSignals, ask: (source: Source) => Promise<Page | undefined>): Promise<Page | undefined> {
     for (;;) {
-      const asked = this.#inForce;
+      const asked = this.#current;
       const page = await ask(asked.parts.source).catch((error: unknown) => {
-        // What the one before was refused says nothing of this one.
-        if (error instanceof SourceStop && asked !== this.#inForce) return undefined;
+        // A refusal of the replaced source says nothing about the current one.
+        if (error instanceof SourceStop && asked !== this.#current) return undefined;
         throw error;
       });
       if (page !== undefined) this.#readBefore = true;
-      if (page !== undefined || signals.graceful.aborted || asked === this.#inForce) return page;
+      if (page !== undefined || signals.graceful.aborted || asked === this.#current) return page;
     }
   }
 }

@@ -1,40 +1,43 @@
 import { printable } from '../lib/printable.ts';
 import { type UnixDatagramSocket, unixDatagramSocket } from '../lib/unix-datagram.ts';
+import type { Health } from '../telemetry/health.ts';
+import { isAlive } from '../telemetry/readiness.ts';
+import { type Status, status } from '../telemetry/status.ts';
 import type { TelemetryEvent } from '../telemetry/telemetry-event.ts';
 
-/** What a supervisor wants to know of the daemon. */
+/** What systemd is told about the daemon. */
 export interface WatchdogStatus {
-  /** Whether the loops move: waiting, backing off and being parked is moving. */
+  /** Whether the loops make progress; waiting, backing off and being parked count as progress. */
   isAlive(): boolean;
-  /** How things stand, one line. */
+  /** The state of source and sinks in one line. */
   status(): string;
 }
 
 export interface SdNotifyOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly pid: number;
-  /** The stop that a signal asks for. */
+  /** Fires when the program stops. */
   readonly stop: AbortSignal;
-  readonly vitals: WatchdogStatus;
+  readonly watchdog: WatchdogStatus;
 }
 
-/** How often the status is looked at, and what a full queue kept back is tried again, milliseconds. */
+/** How often the status is compared, and messages that did not fit into the socket's queue are sent again, milliseconds. */
 const lookMs = 5_000;
-const longestStatus = 500;
+const maxStatusLength = 500;
 
 /**
- * Tells systemd how the daemon fares (sd_notify(3)): READY=1 with the first page that was read, STATUS= where it changes,
- * WATCHDOG=1 at half of WATCHDOG_USEC while the loops move, RELOADING=1, STOPPING=1. Does nothing at all without
- * NOTIFY_SOCKET. Never throws, waits or holds up the exit.
+ * Reports to systemd (sd_notify(3)): READY=1 with the first page that was read, STATUS= when it changes, WATCHDOG=1 at
+ * half of WATCHDOG_USEC while the loops make progress, RELOADING=1, STOPPING=1. Does nothing without NOTIFY_SOCKET. Never
+ * throws, waits or delays the exit.
  */
 export class SdNotify implements Disposable {
-  /** Why systemd can't be told although it asks for it. */
+  /** Why systemd can't be notified although it asks for it. */
   readonly problem: string | undefined;
   readonly #options: SdNotifyOptions;
   readonly #socket: UnixDatagramSocket | undefined;
   readonly #path: string;
   readonly #timers: NodeJS.Timeout[] = [];
-  /** What a full queue did not take; order matters to systemd. */
+  /** Messages that the socket's queue had no room for; order matters to systemd. */
   readonly #backlog: string[] = [];
   #state: 'starting' | 'ready' | 'reloading' | 'stopping' = 'starting';
   #status = '';
@@ -49,7 +52,8 @@ export class SdNotify implements Disposable {
     this.#path = path.replace(/^@/, '\0');
     this.#socket = socket;
     if (socket === undefined) {
-      if (path !== '') this.problem = 'systemd waits for word that this Node cannot send (no node:ffi): set Type=exec';
+      if (path !== '')
+        this.problem = 'systemd waits for a notification that this Node cannot send (no node:ffi): set Type=exec';
       return;
     }
     const watchdogMs = watchdogOf(options);
@@ -58,10 +62,9 @@ export class SdNotify implements Disposable {
     options.stop.addEventListener('abort', this.#stopping);
   }
 
-  /** Takes what happens in the daemon. */
-  emit(happening: TelemetryEvent): void {
+  handle(event: TelemetryEvent): void {
     if (this.#socket === undefined) return;
-    switch (happening.event) {
+    switch (event.event) {
       case 'source.page':
         if (this.#state === 'starting') this.#ready();
         break;
@@ -75,7 +78,7 @@ export class SdNotify implements Disposable {
     }
   }
 
-  /** Around what reads the configuration again: `read` gives undefined where the old one stays. */
+  /** Reports a reload while `read` reads the configuration; undefined: the old one stays. */
   reload<C>(read: () => C | undefined): C | undefined {
     if (this.#state === 'ready') {
       this.#state = 'reloading';
@@ -111,15 +114,15 @@ export class SdNotify implements Disposable {
 
   #look(): void {
     this.#flush();
-    const status = printable(this.#options.vitals.status(), longestStatus);
+    const status = printable(this.#options.watchdog.status(), maxStatusLength);
     if (status === this.#status || status === '') return;
     this.#status = status;
     this.#send(`STATUS=${status}`);
   }
 
   #feed(): void {
-    // A beat that did not get through is not made up for: the next one comes soon.
-    if (this.#options.vitals.isAlive()) this.#socket?.send(Buffer.from('WATCHDOG=1'), this.#path);
+    // A message that did not get through is not repeated: the next one follows soon.
+    if (this.#options.watchdog.isAlive()) this.#socket?.send(Buffer.from('WATCHDOG=1'), this.#path);
   }
 
   #send(message: string): void {
@@ -130,17 +133,33 @@ export class SdNotify implements Disposable {
   #flush(): void {
     for (let [next] = this.#backlog; next !== undefined; [next] = this.#backlog) {
       const fault = this.#socket?.send(Buffer.from(next), this.#path) ?? '';
-      // Nobody listens, or what is said is too long: it would be so the next time.
       if (fault === 'EAGAIN' || fault === 'ENOBUFS') return;
+      // Any other error (no listener, message too long) would come again at the next attempt.
       this.#backlog.shift();
     }
   }
 }
 
-/** The watchdog's time, milliseconds, where systemd wants to hear from this very process (sd_watchdog_enabled(3)). */
+/** The watchdog's timeout, milliseconds, if systemd expects this very process to notify it (sd_watchdog_enabled(3)). */
 function watchdogOf({ env, pid }: SdNotifyOptions): number | undefined {
   const usec = Number(env['WATCHDOG_USEC']);
-  const addressee = env['WATCHDOG_PID'] ?? '';
-  if (!Number.isSafeInteger(usec) || usec <= 0 || (addressee !== '' && addressee !== String(pid))) return undefined;
+  const watchdogPid = env['WATCHDOG_PID'] ?? '';
+  if (!Number.isSafeInteger(usec) || usec <= 0 || (watchdogPid !== '' && watchdogPid !== String(pid))) return undefined;
   return usec / 1000;
+}
+
+/** The watchdog status that the telemetry events add up to. */
+export function watchdogStatusOf(health: Health): WatchdogStatus {
+  return { isAlive: () => isAlive(health), status: () => statusLine(status(health)) };
+}
+
+/** For example `splunk at 4711, lag 0 s; siem at 4700, lag 75 s: connection refused`. */
+function statusLine({ source, sinks, reasons }: Status): string {
+  const parts = sinks.map(({ name, cursor, lagSeconds, lastError }) => {
+    const place = cursor === undefined ? 'not started' : `at ${cursor}, lag ${Math.round(lagSeconds)} s`;
+    return `${name} ${place}${lastError === undefined ? '' : `: ${lastError.detail}`}`;
+  });
+  // A source that fails explains everything else, so it comes first.
+  const sourceError = source.lastError?.detail ?? (source.lastPoll === undefined ? reasons[0]?.detail : undefined);
+  return (sourceError === undefined ? parts : [sourceError, ...parts]).join('; ');
 }

@@ -3,7 +3,7 @@ import { isLoopback } from '../lib/options/values.ts';
 import { printable } from '../lib/printable.ts';
 import type { Otlp } from '../telemetry/sdk.ts';
 import { Telemetry, type TelemetrySettings } from '../telemetry/telemetry.ts';
-import type { Context } from './compose.ts';
+import type { Context } from './context.ts';
 import { operationsLog } from './heartbeats.ts';
 
 type Env = Context['env'];

@@ -3,15 +3,18 @@ import { didYouMean } from '../lib/did-you-mean.ts';
 import { printable } from '../lib/printable.ts';
 import { type CliContext, type Command, type Flag, UsageError } from './command.ts';
 
-/** Loaded when asked for: a quick command does not wait for the parts of a long one. */
+/** Each is loaded when it is called: a quick command does not wait for the parts of a long one. */
 const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
-  run: { summary: 'the daemon', load: async () => (await import('./run.ts')).runCommand },
+  run: {
+    summary: 'run the daemon: poll on schedule, deliver to every sink',
+    load: async () => (await import('./run.ts')).runCommand,
+  },
   once: {
-    summary: 'catch up with the newest event, then exit',
+    summary: 'catch every sink up with the newest event, then exit',
     load: async () => (await import('./once.ts')).onceCommand,
   },
   check: {
-    summary: 'try everything the configuration promises, and move nothing',
+    summary: 'verify every setting end to end and suggest fixes; changes nothing',
     load: async () => (await import('./check/command.ts')).checkCommand,
   },
   replay: {
@@ -19,24 +22,36 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     load: async () => (await import('./replay/command.ts')).replayCommand,
   },
   cursor: {
-    summary: 'list the cursors of the sinks, or move them',
+    summary: 'list or move the cursors of the sinks',
     load: async () => (await import('./cursor/command.ts')).cursorCommand,
   },
   status: {
-    summary: 'cursors, lag and last error of each sink',
+    summary: 'show cursor, lag and last error of each sink',
     load: async () => (await import('./status/command.ts')).statusCommand,
   },
   simulate: {
-    summary: 'a QA Sphere audit-log API on loopback',
+    summary: 'serve a simulated audit-log API on loopback',
     load: async () => (await import('./simulate.ts')).simulateCommand,
   },
   demo: {
-    summary: 'see records flow: no key, no configuration',
+    summary: 'see records flow; needs no key and no configuration',
     load: async () => (await import('./demo.ts')).demoCommand,
   },
   schema: {
-    summary: 'JSON Schema of the configuration',
-    load: async () => (await import('./schema.ts')).schemaCommand,
+    summary: 'print the JSON Schema of the configuration',
+    load: async () => schemaCommand,
+  },
+};
+
+const schemaCommand: Command = {
+  summary: 'print the JSON Schema of the configuration',
+  usage: '',
+  flags: {},
+  notes: 'For editors: # yaml-language-server: $schema=./config.schema.json',
+  async run(_values, _positionals, cli) {
+    const { configJsonSchema } = await import('../config/json-schema.ts');
+    await cli.print(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+    return 0;
   },
 };
 
@@ -46,7 +61,7 @@ const program = 'qasphere-siem-forwarder';
 export async function dispatch(argv: readonly string[], cli: CliContext): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined)
-    throw new UsageError(`which command? ${Object.keys(commands).join(', ')} (--help tells more)`);
+    throw new UsageError(`a command is missing: ${Object.keys(commands).join(', ')}; see ${program} --help`);
   if (name === '--help' || name === '-h' || name === 'help') {
     const [about] = rest;
     await cli.print(about === undefined || about.startsWith('-') ? help() : await helpOf(about));
@@ -68,13 +83,13 @@ export async function dispatch(argv: readonly string[], cli: CliContext): Promis
 async function find(name: string): Promise<Command> {
   const known = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (known !== undefined) return known.load();
-  throw new UsageError(
-    `there is no command ${quoted(name)}: did you mean ${didYouMean(name, Object.keys(commands))?.name}?`,
-  );
+  const near = didYouMean(name, Object.keys(commands));
+  const hint = near?.isClose ? `did you mean ${near.name}?` : `see ${program} --help`;
+  throw new UsageError(`there is no command ${quoted(name)}: ${hint}`);
 }
 
 function read(name: string, command: Command, args: readonly string[]) {
-  const flags: Record<string, Flag> = { ...command.flags, help: { type: 'boolean', short: 'h', describes: 'this' } };
+  const flags: Record<string, Flag> = { ...command.flags, help: { type: 'boolean', short: 'h', describes: helpText } };
   const options = Object.fromEntries(
     Object.entries(flags).map(([flag, { type, short, multiple }]) => [
       flag,
@@ -89,7 +104,7 @@ function read(name: string, command: Command, args: readonly string[]) {
   }
   const extra = parsed.positionals[command.positionals ?? 0];
   if (extra !== undefined && parsed.values['help'] !== true)
-    throw new UsageError(`${name} takes no ${quoted(extra)}: see ${program} ${name} --help`);
+    throw new UsageError(`unexpected argument ${quoted(extra)}: see ${program} ${name} --help`);
   return { values: parsed.values, positionals: parsed.positionals };
 }
 
@@ -102,11 +117,13 @@ function explain(
   const see = `see ${program} ${name} --help`;
   if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return `${printable(message.split('. ')[0] ?? message)}: ${see}`;
   const given = args.find((arg) => message.includes(`'${arg.split('=')[0]}'`))?.split('=')[0] ?? '';
-  const near = didYouMean(given.replace(/^-+/, ''), flags)?.name;
-  return `${name} has no option ${quoted(given)}: did you mean --${near}? (${see})`;
+  const near = didYouMean(given.replace(/^-+/, ''), flags);
+  return `${name} has no option ${quoted(given)}: ${near?.isClose ? `did you mean --${near.name}? (${see})` : see}`;
 }
 
 const quoted = (text: string) => `"${printable(text, 60)}"`;
+
+const helpText = 'show this help';
 
 function help(): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length));
@@ -114,11 +131,12 @@ function help(): string {
   return [
     'Forwards the QA Sphere audit log to Splunk, syslog and stdout, without losing a record.',
     '',
-    `usage: ${program} COMMAND [options]`,
+    `Usage: ${program} COMMAND [options]`,
     '',
     ...rows,
     '',
-    `${program} COMMAND --help tells more; --version tells the version.`,
+    `${program} COMMAND --help describes a command; --version prints the version.`,
+    `To try it out: ${program} demo`,
     '',
   ].join('\n');
 }
@@ -127,7 +145,7 @@ async function helpOf(name: string): Promise<string> {
   const command = await find(name);
   const flags: [string, Flag][] = [
     ...Object.entries(command.flags),
-    ['help', { type: 'boolean', short: 'h', describes: 'this text' }],
+    ['help', { type: 'boolean', short: 'h', describes: helpText }],
   ];
   const rows = flags.map(([flag, { short, value, describes }]) => {
     const names = `${short === undefined ? '    ' : `-${short}, `}--${flag}${value === undefined ? '' : ` ${value}`}`;
@@ -137,7 +155,7 @@ async function helpOf(name: string): Promise<string> {
   return [
     `${program} ${name}: ${command.summary}`,
     '',
-    `usage: ${`${program} ${name} ${command.usage}`.trim()}`,
+    `Usage: ${`${program} ${name} ${command.usage}`.trim()}`,
     '',
     ...rows.map(([names, describes]) => `  ${names.padEnd(width)}  ${describes}`),
     ...(command.notes === undefined ? [] : ['', command.notes]),

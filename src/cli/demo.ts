@@ -10,10 +10,10 @@ import { realContext } from './set-up.ts';
 const key = 'SIEM-LOG-ONLY-demo';
 
 export const demoCommand: Command = {
-  summary: 'simulate and run in one process, records on stdout: no key, no configuration',
+  summary: 'run against a simulated API, with records on stdout; needs no key and no configuration',
   usage: '',
   flags: {},
-  notes: 'Ctrl-C stops it. Nothing is kept.',
+  notes: 'Ctrl-C stops it. Its state is removed at the end.',
   async run(_values, _positionals, cli) {
     await using simulator = await startSimulator({ events: 20, rate: 2, key });
     const directory = await mkdtemp(join(tmpdir(), 'qasphere-siem-forwarder-demo-'));
@@ -26,7 +26,7 @@ export const demoCommand: Command = {
           SCHEDULE: '* * * * * *',
         },
         readFile: () => {
-          throw Object.assign(new Error('no file'), { code: 'ENOENT' });
+          throw Object.assign(new Error('the demo reads no file'), { code: 'ENOENT' });
         },
       });
       if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join('; '));

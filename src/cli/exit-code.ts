@@ -1,4 +1,4 @@
-import type { PipelineOutcome } from '../app/run-all.ts';
+import type { PipelineOutcome } from '../app/pipeline-supervisor.ts';
 import { SourceStop } from '../source/source.ts';
 import { CheckpointProblem, StateLocked, StateProblem } from '../state/store.ts';
 import { UsageError } from './command.ts';
@@ -16,7 +16,7 @@ export const exitCode = {
   secondSignal: 130,
 } as const;
 
-/** The code for an error that ends the program; 70 where it is none of those we expect. */
+/** The code for an error that ends the program; 70 for an unexpected one. */
 export function codeOf(error: unknown): number {
   if (error instanceof UsageError) return exitCode.usage;
   if (error instanceof CheckpointProblem) return exitCode.config;
@@ -26,7 +26,7 @@ export function codeOf(error: unknown): number {
   return isFileSystems(error) ? exitCode.state : exitCode.bug;
 }
 
-/** Whether the file system said it of a path: once records flow that is waited out, so it was said of the state at the start. */
+/** Whether it is the file system's error about a path. Running pipelines wait for those, so it is about the state at the start. */
 function isFileSystems(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error && 'path' in error;
 }
@@ -35,10 +35,10 @@ function isFileSystems(error: unknown): boolean {
  * The code for how the pipelines ended: of several the highest of 78, 77, 69. A destination that is gone for good (a closed
  * pipe) took nothing more, so it counts as unreachable.
  */
-export function codeOfEndings(endings: readonly PipelineOutcome[]): number {
-  const codes = endings.map((ending) => {
-    if (ending.kind === 'source') return ending.error.exitCode;
-    return ending.kind === 'done' ? exitCode.done : exitCode.unreachable;
+export function codeOfOutcomes(outcomes: readonly PipelineOutcome[]): number {
+  const codes = outcomes.map((outcome) => {
+    if (outcome.kind === 'source') return outcome.error.exitCode;
+    return outcome.kind === 'done' ? exitCode.done : exitCode.unreachable;
   });
   return codes.includes(exitCode.bug) ? exitCode.bug : Math.max(0, ...codes);
 }

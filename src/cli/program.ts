@@ -40,8 +40,7 @@ export async function runProgram(
       print: (text) => new Promise((resolve) => process.stdout.write(text, () => resolve())),
       complain: (line) => process.stderr.write(`${prefix}${line}\n`),
       stderrIsTerminal: process.stderr.isTTY === true,
-      confirm: async (question) =>
-        process.stdin.isTTY !== true || (await import('./confirm.ts')).confirm(question, signals.graceful),
+      confirm: async (question) => process.stdin.isTTY !== true || confirm(question, signals.graceful),
     });
   } catch (error) {
     const { codeOf, exitCode } = await import('./exit-code.ts');
@@ -50,6 +49,26 @@ export async function runProgram(
     else if (error instanceof UsageError) complain(error.message);
     else complain(printable((error as Error).message, 2000));
     return code;
+  }
+}
+
+/** Asks on stderr and reads a line of standard input: true for y or yes; false if `stop` fires or input ends. */
+async function confirm(question: string, stop: AbortSignal): Promise<boolean> {
+  const { createInterface } = await import('node:readline/promises');
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  const ended = new AbortController();
+  lines.once('close', () => ended.abort());
+  // On a terminal readline consumes Ctrl-C.
+  lines.on('SIGINT', () => lines.close());
+  try {
+    const answer = await lines.question(`${question} [y/N] `, { signal: AbortSignal.any([stop, ended.signal]) });
+    return /^y(es)?$/i.test(answer.trim());
+  } catch (error) {
+    if ((error as Error).name !== 'AbortError') throw error;
+    process.stderr.write('\n');
+    return false;
+  } finally {
+    lines.close();
   }
 }
 

@@ -6,8 +6,8 @@ import type { CliContext } from './command.ts';
 const redrawMs = 200;
 const barWidth = 20;
 const logMs = 10_000;
-/** Before so much of the way no time is foretold. */
-const leastShare = 0.005;
+/** No remaining time is estimated before this share is done. */
+const minShare = 0.005;
 
 interface SinkProgress {
   events: number;
@@ -18,13 +18,13 @@ interface SinkProgress {
 }
 
 export interface ProgressOptions {
-  /** The ids of the whole way, where they are known; else its share is told by the dates of the events. */
+  /** The ids to deliver, if known; otherwise the events' dates show the share that is done. */
   readonly range?: { readonly after: Cursor; readonly until: Cursor } | undefined;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
 
-/** How far a drain has come: one line redrawn on a terminal, a log line every 10 s elsewhere. */
+/** The progress of a drain: one line redrawn on a terminal, elsewhere a log line every 10 s. */
 export class Progress implements Disposable {
   readonly #terminal: boolean;
   readonly #options: ProgressOptions;
@@ -40,22 +40,22 @@ export class Progress implements Disposable {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#startMs = this.#now();
-    this.#timer = setInterval(() => this.#tell(), stderrIsTerminal ? redrawMs : logMs);
+    this.#timer = setInterval(() => this.#show(), stderrIsTerminal ? redrawMs : logMs);
   }
 
   logWith(emit: Emit): void {
     this.#log = emit;
   }
 
-  emit(h: TelemetryEvent): void {
-    if (h.event !== 'pipeline.delivered') return;
-    const known = this.#sinks.get(h.sink);
-    const sink = known ?? { events: 0, last: h.last, firstAtMs: h.lastAtMs, reachedAtMs: h.lastAtMs };
-    sink.events += h.records;
-    sink.last = h.last;
-    sink.firstAtMs ??= h.lastAtMs;
-    sink.reachedAtMs = h.lastAtMs ?? sink.reachedAtMs;
-    this.#sinks.set(h.sink, sink);
+  handle(event: TelemetryEvent): void {
+    if (event.event !== 'pipeline.delivered') return;
+    const { sink: name, records, last, lastAtMs } = event;
+    const sink = this.#sinks.get(name) ?? { events: 0, last, firstAtMs: lastAtMs, reachedAtMs: lastAtMs };
+    sink.events += records;
+    sink.last = last;
+    sink.firstAtMs ??= lastAtMs;
+    sink.reachedAtMs = lastAtMs ?? sink.reachedAtMs;
+    this.#sinks.set(name, sink);
   }
 
   /** One line of at most `columns`: a bar, the date reached and the time left for the slowest sink, then each sink. */
@@ -74,7 +74,7 @@ export class Progress implements Disposable {
     return parts.join('  ').slice(0, columns);
   }
 
-  #tell(): void {
+  #show(): void {
     if (this.#sinks.size === 0) return;
     if (this.#terminal) {
       process.stderr.write(`\r\u001b[K${this.line((process.stderr.columns || 80) - 1)}`);
@@ -94,7 +94,7 @@ export class Progress implements Disposable {
     }
   }
 
-  /** How much of the way is done, 0 to 1; undefined where nobody can tell. */
+  /** The share that is done, 0 to 1; undefined if unknown. */
   #share({ last, firstAtMs, reachedAtMs }: SinkProgress): number | undefined {
     const { range } = this.#options;
     if (range !== undefined) {
@@ -107,7 +107,7 @@ export class Progress implements Disposable {
   }
 
   #secondsLeft(share: number | undefined): number | undefined {
-    if (share === undefined || share < leastShare) return undefined;
+    if (share === undefined || share < minShare) return undefined;
     return ((this.#now() - this.#startMs) / 1000) * (1 / share - 1);
   }
 

@@ -1,4 +1,4 @@
-import type { Context } from '../app/compose.ts';
+import type { Context } from '../app/context.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
@@ -11,7 +11,7 @@ import type { Emit } from '../telemetry/telemetry-event.ts';
 import { version } from '../version.ts';
 import type { CliContext } from './command.ts';
 
-/** The configuration, or undefined where its problems were told. */
+/** The configuration, or undefined if it is invalid: then its problems are on stderr. */
 export function readConfig(file: string | undefined, cli: CliContext): Extract<Loaded, { ok: true }> | undefined {
   const loaded = loadConfig({ file, env: cli.env });
   if (loaded.ok) return loaded;
@@ -23,7 +23,7 @@ export interface RealContext extends Context {
   setLogLevel(level: Config['log']['level']): void;
 }
 
-/** Logging, clock and chance of the real ctx. */
+/** Clock, randomness and log of the process; `also` gets every telemetry event too. */
 export function realContext(config: Config, cli: CliContext, also: Emit = () => {}): RealContext {
   const logger = createLogger({
     level: config.log.level,
@@ -35,13 +35,13 @@ export function realContext(config: Config, cli: CliContext, also: Emit = () => 
   return {
     version,
     env: cli.env,
-    emit: (happening) => {
-      log(happening);
-      also(happening);
+    emit: (event) => {
+      log(event);
+      also(event);
     },
     now: Date.now,
     random: Math.random,
-    drift: new SchemaDrift(),
+    schemaDrift: new SchemaDrift(),
     wake: cli.hangup,
     setLogLevel: logger.setLevel,
   };

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { shapeOf } from '../../src/app/build-pipeline.ts';
+import { encodingOptions } from '../../src/app/build-pipeline.ts';
 import type { Context } from '../../src/app/context.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
 import { EncodingFailure, encodeEvent } from '../../src/pipeline/encode.ts';
@@ -25,7 +25,7 @@ function recordOf(text: string, lines: readonly string[], rest = ''): string {
   const config = configOf(load(`${withSink('type: stdout', ...lines)}${rest}`));
   const [sink] = config.sinks;
   if (sink === undefined) throw new Error('no sink');
-  const shaped = encodeEvent(auditEvent(text), shapeOf(sink, config, ctx));
+  const shaped = encodeEvent(auditEvent(text), encodingOptions(sink, config, ctx));
   if (shaped === undefined) return 'filtered';
   return shaped instanceof EncodingFailure ? 'broken' : shaped.record.toString();
 }

@@ -32,32 +32,32 @@ afterEach(() => {
 describe('the progress of a drain', () => {
   it('tells the date reached and the time left by the dates of the events', () => {
     const made = progress();
-    made.emit(delivered('splunk', 100, 100n, start - 10 * day));
+    made.handle(delivered('splunk', 100, 100n, start - 10 * day));
     now += 10_000;
-    made.emit(delivered('splunk', 900, 1_000n, start - 8 * day));
+    made.handle(delivered('splunk', 900, 1_000n, start - 8 * day));
     expect(made.line(200)).toBe('[####................] 20%  at 2026-01-03T00:00Z  40s left  splunk 1000 (100/s)');
   });
 
   it('tells the share of a range by its ids', () => {
     const made = progress({ range: { after: 1_000n, until: 2_000n } });
     now += 5_000;
-    made.emit(delivered('splunk', 10, 1_250n));
+    made.handle(delivered('splunk', 10, 1_250n));
     expect(made.line(200)).toBe('[#####...............] 25%  15s left  splunk 10 (2/s)');
   });
 
   it('goes by the slowest sink', () => {
     const made = progress();
-    for (const sink of ['fast', 'slow']) made.emit(delivered(sink, 1, 1n, start - 10 * day));
+    for (const sink of ['fast', 'slow']) made.handle(delivered(sink, 1, 1n, start - 10 * day));
     now += 1_000;
-    made.emit(delivered('fast', 1, 9n, start));
-    made.emit(delivered('slow', 1, 2n, start - 5 * day));
+    made.handle(delivered('fast', 1, 9n, start));
+    made.handle(delivered('slow', 1, 2n, start - 5 * day));
     expect(made.line(200)).toContain('50%  at 2026-01-06');
     expect(made.line(30)).toHaveLength(30);
   });
 
   it('foretells nothing while too little is done', () => {
     const made = progress();
-    made.emit(delivered('splunk', 1, 1n, start - 10 * day));
+    made.handle(delivered('splunk', 1, 1n, start - 10 * day));
     now += 1_000;
     expect(made.line(200)).not.toContain('left');
   });
@@ -69,9 +69,9 @@ describe('the progress of a drain', () => {
     made.logWith((happening) => told.push(happening));
     await vi.advanceTimersByTimeAsync(10_000);
     expect(told).toEqual([]);
-    made.emit(delivered('splunk', 100, 100n, start - 10 * day));
+    made.handle(delivered('splunk', 100, 100n, start - 10 * day));
     now += 20_000;
-    made.emit(delivered('splunk', 100, 200n, start - 5 * day));
+    made.handle(delivered('splunk', 100, 200n, start - 5 * day));
     await vi.advanceTimersByTimeAsync(10_000);
     expect(told).toEqual([
       {

@@ -98,7 +98,7 @@ describe('a reload that is cut short', () => {
     await hec.until(() => hec.count > 10);
     writeFileSync(file, read(file).replace(state, join(directory, 'elsewhere')));
     program.child.kill('SIGHUP');
-    await program.until((stderr) => stderr.includes('state.directory has changed: that needs a restart'));
+    await program.until((stderr) => stderr.includes('state.directory has changed: restart to apply it'));
     await program.until((stderr) => stderr.includes('unchanged: splunk'));
     const then = hec.count;
     await hec.until(() => hec.count > then + 20);

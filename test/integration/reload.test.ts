@@ -57,7 +57,7 @@ describe('SIGHUP', () => {
     await program.until((_, stdout) => stdout.split('\n').length > 10);
     writeFileSync(file, readFileSync(file, 'utf8').replace(simulator.url, 'https://other.eu1.qasphere.com'));
     program.child.kill('SIGHUP');
-    await program.until((stderr) => stderr.includes('source.url has changed: that needs a restart'));
+    await program.until((stderr) => stderr.includes('source.url has changed: restart to apply it'));
     const before = program.stdout().length;
     await eventually(() => program.stdout().length > before + 1_000);
     program.child.kill('SIGTERM');

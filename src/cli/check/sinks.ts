@@ -1,11 +1,11 @@
-import { openSinkOf, type SinkConfig, shapeOf } from '../../app/build-pipeline.ts';
+import { encodingOptions, openSink } from '../../app/build-pipeline.ts';
 import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
 import { type Finding, failed, ok, timed, warning } from '../../lib/finding.ts';
 import { printable } from '../../lib/printable.ts';
 import type { Reason, Verdict } from '../../lib/verdict.ts';
 import type { CheckDeps, CheckTerms } from '../../sinks/definition.ts';
-import { definitionOf } from '../../sinks/registry.ts';
+import { definitionOf, type SinkConfig } from '../../sinks/registry.ts';
 import type { Sink } from '../../sinks/sink.ts';
 import type { TelemetryEvent } from '../../telemetry/telemetry-event.ts';
 import { sendTestEvent } from './test-event.ts';
@@ -34,10 +34,10 @@ export async function checkSink(config: SinkConfig, check: SinkCheck): Promise<F
   };
   const own: Context = { ...ctx, emit };
   const label = (what: string) => `${config.name}: ${what}`;
-  const options = shapeOf(config, check.config, own);
+  const options = encodingOptions(config, check.config, own);
   let sink: Sink;
   try {
-    sink = openSinkOf(config, options, check.config, own);
+    sink = openSink(config, options, check.config, own);
   } catch (error) {
     const detail = `can't be opened: ${printable((error as Error).message)}`;
     return [failed(label('options'), 'config', detail, 'correct the files that its options name')];

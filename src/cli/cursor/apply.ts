@@ -16,8 +16,8 @@ import {
 import { appendOperation } from '../../state/file/operations.ts';
 import { usingState } from '../../state/file/state-directory.ts';
 import { type Checkpoint, CheckpointProblem } from '../../state/store.ts';
+import { quoted } from '../arguments.ts';
 import { UsageError } from '../command.ts';
-import { quoted } from '../require-sink.ts';
 import { type DeadLetterMove, deadLetterMoves, moveDeadLetters } from './dead-letters.ts';
 import { checkpointsOf } from './list-cursors.ts';
 import type { Plan } from './plan.ts';

@@ -1,4 +1,4 @@
-import { openApi, openHttp } from '../../app/build-pipeline.ts';
+import { openApi, openHttp } from '../../app/build-source.ts';
 import type { Context } from '../../app/context.ts';
 import type { Config } from '../../config/schema.ts';
 import { type AuditEvent, type Cursor, eventValue } from '../../event/event.ts';

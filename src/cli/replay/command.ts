@@ -1,13 +1,11 @@
-import { parseDuration } from '../../lib/options/values.ts';
 import { printable } from '../../lib/printable.ts';
 import { prepareState } from '../../state/file/state-directory.ts';
-import { type Command, configFlag, UsageError, type Values, yesFlag } from '../command.ts';
+import { parseId, requireSink } from '../arguments.ts';
+import { type Command, configFlag, patienceFlag, patienceMsOf, UsageError, type Values, yesFlag } from '../command.ts';
 import { commandRateLimit } from '../command-rate-limit.ts';
 import { Lookup } from '../cursor/lookup.ts';
-import { codeOfEndings, exitCode } from '../exit-code.ts';
-import { parseId } from '../id.ts';
+import { codeOfOutcomes, exitCode } from '../exit-code.ts';
 import { Progress } from '../progress.ts';
-import { requireSink } from '../require-sink.ts';
 import { readConfig, realContext } from '../set-up.ts';
 import { planReplay, type ReplayPlan, type ReplayRequest } from './plan.ts';
 import { type Replayed, replay } from './replay.ts';
@@ -22,11 +20,7 @@ export const replayCommand: Command = {
     until: { type: 'string', value: 'ID', describes: 'the last event sent; default: the last that the sink has' },
     'dead-letter': { type: 'boolean', describes: 'send what was set aside for the sink, instead of the log' },
     yes: yesFlag,
-    patience: {
-      type: 'string',
-      value: 'DURATION',
-      describes: 'a source or sink without progress for so long is given up (2m)',
-    },
+    patience: patienceFlag,
   },
   notes: [
     'May run beside a daemon: then it asks for at most 5 pages a second. What the sink refuses again is set aside in',
@@ -35,8 +29,7 @@ export const replayCommand: Command = {
   ].join('\n'),
   async run(values, _, cli) {
     const given = read(values);
-    const patienceMs = parseDuration((values['patience'] as string | undefined) ?? '2m');
-    if (patienceMs === undefined) throw new UsageError('--patience: write a duration such as 30s or 2m');
+    const patienceMs = patienceMsOf(values['patience']);
     const loaded = readConfig(values['config'] as string | undefined, cli);
     if (loaded === undefined) return exitCode.config;
     const { config } = loaded;
@@ -49,7 +42,7 @@ export const replayCommand: Command = {
     cli.setShutdownTimeout(config.shutdownTimeout);
 
     let progress: Progress | undefined;
-    const ctx = realContext(config, cli, (happening) => progress?.emit(happening));
+    const ctx = realContext(config, cli, (event) => progress?.handle(event));
     const speed = await commandRateLimit(config);
     using lookup = new Lookup(config, ctx, cli.signals.graceful, speed.pace);
     const plan = await planReplay(config, ctx, given, lookup);
@@ -67,7 +60,7 @@ export const replayCommand: Command = {
     const replayed = await replay(config, ctx, cli.signals, { plan, speed, patienceMs });
     drawn[Symbol.dispose]();
     for (const line of summary(plan, replayed)) cli.complain(line);
-    return codeOfEndings(replayed.endings);
+    return codeOfOutcomes(replayed.outcomes);
   },
 };
 
@@ -83,14 +76,14 @@ function read(values: Values): ReplayRequest {
   return { sink, after: low, until: high, from };
 }
 
-function summary({ sink, from, until }: ReplayPlan, { endings, whole, ...counts }: Replayed): string[] {
+function summary({ sink, from, until }: ReplayPlan, { outcomes, whole, ...counts }: Replayed): string[] {
   const { delivered, filtered, setAside, reached } = counts;
   const rest = [
     ...(filtered > 0 ? [`${filtered} filtered out`] : []),
     ...(setAside > 0 ? [`${setAside} set aside in dead-letter/${sink}.replay.ndjson`] : []),
   ];
   const lines = [[`${delivered} events were delivered to ${sink} again`, ...rest].join(', ')];
-  for (const ending of endings) if (ending.kind === 'source') lines.push(printable(ending.error.message, 1000));
+  for (const outcome of outcomes) if (outcome.kind === 'source') lines.push(printable(outcome.error.message, 1000));
   const flag = from === 'log' ? '' : ' --dead-letter';
   if (!whole)
     lines.push(

@@ -1,12 +1,14 @@
 import { join } from 'node:path';
-import { graceMsOf, openApi, openHttp, openSinkOf, type SinkConfig, shapeOf } from '../../app/build-pipeline.ts';
+import { encodingOptions, graceMsOf, openSink } from '../../app/build-pipeline.ts';
+import { openApi, openHttp } from '../../app/build-source.ts';
 import type { Context } from '../../app/context.ts';
-import { patiently } from '../../app/once.ts';
-import { type PipelineOutcome, runAll } from '../../app/run-all.ts';
+import { catchUp } from '../../app/once.ts';
+import type { PipelineOutcome } from '../../app/pipeline-supervisor.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Cursor } from '../../event/event.ts';
 import { childScope, type ShutdownSignals } from '../../lib/shutdown.ts';
 import type { PipelineOptions } from '../../pipeline/pipeline.ts';
+import type { SinkConfig } from '../../sinks/registry.ts';
 import { KeyScopeCheck } from '../../source/key-scope.ts';
 import { CachedSource } from '../../source/page-cache.ts';
 import { RangeSource } from '../../source/range.ts';
@@ -29,7 +31,7 @@ export interface ReplayOptions {
 
 /** What became of a replay. */
 export interface Replayed {
-  readonly endings: readonly PipelineOutcome[];
+  readonly outcomes: readonly PipelineOutcome[];
   /** Nothing of the range is left. */
   readonly whole: boolean;
   readonly delivered: number;
@@ -63,37 +65,33 @@ export async function replay(
 
   await note({ outcome: 'started' });
   const scope = childScope(signals);
-  let endings: PipelineOutcome[];
+  let outcomes: readonly PipelineOutcome[];
   try {
     await using source = await openSource(config, own, scope, plan, speed);
     using _ = { [Symbol.dispose]: scope.end };
-    const startMs = performance.now();
-    const route = routeOf(config, own, sink, source.source, plan);
-    endings = await runAll([route], scope, async (opened, inner) => {
-      try {
-        return await patiently(opened, inner, patienceMs, startMs, source.source, own);
-      } finally {
-        counts.reached = opened.after;
-      }
-    });
+    const pipeline = routeOf(config, own, sink, source.source, plan);
+    const onEnd = ({ after }: { readonly after: Cursor }) => {
+      counts.reached = after;
+    };
+    outcomes = await catchUp([pipeline], own, scope, { patienceMs, onEnd });
   } catch (error) {
     await note({ outcome: 'failed', ...counts }).catch(() => {});
     throw error;
   }
-  const [ending] = endings;
+  const [ending] = outcomes;
   const whole = ending?.kind === 'done' && !signals.graceful.aborted;
   const outcome = whole ? 'done' : ending?.kind === 'done' ? 'stopped' : ending?.kind;
   await note({ outcome, ...counts });
-  return { endings, whole, ...counts };
+  return { outcomes, whole, ...counts };
 }
 
 function routeOf(config: Config, ctx: Context, sink: SinkConfig, source: Source, plan: ReplayPlan): PipelineOptions {
   const { emit, now, random, wake } = ctx;
   const { name } = sink;
-  const shape = shapeOf(sink, config, ctx);
+  const encoding = encodingOptions(sink, config, ctx);
   const directory = join(config.state.directory, 'dead-letter');
   return {
-    ...shape,
+    ...encoding,
     name,
     origin: config.source.url,
     source,
@@ -106,9 +104,9 @@ function routeOf(config: Config, ctx: Context, sink: SinkConfig, source: Source,
     now,
     random,
     wake,
-    graceMs: () => graceMsOf(config),
+    graceMs: () => graceMsOf(config.shutdownTimeout),
     deadLetter: new DeadLetterFile({ directory, name: `${name}.replay`, now }),
-    openSink: () => openSinkOf(sink, shape, config, ctx),
+    openSink: () => openSink(sink, encoding, config, ctx),
   };
 }
 

@@ -3,7 +3,7 @@ import { printable } from '../lib/printable.ts';
 import { sinkName } from '../sinks/common-options.ts';
 import { UsageError } from './command.ts';
 
-/** Gives `name` back where it is one of `known`. @throws {UsageError} naming the nearest, where it is not */
+/** Returns `name` if it is one of `known`. @throws {UsageError} that suggests the nearest one */
 export function requireSink(name: string, known: readonly string[]): string {
   if (known.includes(name)) return name;
   const meant = didYouMean(name, known);
@@ -12,10 +12,20 @@ export function requireSink(name: string, known: readonly string[]): string {
   throw new UsageError(`there is no sink ${quoted(name)}: ${hint}`);
 }
 
-/** @throws {UsageError} where `name` is none that a sink can have */
+/** @throws {UsageError} if no sink can have the name */
 export function requireSinkName(name: string): void {
   const parsed = sinkName.safeParse(name);
-  if (!parsed.success) throw new UsageError(`${quoted(name)} is no name of a sink: ${parsed.error.issues[0]?.message}`);
+  if (!parsed.success)
+    throw new UsageError(`${quoted(name)} is not a valid sink name: ${parsed.error.issues[0]?.message}`);
 }
 
 export const quoted = (text: string) => `"${printable(text, 63)}"`;
+
+/** The API's ids are 64-bit integers. */
+const maxId = 2n ** 63n - 1n;
+
+/** An event id from the command line; 0 is before all events. @throws {UsageError} */
+export function parseId(text: string, what: string): bigint {
+  if (/^\d{1,19}$/.test(text) && BigInt(text) <= maxId) return BigInt(text);
+  throw new UsageError(`${what}: write an event id, in digits`);
+}
