@@ -1,8 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startSimulator } from '../../src/testing/simulator/server.ts';
+import { startHecServer } from '../support/hec-server.ts';
 import { eventually, startProgram } from '../support/program.ts';
 import { idOf, key, runs } from '../support/runs.ts';
 
@@ -21,7 +22,7 @@ const missing = (() => {
 describe.skipIf(missing !== undefined)(
   `a state directory${missing === undefined ? '' : ` (skipped: ${missing})`}`,
   () => {
-    it('that fills up pauses the route, and all goes on when there is room', async () => {
+    it('that fills up pauses the pipeline until there is room', async () => {
       const state = join(directory, 'small');
       mkdirSync(state);
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=0700', 'tmpfs', state]);
@@ -31,13 +32,9 @@ describe.skipIf(missing !== undefined)(
         const program = startProgram(['run', '-c', file]);
         await program.until((_, stdout) => stdout.split('\n').length > 50);
         const ballast = join(state, 'ballast');
-        try {
-          writeFileSync(ballast, Buffer.alloc(1024 * 1024));
-        } catch {
-          // Full, as it should be.
-        }
+        fill(ballast);
         await program.until((stderr) => /checkpoint.retry.*ENOSPC/.test(stderr));
-        // What was on its way is out soon; then nothing follows, however much there is to read.
+        // What is in flight still comes out; then nothing follows, however much there is to read.
         const filled = simulator.lastId();
         await eventually(() => simulator.lastId() > filled + 50n);
         const paused = program.stdout().split('\n').length;
@@ -54,5 +51,47 @@ describe.skipIf(missing !== undefined)(
         execFileSync('umount', ['-l', state]);
       }
     });
+
+    it.each(['now', 'beginning', '2026-01-01T00:00:00Z'])(
+      'that is full delays a sink that a reload adds (startAt: %s), and leaves the others alone',
+      async (startAt) => {
+        const state = join(directory, `full-${startAt.slice(0, 4)}`);
+        mkdirSync(state);
+        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=0700', 'tmpfs', state]);
+        try {
+          await using simulator = await startSimulator({ events: 10, rate: 50, key });
+          await using hec = await startHecServer();
+          const { file } = configure(simulator.url, { state, source: `startAt: "${startAt}"` });
+          const program = startProgram(['run', '-c', file]);
+          await program.until((_, stdout) => stdout.split('\n').length > 20);
+          const ballast = join(state, 'ballast');
+          fill(ballast);
+          await program.until((stderr) => /checkpoint.retry.*ENOSPC/.test(stderr));
+          const added = `  - { name: added, type: splunk-hec, url: "${hec.url}", token: "${hec.token}" }\n`;
+          writeFileSync(file, `${readFileSync(file, 'utf8')}${added}`);
+          program.child.kill('SIGHUP');
+          await program.until((stderr) => /checkpoint.retry[^\n]*"sink":"added"/.test(stderr));
+          rmSync(ballast);
+          await hec.until(() => hec.count > 10);
+          const before = program.stdout().length;
+          await eventually(() => program.stdout().length > before);
+          program.child.kill('SIGTERM');
+          expect(await program.ended, program.stderr()).toBe(0);
+          const ids = program.stdout().split('\n').slice(0, -1).map(idOf);
+          expect(ids).toEqual([...new Set(ids)]);
+        } finally {
+          execFileSync('umount', ['-l', state]);
+        }
+      },
+    );
   },
 );
+
+/** Fills the file system of `path`. */
+function fill(path: string): void {
+  try {
+    writeFileSync(path, Buffer.alloc(1024 * 1024));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  }
+}
