@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { sinkDefinitions } from '../sinks/registry.ts';
 import type { Location, Path } from './problem.ts';
-import type { Environment } from './substitute.ts';
+import { type Environment, hasBareReference } from './substitute.ts';
 import type { Tree } from './yaml.ts';
 
 type Binding = readonly [variable: string, path: Path];
@@ -43,6 +43,11 @@ export function environmentTree(env: Environment): Tree {
     substituted: bindings.map(([, path]) => path),
     problems: [],
     unknown: [],
+    // Nothing is replaced here: systemd's EnvironmentFile and container platforms pass a reference on as it is.
+    bareReferences: bindings.filter(isSet).flatMap(([variable, path]) => {
+      const text = env[variable] ?? '';
+      return /^\$\{.*\}$/.test(text) || hasBareReference(text, env) ? [path] : [];
+    }),
     reword: (message) => bindings.reduce((text, binding) => withVariable(text, binding, bindings), message),
   };
 }

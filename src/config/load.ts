@@ -1,17 +1,19 @@
+import { printable } from '../lib/printable.ts';
+import { httpsProxyProblem, noProxyProblems } from '../lib/proxy.ts';
 import { environmentTree, withSurroundings } from './environment.ts';
 import { readText } from './file.ts';
-import type { Problem } from './problem.ts';
+import { formatProblem, type Problem, pathText } from './problem.ts';
 import type { Config } from './schema.ts';
 import type { Environment } from './substitute.ts';
-import { type Validated, validate } from './validate.ts';
+import { validate } from './validate.ts';
 import { warningsOf } from './warnings.ts';
-import { readYaml } from './yaml.ts';
+import { readYaml, type Tree } from './yaml.ts';
 
-/** Read where no file is named, if it is there. */
+/** Read if no file is named. */
 export const defaultFile = '/etc/qasphere-siem-forwarder/config.yaml';
 
 export interface LoadOptions {
-  /** What `--config` names. */
+  /** The file that `--config` names. */
   readonly file?: string | undefined;
   readonly env: Environment;
   /** Reads the configuration file. @throws the file system's error */
@@ -22,37 +24,61 @@ export type Loaded =
   | {
       readonly ok: true;
       readonly config: Config;
-      /** To be said at each start. */
+      /** Logged at each start. */
       readonly warnings: string[];
-      /** The file it came from; absent where the environment alone gave it. */
+      /** The file it came from; absent if it came from the environment alone. */
       readonly path?: string;
     }
   | { readonly ok: false; readonly problems: Problem[] };
 
 /**
- * The configuration: from `file`, else from `defaultFile` where that exists, else from the environment alone; or every
- * problem at once. Reads the secrets and the table of actions it names. No problem or warning holds a secret.
+ * Loads the configuration from `file`, else from `defaultFile` if it exists, else from the environment alone, or reports every
+ * problem at once. Reads the secrets and the table of actions that it names. No problem or warning contains a secret.
  */
 export function loadConfig({ file, env, readFile }: LoadOptions): Loaded {
   const path = file ?? defaultFile;
   const read = readText(path, readFile);
-  if (!read.ok && read.missing && file === undefined) return loaded(fromEnvironment(env), undefined);
+  if (!read.ok && read.missing && file === undefined) return fromEnvironment(env);
   if (!read.ok) return { ok: false, problems: [{ file: path, path: '', message: read.message }] };
-  return loaded(validate(withSurroundings(readYaml(read.text, path, env, ['startAt']), env)), path);
+  return loaded(withSurroundings(readYaml(read.text, path, env, ['startAt']), env), env, path);
 }
 
-function fromEnvironment(env: Environment): Validated {
-  const result = validate(withSurroundings(environmentTree(env), env));
+/** What the environment alone gives; where to put a configuration if it gives none. */
+function fromEnvironment(env: Environment): Loaded {
+  const result = loaded(withSurroundings(environmentTree(env), env), env, undefined);
   if (result.ok || (env['QASPHERE_URL'] ?? '') !== '') return result;
-  const hint = `, and no configuration file is named with --config or stands at ${defaultFile}`;
+  const hint = `, and there is no configuration file: none is named with --config, and ${defaultFile} does not exist`;
   const problems = result.problems.map((problem) =>
     problem.variable === 'QASPHERE_URL' ? { ...problem, message: problem.message + hint } : problem,
   );
   return { ok: false, problems };
 }
 
-function loaded(result: Validated, path: string | undefined): Loaded {
-  if (!result.ok) return result;
-  const warnings = warningsOf(result.config, path);
+function loaded(tree: Tree, env: Environment, path: string | undefined): Loaded {
+  const result = validate(tree);
+  const proxy = httpsProxyProblem(env);
+  const problems = [...(result.ok ? [] : result.problems), ...(proxy === undefined ? [] : [{ ...proxy, path: '' }])];
+  if (!result.ok || problems.length > 0) return { ok: false, problems };
+  const warnings = [
+    ...bareReferenceWarnings(tree),
+    ...noProxyProblems(env).map(({ variable, message }) => printable(`${variable}: ${message}`)),
+    ...warningsOf(result.config, path),
+  ];
   return { ok: true, config: result.config, warnings, ...(path !== undefined && { path }) };
+}
+
+/** One warning, however many there are. The values are not shown: a password may contain a `$`. */
+function bareReferenceWarnings({ bareReferences = [], locate }: Tree): string[] {
+  const [first, ...more] = bareReferences;
+  if (first === undefined) return [];
+  const others = more.length === 0 ? '' : `, as do ${more.map(pathText).join(', ')}`;
+  const message =
+    locate(first).variable === undefined ? 'to use a variable, write ${NAME}' : 'variables are not replaced here';
+  return [
+    formatProblem({
+      ...locate(first),
+      path: pathText(first),
+      message: `contains a $ that is taken literally${others}: ${message}`,
+    }),
+  ];
 }

@@ -52,7 +52,12 @@ export const sourceOptions = z
       .default('*/15 * * * * *')
       .describe('When to poll: cron, five fields or six with the seconds first. A poll never overlaps the last.'),
     pageSize: z.int().min(1).max(1000).default(1000).describe('Events to ask for in one request.'),
-    requestsPerSecond: z.number().gt(0).max(20).default(10).describe('Ceiling over all sinks; the API allows 20.'),
+    requestsPerSecond: z
+      .number()
+      .gt(0)
+      .max(20)
+      .default(10)
+      .describe('Most requests per second, of all sinks together; the API allows 20.'),
     startAt: startAt
       .prefault('beginning')
       .describe('Where a sink without a checkpoint starts: beginning, now, an event id or an ISO timestamp.'),

@@ -1,6 +1,6 @@
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A string with its `${…}` replaced; `whole` where it consisted of one and nothing else. */
+/** A string with its `${…}` replaced; `whole` if it consisted of one and nothing else. */
 export type Substituted =
   | { readonly ok: true; readonly text: string; readonly whole: boolean }
   | { readonly ok: false; readonly message: string };
@@ -8,7 +8,7 @@ export type Substituted =
 const reference = /\$\$\{|\$\{([^}]*)(\}?)/g;
 const name = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
 
-/** A name in small letters may be a secret that someone put between the braces. */
+/** A name in small letters may be a secret that was put between the braces by mistake. */
 const shown = (variable: string) => (/^[A-Z_][A-Z0-9_]*$/.test(variable) ? `${variable} ` : '');
 
 /**
@@ -31,4 +31,13 @@ export function substitute(text: string, env: Environment): Substituted {
   });
   if (problem !== undefined) return { ok: false, message: problem };
   return { ok: true, text: replaced, whole: /^\$\{[^}]*\}$/.test(text) };
+}
+
+/**
+ * Whether `text` looks as if it should name a variable, but does not: `$NAME` without braces. A value that is `$NAME` and
+ * nothing else does, and one that contains the name of a variable that is set. A password may contain a `$` otherwise.
+ */
+export function hasBareReference(text: string, env: Environment): boolean {
+  if (/^\$[A-Za-z_][A-Za-z0-9_]*$/.test(text)) return true;
+  return [...text.matchAll(/(?<!\$)\$([A-Za-z_][A-Za-z0-9_]*)/g)].some(([, found = '']) => Object.hasOwn(env, found));
 }

@@ -11,7 +11,7 @@ import {
 } from 'yaml';
 import type { Location, Path, Problem } from './problem.ts';
 import { pathText } from './problem.ts';
-import { type Environment, substitute } from './substitute.ts';
+import { type Environment, hasBareReference, substitute } from './substitute.ts';
 
 /** Plain values out of one YAML document, and where each of them stands. */
 export interface Tree {
@@ -21,8 +21,10 @@ export interface Tree {
   /** Strings that consisted of one `${…}`: where no string is wanted they may be read as a number or boolean. */
   readonly substituted: readonly Path[];
   readonly problems: readonly Problem[];
-  /** Paths whose value could not be made out: nothing more is to be said about them. */
+  /** Paths whose value is unknown because of a problem: nothing more can be said about them. */
   readonly unknown: readonly Path[];
+  /** Strings that look like a variable and are used as they are. */
+  readonly bareReferences?: readonly Path[];
   /** Puts a message that names keys into the words of whoever wrote no file. */
   reword?(message: string): string;
 }
@@ -63,6 +65,7 @@ export function readYaml(text: string, file: string, env: Environment | undefine
   const problems: Problem[] = [];
   const unknown: Path[] = [];
   const substituted: Path[] = [];
+  const bareReferences: Path[] = [];
   let aliases = 0;
   let nodes = 0;
 
@@ -94,6 +97,7 @@ export function readYaml(text: string, file: string, env: Environment | undefine
     if (typeof node.value !== 'string' || env === undefined) return node.value;
     const result = substitute(node.value, env);
     if (!result.ok) return fault(offset, path, result.message);
+    if (hasBareReference(node.value, env)) bareReferences.push(path);
     if (result.whole) substituted.push(path);
     return result.text;
   };
@@ -114,7 +118,7 @@ export function readYaml(text: string, file: string, env: Environment | undefine
     return found;
   };
   const value = document.contents === null ? {} : walk(document.contents, []);
-  return { value, locate, substituted, problems, unknown };
+  return { value, locate, substituted, problems, unknown, bareReferences };
 }
 
 /** The number or boolean that `text` is as a YAML scalar, or undefined. */

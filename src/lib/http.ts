@@ -4,10 +4,11 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import got, { RequestError } from 'got';
+import got, { type Got, RequestError } from 'got';
 import { type Validity, validityOf } from './certificate.ts';
 import { errorCode, errorText } from './network-error.ts';
 import { printable } from './printable.ts';
+import { proxyFor } from './proxy.ts';
 import { attemptTimeoutMs } from './reach.ts';
 import type { Secret } from './secret.ts';
 import type { TlsMaterial } from './tls.ts';
@@ -76,24 +77,14 @@ const MAX_HEADER_BYTES = 64 * 1024;
 /** A thin wrapper around got: answers and failures are values, and no error that carries headers leaves this file. */
 export function httpClient(options: HttpOptions): HttpClient {
   const { timeoutMs, maxBodyBytes } = options;
-  const proxyEnv = proxyEnvironment(options);
-  const connecting = {
-    keepAlive: true,
-    autoSelectFamily: true,
-    autoSelectFamilyAttemptTimeout: attemptTimeoutMs(timeoutMs),
-    ...(proxyEnv && { proxyEnv }),
+  const clients = new Map<string | undefined, Client>();
+  /** Connections through one proxy, or direct ones, are kept alive together. */
+  const clientFor = (url: string): Client => {
+    const proxy = proxyFor(new URL(url), options.proxy, options.env);
+    const client = clients.get(proxy) ?? openClient(options, proxy);
+    clients.set(proxy, client);
+    return client;
   };
-  const https = new TunnelAgent({ ...connecting, ...options.tls?.secure }, timeoutMs);
-  const http = new HttpAgent(connecting);
-  const client = got.extend({
-    retry: { limit: 0 },
-    followRedirect: false,
-    throwHttpErrors: false,
-    decompress: false,
-    maxHeaderSize: MAX_HEADER_BYTES,
-    agent: { https, http },
-    headers: { 'user-agent': options.userAgent },
-  });
   const reportCertificate = certificateReporter(options.onCertificate);
 
   return {
@@ -112,7 +103,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       try {
         // A stream, and the body is written into it: got deep-copies a body that is an option, and what its promises refer
         // to stays in memory until the next full garbage collection.
-        const stream = client.stream(url, {
+        const stream = clientFor(url).got.stream(url, {
           method,
           headers: { ...headers, ...(sending && { 'content-length': String(sending.length) }) },
           signal: abort.signal,
@@ -142,8 +133,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       }
     },
     [Symbol.dispose]() {
-      https.destroy();
-      http.destroy();
+      for (const client of clients.values()) client[Symbol.dispose]();
     },
   };
 }
@@ -281,14 +271,35 @@ function certificateReporter(report: HttpOptions['onCertificate']): (socket: Soc
   };
 }
 
-function proxyEnvironment(options: HttpOptions): Record<string, string> | undefined {
-  const given = options.proxy?.reveal();
-  if (given !== undefined) return { HTTP_PROXY: given, HTTPS_PROXY: given };
-  const env = options.env ?? {};
-  const https = env['HTTPS_PROXY'] ?? env['https_proxy'];
-  if (https === undefined || https === '') return undefined;
-  const none = env['NO_PROXY'] ?? env['no_proxy'];
-  return { HTTPS_PROXY: https, ...(none !== undefined && { NO_PROXY: none }) };
+interface Client extends Disposable {
+  readonly got: Got;
+}
+
+/** got with connections through `proxy`, or direct ones. */
+function openClient({ tls, timeoutMs, userAgent }: HttpOptions, proxy: string | undefined): Client {
+  const connecting = {
+    keepAlive: true,
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: attemptTimeoutMs(timeoutMs),
+    ...(proxy !== undefined && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
+  };
+  const https = new TunnelAgent({ ...connecting, ...tls?.secure }, timeoutMs);
+  const http = new HttpAgent(connecting);
+  return {
+    got: got.extend({
+      retry: { limit: 0 },
+      followRedirect: false,
+      throwHttpErrors: false,
+      decompress: false,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      agent: { https, http },
+      headers: { 'user-agent': userAgent },
+    }),
+    [Symbol.dispose]() {
+      https.destroy();
+      http.destroy();
+    },
+  };
 }
 
 /** Reason, code and detail of a failed request. @throws the error itself if it is a bug of ours */

@@ -79,7 +79,7 @@ describe('the environment alone', () => {
   it('that holds nothing is told how to give a configuration', () => {
     const [first = ''] = problemsOf(loadEnvironment({}));
     expect(first).toMatch(
-      /^QASPHERE_URL: source\.url: is missing, and no configuration file .*--config.*config\.yaml$/,
+      /^QASPHERE_URL: source\.url: is missing, and there is no configuration file: .*--config.*config\.yaml does not exist$/,
     );
   });
 

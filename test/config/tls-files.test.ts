@@ -1,6 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { load, problemsOf, withSource } from '../support/configuration.ts';
+import { credentials } from '../../src/sinks/syslog/credentials.ts';
+import type { SyslogOptions } from '../../src/sinks/syslog/options.ts';
+import { configOf, load, problemsOf, withSink, withSource } from '../support/configuration.ts';
 import { scratch } from '../support/scratch.ts';
 import { testPair } from '../support/test-pair.ts';
 
@@ -29,5 +31,44 @@ describe('the files of a tls block', () => {
     [`certFile: ${pair}, keyFile: ${other}`, 'source.tls.keyFile: the key is not that of the certificate'],
   ])('are a problem of the configuration when they hold something else: %s', (tls, problem) => {
     expect(of(tls)).toEqual([expect.stringContaining(problem)]);
+  });
+});
+
+describe('a file of several certificates', () => {
+  const [good = ''] = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----\n/.exec(testPair) ?? [];
+  const lines = good.split('\n').length - 1;
+  const broken = good.replace(/\n[A-Za-z0-9+/=]{20}/, '\nAAAAAAAAAAAAAAAAAAAA');
+  const cut = good.slice(0, good.length / 2);
+
+  it('may hold comments between them', () => {
+    expect(of(`caFile: ${file('two.pem', `# one\n${good}\n# two\n${good}`)}`)).toEqual([]);
+  });
+
+  it.each([
+    ['a broken second one', good + broken + good, 2, lines + 1],
+    ['a second one that is cut off', good + cut, 2, lines + 1],
+    ['a cut one before a good one', `${cut}\n${good}`, 1, 1],
+    ['a broken third one', `# authorities\n${good}${good}${broken}`, 3, 2 * lines + 2],
+  ])('is refused for %s, with its place', (_, text, number, line) => {
+    const path = file('several.pem', text);
+    for (const key of ['caFile', 'certFile'])
+      expect(of(key === 'caFile' ? `caFile: ${path}` : `certFile: ${path}, keyFile: ${pair}`)).toEqual([
+        expect.stringContaining(
+          `source.tls.${key}: the file holds a certificate that can't be read, number ${number}, at line ${line}`,
+        ),
+      ]);
+  });
+
+  it('is refused too when it is read again for a new connection, and the one before stays in use', () => {
+    const path = file('renewed.pem', good);
+    const problems: string[] = [];
+    const { tls } = configOf(load(withSink('type: syslog', 'address: tls://a', `tls: { caFile: ${path} }`)))
+      .sinks[0] as SyslogOptions;
+    const made = credentials(tls, (detail) => problems.push(detail));
+    const { secureContext } = made.current();
+    file('renewed.pem', good + broken);
+    expect(made.current().secureContext).not.toBeUndefined();
+    expect(problems).toEqual([expect.stringContaining(`number 2, at line ${lines + 1}`)]);
+    expect(secureContext).toBeDefined();
   });
 });

@@ -5,22 +5,38 @@ import * as z from 'zod';
 import { Secret } from '../secret.ts';
 import { existingFile, fileProblem, runEvenIfInvalid } from './values.ts';
 
-/** OpenSSL's own words are left out: they help nobody, and the text may be a key. */
+/**
+ * What is wrong with a PEM file of certificates; undefined if it holds one or more and all can be read. OpenSSL ignores
+ * what follows a certificate that it can't read, so each is tried. OpenSSL's own words are left out: the text may be a key.
+ */
 function certificateProblem(text: string): string | undefined {
-  try {
-    // Without the marks DER would pass here, and count for nothing where connections are made.
-    if (text.includes('-----BEGIN ') && new X509Certificate(text).raw.length > 0) return undefined;
-  } catch {
-    // Told below.
+  let count = 0;
+  for (const { index } of text.matchAll(/-----BEGIN ((X509 |TRUSTED )?CERTIFICATE)-----/g)) {
+    count += 1;
+    if (isCertificate(text.slice(index))) continue;
+    return `holds a certificate that can't be read, number ${count}, at line ${text.slice(0, index).split('\n').length}`;
   }
-  return 'holds no certificate in PEM';
+  return count === 0 ? 'holds no certificate in PEM' : undefined;
+}
+
+/** Whether `text` starts with a whole certificate in PEM. DER would be readable too, but is ignored in connections. */
+function isCertificate(text: string): boolean {
+  const [block] = /^-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/.exec(text) ?? [];
+  if (block === undefined) return false;
+  try {
+    return new X509Certificate(block).raw.length > 0;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    return false;
+  }
 }
 
 function keyProblem(text: string): string | undefined {
   try {
     createPrivateKey(text);
     return undefined;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
     return 'holds no private key in PEM, or one that is encrypted';
   }
 }
@@ -32,13 +48,20 @@ export interface TlsFiles {
   readonly key?: Secret;
 }
 
-/** @throws the file system's error */
+/** @throws the file system's error, or one that says what is wrong with a certificate */
 export function readTlsFiles({ caFile, certFile, keyFile }: TlsFileNames): TlsFiles {
   return {
-    ...(caFile !== undefined && { ca: readFileSync(caFile, 'utf8') }),
-    ...(certFile !== undefined && { cert: readFileSync(certFile, 'utf8') }),
+    ...(caFile !== undefined && { ca: readCertificates(caFile) }),
+    ...(certFile !== undefined && { cert: readCertificates(certFile) }),
     ...(keyFile !== undefined && { key: new Secret(readFileSync(keyFile, 'utf8')) }),
   };
+}
+
+function readCertificates(path: string): string {
+  const text = readFileSync(path, 'utf8');
+  const problem = certificateProblem(text);
+  if (problem !== undefined) throw Object.assign(new Error(`${path} ${problem}`), { code: 'ERR_CERTIFICATE_FILE' });
+  return text;
 }
 
 interface TlsFileNames {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
+import { parseProxy } from '../proxy.ts';
 import { Secret, SecretSource } from '../secret.ts';
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -13,11 +14,26 @@ const sizes: Readonly<Record<string, number>> = {
   GB: 1e9,
 };
 
-/** Milliseconds of `500ms 15s 5m 1h 1d`, or undefined. */
-export function parseDuration(text: string): number | undefined {
-  const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/.exec(text);
+/** The longest duration there is, milliseconds. Node's timers overflow at 24.8 days and then fire at once. */
+export const longestDurationMs = 24 * 86_400_000;
+
+/** Milliseconds of `500ms 15s 5m 1h 1d`, or undefined; unbounded. */
+function millisecondsOf(text: string): number | undefined {
+  const match = /^(\d{1,12}(?:\.\d{1,3})?)(ms|s|m|h|d)$/.exec(text);
   if (match === null) return undefined;
   return Math.round(Number(match[1]) * (units[match[2] ?? ''] ?? Number.NaN));
+}
+
+/** Milliseconds of `500ms 15s 5m 1h 1d`, or undefined; undefined too for more than 24 days. */
+export function parseDuration(text: string): number | undefined {
+  const ms = millisecondsOf(text);
+  return ms === undefined || ms > longestDurationMs ? undefined : ms;
+}
+
+/** A duration as the configuration writes it, in the largest unit that divides it: `90s`, `2h`. */
+export function formatDuration(ms: number): string {
+  const [unit, factor] = Object.entries(units).findLast(([, factor]) => ms > 0 && ms % factor === 0) ?? ['s', 1_000];
+  return `${ms / factor}${unit}`;
 }
 
 /** Bytes of `512KiB 1MiB 64B`, or undefined. */
@@ -29,13 +45,16 @@ export function parseSize(text: string): number | undefined {
 
 const durationForm = 'write a duration such as 500ms, 15s, 5m or 1h';
 
-/** A duration; parses to milliseconds. Bounds are in milliseconds. */
-export function duration(minMs = 1, maxMs = 366 * 86_400_000) {
+/** A duration; parses to milliseconds. Bounds are in milliseconds, and at most `longestDurationMs`. */
+export function duration(minMs = 1, maxMs = longestDurationMs) {
   return z
     .string(durationForm)
-    .regex(/^\d{1,9}(\.\d{1,3})?(ms|s|m|h|d)$/, durationForm)
-    .transform((text) => parseDuration(text) ?? Number.NaN)
-    .refine((ms) => ms >= minMs && ms <= maxMs, `must lie between ${minMs} ms and ${maxMs} ms`);
+    .regex(/^\d{1,12}(\.\d{1,3})?(ms|s|m|h|d)$/, durationForm)
+    .transform((text) => millisecondsOf(text) ?? Number.NaN)
+    .refine(
+      (ms) => ms >= minMs && ms <= maxMs,
+      `must be between ${formatDuration(minMs)} and ${formatDuration(maxMs)}`,
+    );
 }
 
 const sizeForm = 'write a size such as 512KiB or 1MiB';
@@ -45,20 +64,38 @@ export function size(minBytes = 1, maxBytes = 1024 ** 3) {
   return z
     .union([z.int(), z.string().regex(/^\d{1,12}(B|KiB|MiB|GiB|KB|MB|GB)$/, sizeForm)], sizeForm)
     .transform((value) => (typeof value === 'number' ? value : (parseSize(value) ?? Number.NaN)))
-    .refine((bytes) => bytes >= minBytes && bytes <= maxBytes, `must lie between ${minBytes} and ${maxBytes} bytes`);
+    .refine((bytes) => bytes >= minBytes && bytes <= maxBytes, `must be between ${minBytes} and ${maxBytes} bytes`);
 }
 
-/** What is wrong with a secret's text, without quoting it; undefined where nothing is. */
-export function secretProblem(text: string): string | undefined {
-  const value = text.replace(/\r?\n$/, '');
-  if (value.trim() === '') return 'is empty';
-  if (/[\u0000-\u001f\u007f-\u009f]/.test(value)) return 'holds a control character (a line break or a tab?)';
-  if (/[^\u0000-\u00ff]/.test(value)) return 'holds a character that no HTTP header can carry';
-  return undefined;
+/** A secret's text as it is used: without a byte order mark and what editors leave around it, blanks and line ends. */
+const secretText = (text: string): string => text.trim();
+
+/** What is wrong with a secret's text, without quoting it; undefined if it can be used. */
+function secretProblem(text: string): string | undefined {
+  const value = secretText(text);
+  if (value === '') return 'is empty';
+  const found = /[^\u0020-\u007e\u00a0-\u00ff]/u.exec(value);
+  if (found === null) return undefined;
+  if (value.includes('\0') || value.includes('\ufffd')) return 'is no UTF-8 text (UTF-16?): save it as UTF-8';
+  const place = `at ${placeOf(text, text.indexOf(value) + found.index)}`;
+  const code = found[0].codePointAt(0) ?? 0;
+  const isControl = code < 0x20 || (code > 0x7e && code < 0xa0);
+  if (isControl) return `holds a control character, ${controlNames[code] ?? codePoint(code)}, ${place}`;
+  return `holds a character that no HTTP header can carry, ${codePoint(code)}, ${place}`;
 }
 
-/** A secret's text as used: without one trailing line end. */
-export const secretText = (text: string): string => text.replace(/\r?\n$/, '');
+const codePoint = (code: number) => `U+${code.toString(16).toUpperCase().padStart(4, '0')}`;
+
+const controlNames: Readonly<Record<number, string>> = { 9: 'a tab', 10: 'a line feed', 13: 'a carriage return' };
+
+/** `line 2, column 5` of an offset, both from 1. */
+function placeOf(text: string, offset: number): string {
+  const before = text
+    .slice(0, offset)
+    .replace(/^\ufeff/, '')
+    .split('\n');
+  return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+}
 
 /** A secret given by value. */
 export function secretValue(description: string) {
@@ -154,9 +191,9 @@ export function isLoopback(hostname: string): boolean {
 export const proxyUrl = z
   .string()
   .superRefine((text, context) => {
-    const url = URL.parse(text);
-    if (url === null || !['http:', 'https:'].includes(url.protocol) || url.hostname === '')
-      context.addIssue({ code: 'custom', message: 'write http://host:port' });
+    // Without a scheme it might be a password that stands in the wrong place: only the variables may omit it.
+    const parsed = text.includes('://') ? parseProxy(text) : { problem: 'write http://host:port' };
+    if ('problem' in parsed) context.addIssue({ code: 'custom', message: parsed.problem });
   })
   .transform((text) => new Secret(text))
   .describe('HTTP proxy, http://host:port; may carry user:password@.');
