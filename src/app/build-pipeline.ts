@@ -8,12 +8,12 @@ import type { PipelineOptions } from '../pipeline/pipeline.ts';
 import { definitionOf, type SinkConfig } from '../sinks/registry.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Source } from '../source/source.ts';
+import type { StateStore } from '../state/store.ts';
 import type { Context } from './context.ts';
-import type { TenantState } from './open-state.ts';
 
 export interface PipelineParts {
   readonly source: Source;
-  readonly store: TenantState;
+  readonly store: StateStore;
   /** The `shutdownTimeout` in force, milliseconds. */
   readonly shutdownTimeoutMs: () => number;
 }

@@ -1,54 +1,49 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { printable } from '../lib/printable.ts';
 import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import { definitionOf, type SinkConfig } from '../sinks/registry.ts';
-import { readText, replaceFile } from '../state/file/durable.ts';
-import { appendOperation, readOperations } from '../state/file/operations.ts';
+import { Fenced, StateProblem, type StateStore } from '../state/store.ts';
 import type { SendStatus } from '../telemetry/heartbeat/heartbeat.ts';
 import type { Heartbeats, OperationsLog } from '../telemetry/heartbeat/heartbeats.ts';
+import type { Emit } from '../telemetry/telemetry-event.ts';
 import type { Context } from './context.ts';
 
-/** What the feed remembers over a restart. */
-interface Remembered {
-  /** Bytes of the operations file that were looked at. */
-  readonly operations: number;
-  /** When the process was last known to run, epoch milliseconds. */
-  readonly aliveAtMs: number | undefined;
-}
+/** How often it is saved that the process runs, milliseconds. */
+const aliveEveryMs = 60_000;
 
-const fileName = 'feed.json';
-/** How often it is written that the process runs, milliseconds. */
-const rememberMs = 60_000;
-
-/** A journal at `<state>/operations.ndjson`. */
-export function operationsLog(directory: string, { now, emit }: Pick<Context, 'now' | 'emit'>): OperationsLog {
+/** Records in the operations log; a failure is a warning. */
+export function operationsLog(store: StateStore, emit: Emit): OperationsLog {
   return async (entry) => {
     try {
-      await appendOperation({ directory, now }, entry);
+      await store.record(entry);
     } catch (error) {
-      const detail = `operations.ndjson can't be written: ${printable((error as Error).message)}`;
-      emit({ event: 'daemon.warning', topic: 'operations', detail });
+      warnOf(error, "the operations log can't be written", emit);
     }
   };
 }
 
-/** Tells of the start: for how long nothing ran, and what a person did to cursors meanwhile. */
-export async function announceStart(heartbeats: Heartbeats, directory: string, ctx: Context): Promise<AsyncDisposable> {
-  const { version, now } = ctx;
-  const before = await remembered(directory);
-  const { entries, end } = await readOperations(directory, before.operations).catch(() => ({ entries: [], end: 0 }));
-  const downMs = before.aliveAtMs === undefined ? undefined : Math.max(0, now() - before.aliveAtMs);
+/** Announces the start: for how long nothing ran, and what a person did to cursors meanwhile. */
+export async function announceStart(
+  heartbeats: Heartbeats,
+  store: StateStore,
+  { version, now, emit }: Pick<Context, 'version' | 'now' | 'emit'>,
+): Promise<AsyncDisposable> {
+  const before = await store.loadHeartbeat();
+  const announced = before?.operations ?? 0;
+  const { entries, end } = await store.operations(announced).catch((error: unknown) => {
+    warnOf(error, "the operations log can't be read", emit);
+    return { entries: [], end: announced };
+  });
   heartbeats.announce(
     'forwarder.started',
     {
       version,
       pid: process.pid,
-      ...(downMs !== undefined && {
-        last_seen_alive_at: new Date(before.aliveAtMs ?? 0).toISOString(),
-        down_seconds: Math.round(downMs / 100) / 10,
+      ...(before !== undefined && {
+        last_seen_alive_at: new Date(before.aliveAtMs).toISOString(),
+        down_seconds: Math.round(Math.max(0, now() - before.aliveAtMs) / 100) / 10,
       }),
     },
     {},
@@ -63,22 +58,38 @@ export async function announceStart(heartbeats: Heartbeats, directory: string, c
         isLogged: true,
       },
     );
-  const remember = async (operations = end) => {
+  let isSaved = true;
+  const save = async (operations: number) => {
     if (!heartbeats.any) return;
-    const text = JSON.stringify({ version: 1, operations, aliveAtMs: now() });
-    const path = join(directory, fileName);
-    // Only how long a restart took would be lost with it.
-    await replaceFile(path, `${text}\n`, `${path}.previous`).catch(() => {});
+    try {
+      await store.saveHeartbeat({ operations, aliveAtMs: now() });
+      isSaved = true;
+    } catch (error) {
+      // Nothing is lost with it but for how long a restart took.
+      if (isSaved) warnOf(error, "the heartbeat's state can't be saved", emit);
+      isSaved = false;
+    }
   };
-  // What was just queued counts as told a minute later: rather twice than never.
-  await remember(before.operations);
-  const timer = setInterval(() => void remember(), rememberMs).unref();
+  // What was just queued counts as announced a minute later: rather twice than never.
+  await save(announced);
+  let saving = Promise.resolve();
+  const timer = setInterval(() => {
+    saving = saving.then(() => save(end));
+  }, aliveEveryMs).unref();
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
-      await remember();
+      await saving;
+      await save(end);
     },
   };
+}
+
+/** @throws what is not an error of the storage */
+function warnOf(error: unknown, what: string, emit: Emit): void {
+  if (!(error instanceof Error) || (!('code' in error) && !(error instanceof StateProblem || error instanceof Fenced)))
+    throw error;
+  emit({ event: 'daemon.warning', topic: 'state', detail: `${what}: ${printable(error.message)}` });
 }
 
 /** Tells a sink of the forwarder while `work` delivers to it, and its last word afterwards. */
@@ -117,21 +128,6 @@ function moves(entries: readonly Record<string, unknown>[]): Record<string, unkn
       entry['outcome'] !== 'failed' &&
       entries[index + 1]?.['outcome'] !== 'failed',
   );
-}
-
-async function remembered(directory: string): Promise<Remembered> {
-  try {
-    const { operations, aliveAtMs } = JSON.parse((await readText(join(directory, fileName))) ?? '') as Record<
-      string,
-      unknown
-    >;
-    return {
-      operations: typeof operations === 'number' ? operations : 0,
-      aliveAtMs: typeof aliveAtMs === 'number' ? aliveAtMs : undefined,
-    };
-  } catch {
-    return { operations: 0, aliveAtMs: undefined };
-  }
 }
 
 export const heartbeatsOf = ({ sinks }: Config) =>

@@ -2,9 +2,9 @@ import type { Config } from '../config/schema.ts';
 import { childScope, type ShutdownSignals, sleep } from '../lib/shutdown.ts';
 import { Pipeline, type PipelineOptions } from '../pipeline/pipeline.ts';
 import type { Source } from '../source/source.ts';
+import type { StateStore } from '../state/store.ts';
 import { pipelineOptions } from './build-pipeline.ts';
 import type { Context } from './context.ts';
-import type { TenantState } from './open-state.ts';
 import { isComplete, type PipelineOutcome, PipelineSupervisor } from './pipeline-supervisor.ts';
 import { ReloadableSource } from './reloadable-source.ts';
 import { loadCheckpoints } from './tenant.ts';
@@ -24,7 +24,7 @@ const graceMs = 2_000;
  */
 export async function catchUpTenant(
   config: Config,
-  store: TenantState,
+  store: StateStore,
   ctx: Context,
   signals: ShutdownSignals,
   patience: Patience,

@@ -36,7 +36,7 @@ export async function supervise(
   let emit: Emit = outside.emit;
   await using backend = openState(first, { now: outside.now, emit: (event) => emit(event) });
   await using store = await backend.own(tenantIdentity(first), signals);
-  await using telemetry = openTelemetry(outside, first);
+  await using telemetry = openTelemetry(outside, first, store);
   const watchdog = watchdogStatusOf(telemetry.health);
   using notify = await SdNotify.open({ env: outside.env, pid: process.pid, stop: signals.graceful, watchdog });
   emit = (event) => {
@@ -62,7 +62,7 @@ export async function supervise(
     telemetry.heartbeats.apply(heartbeatsOf(config));
     announceConfiguration(telemetry.heartbeats, config);
   };
-  await using _started = await announceStart(telemetry.heartbeats, first.state.directory, outside);
+  await using _started = await announceStart(telemetry.heartbeats, store, outside);
   await apply(first);
   const outcome = await runTenant(first, store, ctx, signals, { next: (stop) => reloads.next(stop), apply });
   emit({ event: 'daemon.stopped', pending: outcome.pending });

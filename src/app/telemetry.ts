@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { isLoopback } from '../lib/options/values.ts';
 import { printable } from '../lib/printable.ts';
+import type { StateStore } from '../state/store.ts';
 import type { Otlp } from '../telemetry/sdk.ts';
 import { Telemetry, type TelemetrySettings } from '../telemetry/telemetry.ts';
 import type { Context } from './context.ts';
@@ -9,11 +10,11 @@ import { operationsLog } from './heartbeats.ts';
 type Env = Context['env'];
 
 /** Telemetry for one state directory. Nothing is loaded and nothing listens before `apply`. */
-export function openTelemetry({ version, emit, now }: Context, config: Config): Telemetry {
+export function openTelemetry({ version, emit, now }: Context, config: Config, store: StateStore): Telemetry {
   const clock = () => ({ epochMs: now(), monotonicMs: performance.now() });
   const { hostname, origin } = new URL(config.source.url);
   const { directory } = config.state;
-  const recordOperation = operationsLog(directory, { now, emit });
+  const recordOperation = operationsLog(store, emit);
   return new Telemetry({
     version,
     origin,

@@ -2,11 +2,11 @@ import type { Config } from '../config/schema.ts';
 import { printable } from '../lib/printable.ts';
 import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
 import type { SinkConfig } from '../sinks/registry.ts';
+import type { StateStore } from '../state/store.ts';
 import { pipelineOptions } from './build-pipeline.ts';
 import { pipelineIdentity } from './config-diff.ts';
 import type { Context } from './context.ts';
 import { stopReason, withHeartbeat } from './heartbeats.ts';
-import type { TenantState } from './open-state.ts';
 import { isComplete, isStateError, type PipelineOutcome, PipelineSupervisor } from './pipeline-supervisor.ts';
 import { ReloadableSource } from './reloadable-source.ts';
 import { CronSchedule, longestIntervalMs } from './schedule.ts';
@@ -36,7 +36,7 @@ export interface Reloads {
  */
 export async function runTenant(
   config: Config,
-  store: TenantState,
+  store: StateStore,
   ctx: Context,
   signals: ShutdownSignals,
   reloads: Reloads,
@@ -57,14 +57,14 @@ class Tenant implements AsyncDisposable {
   readonly pending = new Set<string>();
   readonly #ctx: Context;
   readonly #signals: ShutdownSignals;
-  readonly #store: TenantState;
+  readonly #store: StateStore;
   readonly #source: ReloadableSource;
   readonly #ticks: CronSchedule;
   #config: Config;
   /** What the pipeline of each sink was built from. */
   readonly #builtFrom = new Map<string, { readonly sink: SinkConfig; readonly config: Config }>();
 
-  static async start(config: Config, store: TenantState, ctx: Context, signals: ShutdownSignals): Promise<Tenant> {
+  static async start(config: Config, store: StateStore, ctx: Context, signals: ShutdownSignals): Promise<Tenant> {
     const { sinks } = config;
     reportStart(config, ctx, { reload: false, restarted: sinks.map(({ name }) => name) });
     const begun = await loadCheckpoints(config, store, ctx);
@@ -73,7 +73,7 @@ class Tenant implements AsyncDisposable {
     return tenant;
   }
 
-  private constructor(config: Config, store: TenantState, ctx: Context, signals: ShutdownSignals, readBefore: boolean) {
+  private constructor(config: Config, store: StateStore, ctx: Context, signals: ShutdownSignals, readBefore: boolean) {
     this.#config = config;
     this.#ctx = ctx;
     this.#signals = signals;
@@ -166,12 +166,12 @@ class Tenant implements AsyncDisposable {
  */
 export async function loadCheckpoints(
   { sinks }: Config,
-  store: TenantState,
+  store: StateStore,
   { emit }: Context,
 ): Promise<ReadonlySet<string>> {
   const names = sinks.map(({ name }) => name);
   const loaded = await Promise.all(names.map((name) => store.load(name)));
-  for (const sink of await store.list()) if (!names.includes(sink)) emit({ event: 'checkpoint.orphan', sink });
+  for (const { sink } of await store.inspect()) if (!names.includes(sink)) emit({ event: 'checkpoint.orphan', sink });
   return new Set(names.filter((_, index) => loaded[index] !== undefined));
 }
 

@@ -3,16 +3,16 @@ import { printable } from '../lib/printable.ts';
 import { sinkName } from '../sinks/common-options.ts';
 import { UsageError } from './command.ts';
 
-/** Returns `name` if it is one of `known`. @throws {UsageError} that suggests the nearest one */
-export function requireSink(name: string, known: readonly string[]): string {
-  if (known.includes(name)) return name;
+/** @throws {UsageError} if `name` is not in `known`; the message suggests the nearest name */
+export function requireSink(name: string, known: readonly string[]): void {
+  if (known.includes(name)) return;
   const meant = didYouMean(name, known);
   if (meant === undefined) throw new UsageError(`there is no sink ${quoted(name)}: no sink has a checkpoint`);
-  const hint = meant.isClose ? `did you mean ${meant.name}?` : `known are ${[...known].sort().join(', ')}`;
+  const hint = meant.isClose ? `did you mean ${meant.name}?` : `the sinks are ${[...known].sort().join(', ')}`;
   throw new UsageError(`there is no sink ${quoted(name)}: ${hint}`);
 }
 
-/** @throws {UsageError} if no sink can have the name */
+/** @throws {UsageError} if `name` is not a valid name of a sink */
 export function requireSinkName(name: string): void {
   const parsed = sinkName.safeParse(name);
   if (!parsed.success)

@@ -1,30 +1,33 @@
+import { tenantIdentity } from '../app/open-state.ts';
 import type { Config } from '../config/schema.ts';
 import { RateLimiter } from '../source/rate-limiter.ts';
-import { holderOf } from '../state/file/lock.ts';
+import type { StateBackend } from '../state/store.ts';
 
-/** Requests a second beside a daemon, which shares the key's allowance (contract section 2). */
+/** Requests a second while a daemon runs, since both use one key (contract section 2). */
 export const besidePerSecond = 5;
 
-/** How fast a command may ask: as configured, or slowly while a daemon holds the state directory. */
+/** How fast a command may send requests: as configured, or slowly while a daemon runs. */
 export interface CommandRateLimit {
-  /** Who holds the state directory, in words, as of the start. */
-  readonly holder: string | undefined;
+  /** Who owned the state at the start, in words. */
+  readonly owner: string | undefined;
   readonly pace: RateLimiter;
-  /** Before each page: a daemon may have been started meanwhile, or have ended. */
+  /** To be called before each page: a daemon may have started or stopped meanwhile. */
   turn(): Promise<void>;
 }
 
 /** @throws {StateProblem} */
-export async function commandRateLimit({ source, state }: Config): Promise<CommandRateLimit> {
-  const holder = await holderOf(state.directory);
-  const allowed = (held: string | undefined) =>
-    held === undefined ? source.requestsPerSecond : Math.min(besidePerSecond, source.requestsPerSecond);
-  const pace = new RateLimiter(allowed(holder), () => performance.now());
+export async function commandRateLimit(config: Config, backend: StateBackend): Promise<CommandRateLimit> {
+  const { source } = config;
+  const tenant = tenantIdentity(config);
+  const owner = await backend.owner(tenant);
+  const allowed = (current: string | undefined) =>
+    current === undefined ? source.requestsPerSecond : Math.min(besidePerSecond, source.requestsPerSecond);
+  const pace = new RateLimiter(allowed(owner), () => performance.now());
   return {
-    holder,
+    owner,
     pace,
     async turn() {
-      pace.allow(allowed(await holderOf(state.directory)));
+      pace.allow(allowed(await backend.owner(tenant)));
     },
   };
 }

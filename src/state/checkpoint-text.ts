@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { IdRange } from '../event/id-ranges.ts';
-import { type Checkpoint, CheckpointProblem } from './store.ts';
+import { printable } from '../lib/printable.ts';
+import type { Checkpoint } from './store.ts';
 
-/** Version written; older ones are read, newer ones refused. */
+/** The version written. There is no older one yet; a newer one is reported as `newer`. */
 export const version = 1;
 
 export type Parsed =
   | { readonly kind: 'checkpoint'; readonly checkpoint: Checkpoint; readonly updatedAt: string }
-  | { readonly kind: 'damaged'; readonly detail: string };
+  /** `newer`: written by a newer version of this program. */
+  | { readonly kind: 'damaged' | 'newer'; readonly detail: string };
 
-/** One line of JSON; its last member is the SHA-256 of all before it. Ids are strings of digits. */
+/** One line of JSON. Its last member is the SHA-256 of everything before it. Ids are strings of digits. */
 export function print(checkpoint: Checkpoint, updatedAt: string): string {
   const { sink, source, after, delivered, startMs, refusedInRow, newest, pendingAcks } = checkpoint;
   const text = JSON.stringify({
@@ -30,36 +32,39 @@ export function print(checkpoint: Checkpoint, updatedAt: string): string {
 const digits = /^\d{1,40}$/;
 const tail = /,"checksum":"([0-9a-f]{64})"\}\n?$/;
 
-/** @throws {CheckpointProblem} a whole file of a newer version */
-export function parse(text: string, name: string): Parsed {
+/** Never throws, whatever the text is. */
+export function parse(text: string): Parsed {
   const end = tail.exec(text);
   const body = end === null ? '' : `${text.slice(0, end.index)}}`;
   if (end === null || digest(body) !== end[1]) {
-    refuseNewer(text, name);
-    return { kind: 'damaged', detail: 'the checksum does not fit' };
+    // A newer version may have another checksum, so its version is believed without one.
+    const found = asObject(text)['version'];
+    return typeof found === 'number' && found > version ? newer(found) : damaged('the checksum does not match');
   }
-  const value = JSON.parse(body) as Record<string, unknown>;
-  if (value['version'] !== version) throw newer(value['version'], name);
+  const value = asObject(body);
+  if (value['version'] !== version) return newer(value['version']);
   const { sink, source, after, delivered, startAt, refusedInRow, newest, journal, updatedAt } = value;
   const ranges = Array.isArray(delivered) ? delivered.map(readRange) : [undefined];
+  const startMs = startAt === undefined ? undefined : Date.parse(String(startAt));
   if (
     typeof sink !== 'string' ||
     typeof source !== 'string' ||
     !isDigits(after) ||
-    !ranges.every((r) => r !== undefined) ||
-    !isNewest(newest)
+    !ranges.every((range) => range !== undefined) ||
+    !isNewest(newest) ||
+    Number.isNaN(startMs)
   )
-    return { kind: 'damaged', detail: 'members are missing' };
-  if (!ascend(BigInt(after), ranges)) return { kind: 'damaged', detail: 'the delivered ids are out of order' };
+    return damaged('members are missing or invalid');
+  if (!areAscending(BigInt(after), ranges)) return damaged('the delivered ids are out of order');
   return {
     kind: 'checkpoint',
-    updatedAt: String(updatedAt),
+    updatedAt: printable(String(updatedAt), 40),
     checkpoint: {
       sink,
       source,
       after: BigInt(after),
       delivered: ranges,
-      ...(typeof startAt === 'string' && { startMs: Date.parse(startAt) }),
+      ...(startMs !== undefined && { startMs }),
       refusedInRow: typeof refusedInRow === 'number' ? refusedInRow : 0,
       ...(newest !== undefined && { newest: { id: BigInt(newest.id), sha256: newest.sha256 } }),
       ...(journal !== undefined && { pendingAcks: journal }),
@@ -67,22 +72,21 @@ export function parse(text: string, name: string): Parsed {
   };
 }
 
-/** A newer program may have another checksum: its version is believed all the same. */
-function refuseNewer(text: string, name: string): void {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return;
-  }
-  const found = (value as Record<string, unknown> | null)?.['version'];
-  if (typeof found === 'number' && found > version) throw newer(found, name);
-}
+const damaged = (detail: string): Parsed => ({ kind: 'damaged', detail });
 
-function newer(found: unknown, name: string): CheckpointProblem {
-  return new CheckpointProblem(
-    `the checkpoint of sink ${name} has version ${String(found)}, this program knows ${version}: it was written by a newer program. Install that one again, or move the file away and set the cursor with "cursor set"`,
-  );
+const newer = (found: unknown): Parsed => ({
+  kind: 'newer',
+  detail: `it has version ${printable(String(found), 20)}, and this program reads versions up to ${version}`,
+});
+
+/** The object that `text` is in JSON; an empty one if it is none. */
+function asObject(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(text)) as Record<string, unknown>;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return {};
+  }
 }
 
 function readRange(value: unknown): IdRange | undefined {
@@ -91,8 +95,8 @@ function readRange(value: unknown): IdRange | undefined {
   return [BigInt(value[0]), BigInt(value[1])];
 }
 
-/** All above `after`, ascending and apart: a set that is searched by halving must be. */
-function ascend(after: bigint, ranges: readonly IdRange[]): boolean {
+/** Whether all ranges lie above `after`, ascending and disjoint: the set is searched by bisection. */
+function areAscending(after: bigint, ranges: readonly IdRange[]): boolean {
   let last = after;
   return ranges.every(([from, to]) => {
     const fits = from > last && to >= from;

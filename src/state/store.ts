@@ -1,4 +1,5 @@
 import type { AuditEvent, Cursor } from '../event/event.ts';
+import type { Finding } from '../lib/finding.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
 
 /** What one sink needs to continue after a restart. */
@@ -30,6 +31,11 @@ export class StateProblem extends Error {
   override readonly name = 'StateProblem';
 }
 
+/** For a `catch` where another error comes first. @throws what is no StateProblem */
+export function ignoreStateProblem(error: unknown): void {
+  if (!(error instanceof StateProblem)) throw error;
+}
+
 /** Another process owns the state: exit code 75. */
 export class StateLocked extends Error {
   override readonly name = 'StateLocked';
@@ -42,10 +48,8 @@ export interface CheckpointStore {
    * @throws {CheckpointProblem} if it is damaged, of another tenant, or of a newer version
    */
   load(sink: string): Promise<Checkpoint | undefined>;
-  /** Durable once it resolves. @throws the storage's error; the earlier checkpoint is then unchanged */
+  /** Durable once it resolves. @throws the storage's error; the earlier checkpoint is then unchanged @throws {Fenced} */
   save(checkpoint: Checkpoint): Promise<void>;
-  /** Names of all sinks that have a checkpoint. */
-  list(): Promise<string[]>;
 }
 
 /** The condition of one sink's checkpoint. `fallback`: only the generation before the newest is good. */
@@ -130,6 +134,8 @@ export interface OwnEvent {
   readonly [more: string]: unknown;
 }
 
+export type OperationsRecord = Operation | OwnEvent;
+
 /** A part of the operations log. */
 export interface OperationsPage {
   /** In the order they were recorded; entries that can't be read are left out. */
@@ -151,8 +157,8 @@ export interface SharedState {
   /** The checkpoint of each sink that has one. Changes nothing. @throws {StateProblem} */
   inspect(): Promise<readonly CheckpointState[]>;
   deadLetters(sink: string, kind?: DeadLetterKind): DeadLetterStore;
-  /** Appends `{ at, uid, …entry }` to the operations log; durable once it resolves. @throws the storage's error */
-  record(entry: Operation | OwnEvent): Promise<void>;
+  /** Appends `{ at, uid, …record }` to the operations log; durable once it resolves. @throws {StateProblem} */
+  record(record: OperationsRecord): Promise<void>;
   /** The newest part of the operations log after position `from` (0: all of it). @throws the storage's error */
   operations(from: number): Promise<OperationsPage>;
 }
@@ -188,12 +194,21 @@ export interface TenantIdentity {
   readonly origin: string;
 }
 
+/** Another process owns the state now: nothing is saved any more. */
+export class Fenced extends Error {
+  override readonly name = 'Fenced';
+}
+
 /** The state of all tenants. */
 export interface StateBackend extends AsyncDisposable {
+  /** Where a person finds it, for example the directory. */
+  readonly location: string;
   /** Takes ownership, released when the store is disposed or the process dies. @throws {StateLocked} @throws {StateProblem} */
   own(tenant: TenantIdentity, signals: ShutdownSignals): Promise<StateStore>;
   /** Without ownership; creates nothing before the first append. */
   share(tenant: TenantIdentity): SharedState;
   /** Who owns it, in words; undefined if nobody does. Takes nothing and leaves nothing. @throws {StateProblem} */
   owner(tenant: TenantIdentity): Promise<string | undefined>;
+  /** Checks whether the state can be used or created; changes nothing. */
+  examine(): Promise<Finding[]>;
 }

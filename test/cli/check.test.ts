@@ -6,7 +6,7 @@ import { checkState } from '../../src/cli/check/state.ts';
 import { testEvent } from '../../src/cli/check/test-event.ts';
 import { certificateFinding } from '../../src/lib/certificate.ts';
 import type { HttpAnswer } from '../../src/lib/http.ts';
-import { FileStore } from '../../src/state/file/checkpoint-files.ts';
+import { CheckpointFiles } from '../../src/state/file/checkpoint-files.ts';
 import { examineState } from '../../src/state/file/state-directory.ts';
 import { StateProblem } from '../../src/state/store.ts';
 import { configOf, load } from '../support/configuration.ts';
@@ -78,13 +78,13 @@ describe('the state directory', () => {
     return path;
   };
   const of = async (state: string) => {
-    const { findings } = await checkState(configured(state));
+    const { findings } = await checkState(configured(state), { emit: () => {}, now: () => nowMs });
     return Object.fromEntries(findings.map((finding) => [finding.check, finding]));
   };
 
   it('is examined without making it, however deep it would lie', async () => {
     const inside = made('empty');
-    expect(await examineState(join(inside, 'a', 'b'))).toEqual({ inside });
+    expect(await examineState(join(inside, 'a', 'b'))).toEqual({ parent: inside });
     expect(await examineState(inside)).toBeUndefined();
     expect(readdirSync(inside)).toEqual([]);
     writeFileSync(join(inside, 'file'), '');
@@ -100,9 +100,9 @@ describe('the state directory', () => {
     const state = made('checkpoints');
     const checkpoints = join(state, 'checkpoints');
     const store = (source: string) =>
-      FileStore.open({ directory: checkpoints, source, emit: () => {}, now: () => nowMs });
+      new CheckpointFiles({ directory: checkpoints, source, emit: () => {}, now: () => nowMs });
     const save = async (sink: string, source = tenant) =>
-      (await store(source)).save({ sink, source, after: 5n, delivered: [], refusedInRow: 0 });
+      store(source).save({ sink, source, after: 5n, delivered: [], refusedInRow: 0 });
     expect((await of(state))['checkpoints']).toMatchObject({
       result: 'ok',
       detail: expect.stringContaining('first start'),

@@ -3,15 +3,16 @@ import { link, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openState, tenantIdentity } from '../../src/app/open-state.ts';
 import { UsageError } from '../../src/cli/command.ts';
-import { applyRename, applyReset, applySet, examineRename } from '../../src/cli/cursor/apply.ts';
-import { lookAtCursors } from '../../src/cli/cursor/list-cursors.ts';
+import { applyRename, applyReset, applySet } from '../../src/cli/cursor/apply.ts';
+import { listCursors } from '../../src/cli/cursor/list-cursors.ts';
 import { Lookup } from '../../src/cli/cursor/lookup.ts';
 import { planRename, planReset, planSet } from '../../src/cli/cursor/plan.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
-import { FileStore } from '../../src/state/file/checkpoint-files.ts';
-import { type Checkpoint, CheckpointProblem } from '../../src/state/store.ts';
+import { CheckpointFiles } from '../../src/state/file/checkpoint-files.ts';
+import { type Checkpoint, CheckpointProblem, type StateStore } from '../../src/state/store.ts';
 import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { configOf, load } from '../support/configuration.ts';
@@ -23,11 +24,12 @@ const event = (id: number) =>
   `{"id":${id},"user":null,"action":"user.login","createdAt":"${new Date(at + id * 1000).toISOString()}"}`;
 
 let state: string;
-let happenings: TelemetryEvent[];
+let emitted: TelemetryEvent[];
+const signals = { graceful: new AbortController().signal, forced: new AbortController().signal };
 const ctx = {
   version: '0.0.0',
   env: {},
-  emit: (happening: TelemetryEvent) => void happenings.push(happening),
+  emit: (event: TelemetryEvent) => void emitted.push(event),
   now: () => at,
   random: () => 0.5,
   wake: new Notifier(),
@@ -35,7 +37,7 @@ const ctx = {
 
 beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), 'cursor-'));
-  happenings = [];
+  emitted = [];
 });
 afterEach(() => rm(state, { recursive: true, force: true }));
 
@@ -48,25 +50,34 @@ function configured(url: string, startAt = 'beginning'): Config {
 const checkpoints = () => join(state, 'checkpoints');
 const file = (name: string) => join(checkpoints(), name);
 const storeOf = (source = tenant) =>
-  FileStore.open({ directory: checkpoints(), source, emit: ctx.emit, now: () => at });
+  new CheckpointFiles({ directory: checkpoints(), source, emit: ctx.emit, now: () => at });
 async function save(sink: string, after: bigint, more: Partial<Checkpoint> = {}): Promise<void> {
-  const store = await storeOf();
+  const store = storeOf();
   for (const back of [1n, 0n])
     await store.save({ sink, source: tenant, after: after - back, delivered: [], refusedInRow: 0, ...more });
+}
+/** Does `work` as the owner of the state. */
+async function owning<T>(config: Config, work: (store: StateStore) => Promise<T>): Promise<T> {
+  await using store = await openState(config, ctx).own(tenantIdentity(config), signals);
+  return await work(store);
 }
 const deaf = (config: Config) => {
   const stop = new AbortController();
   stop.abort(new Error('not asked here'));
   return new Lookup(config, ctx, stop.signal);
 };
-async function set(config: Config, sink: string, id: bigint): Promise<void> {
-  await applySet(config, await planSet(config, sink, id, deaf(config)), id, ctx);
-}
-async function renamed(config: Config, sink: string, to: string): Promise<void> {
-  const rename = await examineRename(config, sink, to);
-  const plan = await planRename(config, { sink, to, deadLetters: [] }, deaf(config));
-  await applyRename(config, plan, rename, ctx);
-}
+const planOfSet = (config: Config, sink: string, id: bigint, lookup = deaf(config)) =>
+  planSet(config, openState(config, ctx).share(tenantIdentity(config)), sink, id, lookup);
+const planOfReset = (config: Config, sink: string, lookup = deaf(config)) =>
+  planReset(config, openState(config, ctx).share(tenantIdentity(config)), sink, lookup);
+const rows = (config: Config) => listCursors(config, openState(config, ctx).share(tenantIdentity(config)));
+const set = (config: Config, sink: string, id: bigint) =>
+  owning(config, async (store) => applySet(config, store, await planOfSet(config, sink, id), id));
+const renamed = (config: Config, sink: string, to: string) =>
+  owning(config, async (store) => {
+    const rename = { sink, to, check: await store.checkRename(sink, to) };
+    await applyRename(store, await planRename(config, store, rename, deaf(config)), to);
+  });
 const operations = () =>
   readFileSync(join(state, 'operations.ndjson'), 'utf8')
     .trimEnd()
@@ -79,7 +90,7 @@ describe('a cursor that is set', () => {
     await save('a', 50n, { delivered: [[60n, 70n]], pendingAcks: { open: 1 }, newest: { id: 70n, sha256: 'ab' } });
     await set(config, 'a', 9007199254740993n);
     const expected = { sink: 'a', source: tenant, after: 9007199254740993n, delivered: [], refusedInRow: 0 };
-    const store = await storeOf();
+    const store = storeOf();
     expect(await store.load('a')).toEqual(expected);
     await rm(file('a.json'));
     expect(await store.load('a')).toEqual(expected);
@@ -92,21 +103,21 @@ describe('a cursor that is set', () => {
     const config = configured(tenant);
     await save('a', 50n);
     for (const name of ['a.json', 'a.previous.json']) await writeFile(file(name), '{"version":1');
-    await expect((await storeOf()).load('a')).rejects.toThrow(CheckpointProblem);
+    await expect(storeOf().load('a')).rejects.toThrow(CheckpointProblem);
     await set(config, 'a', 49n);
-    expect((await (await storeOf()).load('a'))?.after).toBe(49n);
-    expect(operations()[0].from).toEqual({ detail: 'a damaged checkpoint, whose position is not known' });
+    expect((await storeOf().load('a'))?.after).toBe(49n);
+    expect(operations()[0].from).toEqual({ detail: 'a damaged checkpoint, whose position is unknown' });
   });
 
   it('takes a checkpoint over from another tenant, and does not count between their ids', async () => {
     await save('a', 50n);
     const config = configured(elsewhere);
-    const plan = await planSet(config, 'a', 7n, deaf(config));
+    const plan = await planOfSet(config, 'a', 7n);
     expect(plan.from).toMatchObject({ id: 50n, source: tenant });
     expect(plan.between).toBeUndefined();
-    expect(plan.consequences.join()).toContain(`taken over from ${tenant} to ${elsewhere}`);
+    expect(plan.consequences.join()).toContain(`belongs to ${tenant} and is taken over to ${elsewhere}`);
     await set(config, 'a', 7n);
-    expect((await (await storeOf(elsewhere)).load('a'))?.after).toBe(7n);
+    expect((await storeOf(elsewhere).load('a'))?.after).toBe(7n);
   });
 
   it('leaves a checkpoint of a newer version alone', async () => {
@@ -114,15 +125,17 @@ describe('a cursor that is set', () => {
     await save('a', 50n);
     await writeFile(file('a.json'), '{"version":2}\n');
     await expect(set(config, 'a', 1n)).rejects.toThrow(/version 2/);
-    await expect(planReset(config, 'a', deaf(config))).rejects.toThrow(/version 2/);
+    await expect(planOfReset(config, 'a')).rejects.toThrow(/version 2/);
     expect(await readFile(file('a.json'), 'utf8')).toBe('{"version":2}\n');
   });
 
   it('is written down before it moves, and again where that fails', async () => {
     const config = configured(tenant);
-    const plan = await planSet(config, 'a', 1n, deaf(config));
-    await writeFile(checkpoints(), 'in the way');
-    await expect(applySet(config, plan, 1n, ctx)).rejects.toThrow(/state directory/);
+    await owning(config, async (store) => {
+      const plan = await planOfSet(config, 'a', 1n);
+      await mkdir(file('a.json.tmp'), { recursive: true });
+      await expect(applySet(config, store, plan, 1n)).rejects.toThrow(/state directory/);
+    });
     expect(operations()).toMatchObject([{ to: { id: '1' } }, { to: { id: '1' }, outcome: 'failed' }]);
   });
 });
@@ -132,21 +145,21 @@ describe('the plan of a move', () => {
     const ids = [1, 2, 5, 6, 9, 12, 13];
     await using simulator = await startSimulator({ log: ids.map(event), key: 'SIEM-LOG-ONLY-demo' });
     const config = configured(simulator.url);
-    const store = await storeOf(simulator.url);
+    const store = storeOf(simulator.url);
     await store.save({ sink: 'a', source: simulator.url, after: 9n, delivered: [[12n, 12n]], refusedInRow: 0 });
     using lookup = new Lookup(config, ctx, new AbortController().signal);
-    const back = await planSet(config, 'a', 3n, lookup);
+    const back = await planOfSet(config, 'a', 3n, lookup);
     expect(back.from).toMatchObject({ id: 12n, after: 9n, event: { id: 12n, action: 'user.login' } });
     expect(back.to).toMatchObject({ id: 3n, event: { id: 5n } });
     expect(back.between).toEqual({ events: 4n, exact: true, direction: 'back' });
     expect(back.consequences[0]).toBe('back: 4 events above 3 up to 12 will be delivered to a again');
     expect(back.consequences[1]).toContain('the next event for a is 5 (2026-11-24T00:00:05.000Z, user.login)');
-    const forward = await planSet(config, 'a', 13n, lookup);
+    const forward = await planOfSet(config, 'a', 13n, lookup);
     expect(forward.between).toEqual({ events: 1n, exact: true, direction: 'forward' });
-    expect(forward.consequences).toContain('nothing newer is there yet');
-    const beyond = await planSet(config, 'a', 5000n, lookup);
+    expect(forward.consequences).toContain('there is no newer event yet');
+    const beyond = await planOfSet(config, 'a', 5000n, lookup);
     expect(beyond.between).toMatchObject({ events: 4988n, exact: false });
-    expect(beyond.consequences.join()).toContain('a gets nothing until ids pass 5000');
+    expect(beyond.consequences.join()).toContain('a gets nothing until there are ids above 5000');
     expect(simulator.requestCount).toBeLessThan(20);
   });
 
@@ -157,16 +170,16 @@ describe('the plan of a move', () => {
     expect(await lookup.first(0n)).toMatchObject({ id: 7n });
     simulator.setFaults([{ kind: '429', share: 1 }]);
     expect(await lookup.first(0n)).toBeUndefined();
-    expect(lookup.trouble).toContain('429');
+    expect(lookup.problem).toContain('429');
   });
 
   it('says so where the source can not be asked, and what is known all the same', async () => {
     const config = configured('http://127.0.0.1:1');
     await save('a', 50n, { source: config.source.url });
     using lookup = new Lookup(config, ctx, new AbortController().signal);
-    const plan = await planSet(config, 'a', 40n, lookup);
+    const plan = await planOfSet(config, 'a', 40n, lookup);
     expect(plan.between).toEqual({ events: 10n, exact: false, direction: 'back' });
-    expect(plan.consequences.join()).toMatch(/at most 10 events.*can't be asked.*ECONNREFUSED/);
+    expect(plan.consequences.join()).toMatch(/at most 10 events.*API unreachable.*ECONNREFUSED/);
   });
 
   it('tells of a reset where its start would be, found by time', async () => {
@@ -175,7 +188,7 @@ describe('the plan of a move', () => {
     const config = configured(simulator.url, new Date(at + 2000_000).toISOString());
     await save('a', 2500n, { source: simulator.url });
     using lookup = new Lookup(config, ctx, new AbortController().signal);
-    const plan = await planReset(config, 'a', lookup);
+    const plan = await planOfReset(config, 'a', lookup);
     expect(plan.to).toMatchObject({ id: 1999n, event: { id: 2000n } });
     expect(plan.between).toEqual({ events: 501n, exact: true, direction: 'back' });
   });
@@ -185,23 +198,23 @@ it('a cursor that is reset is gone in both generations, and in no sink else', as
   const config = configured(tenant);
   await save('a', 50n);
   await save('b', 60n);
-  await applyReset(config, await planReset(config, 'a', deaf(config)), ctx);
+  await owning(config, async (store) => applyReset(store, await planOfReset(config, 'a')));
   expect(readdirSync(checkpoints()).sort()).toEqual(['b.json', 'b.previous.json']);
-  expect(await (await storeOf()).load('a')).toBeUndefined();
+  expect(await storeOf().load('a')).toBeUndefined();
 });
 
 describe('a sink that is renamed', () => {
   it('keeps its cursor, all that belongs to it and its dead letters', async () => {
     const config = configured(tenant);
     await save('old', 50n, { delivered: [[52n, 53n]], newest: { id: 53n, sha256: 'ab' }, pendingAcks: [1] });
-    const before = await (await storeOf()).load('old');
+    const before = await storeOf().load('old');
     await mkdir(join(state, 'dead-letter'));
     for (const name of ['old.ndjson', 'old.replay.ndjson', 'old.torn', 'older.ndjson'])
       await writeFile(join(state, 'dead-letter', name), `${name}\n`);
     // A start under the new name leaves an empty one.
     await writeFile(join(state, 'dead-letter', 'a.ndjson'), '');
     await renamed(config, 'old', 'a');
-    expect(await (await storeOf()).load('a')).toEqual({ ...before, sink: 'a' });
+    expect(await storeOf().load('a')).toEqual({ ...before, sink: 'a' });
     expect(readdirSync(checkpoints()).sort()).toEqual(['a.json', 'a.previous.json']);
     expect(readdirSync(join(state, 'dead-letter')).sort()).toEqual([
       'a.ndjson',
@@ -246,7 +259,7 @@ describe('a sink that is renamed', () => {
     await save('old', 50n);
     await cutOff[when]?.();
     await renamed(config, 'old', 'a');
-    expect((await (await storeOf()).load('a'))?.after).toBe(50n);
+    expect((await storeOf().load('a'))?.after).toBe(50n);
     expect(readdirSync(checkpoints()).sort()).toEqual(['a.json', 'a.previous.json']);
   });
 
@@ -261,7 +274,7 @@ describe('a sink that is renamed', () => {
 
 it('the list tells the state of every checkpoint and leaves nothing', async () => {
   const config = configured(tenant);
-  expect(await lookAtCursors(config)).toMatchObject([
+  expect(await rows(config)).toMatchObject([
     { sink: 'a', state: 'none', configured: true },
     { sink: 'b', state: 'none' },
   ]);
@@ -274,8 +287,8 @@ it('the list tells the state of every checkpoint and leaves nothing', async () =
   await writeFile(file('new.json'), '{"version":3}');
   await save('broken', 1n);
   for (const name of ['broken.json', 'broken.previous.json']) await writeFile(file(name), 'x');
-  const rows = await lookAtCursors(config);
-  expect(Object.fromEntries(rows.map((row) => [row.sink, row]))).toMatchObject({
+  const listed = await rows(config);
+  expect(Object.fromEntries(listed.map((row) => [row.sink, row]))).toMatchObject({
     a: { state: 'good', after: 50n, head: 55n, delivered: 4n, updatedAt: new Date(at).toISOString() },
     b: { state: 'fallback', after: 59n, configured: true },
     foreign: { state: 'other tenant', source: elsewhere, configured: false },

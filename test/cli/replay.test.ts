@@ -16,26 +16,23 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 const signals = { graceful: new AbortController().signal, forced: new AbortController().signal };
+const letters = () => new DeadLetterFile({ directory, name: 'a', now: () => 0, windowIds: 100 });
 const textOf = (id: Cursor, more = '') => `{"id":${id}${more}}`;
 
-/** Sets events aside as separate runs would: nothing is known to be there already. */
-async function setAside(...events: (readonly [Cursor, string?])[]): Promise<string> {
+/** Rejects events as separate runs would: none knows what is stored already. */
+async function reject(...events: (readonly [Cursor, string?])[]): Promise<void> {
   for (const [id, more] of events) {
-    const file = new DeadLetterFile({ directory, name: 'a', now: () => 1_700_000_000_000 });
-    await file.append({ sink: 'a', reason: 'malformed: no', event: auditEvent(textOf(id, more), id) });
+    await letters().append({ sink: 'a', reason: 'malformed: no', event: auditEvent(textOf(id, more), id) });
   }
-  return join(directory, 'a.ndjson');
 }
 
 describe('a dead letter as a source', () => {
-  it('gives each event once, in order of id, from pages that begin where the last ended', async () => {
+  it('returns each event once, in order of id, in pages that begin where the last ended', async () => {
     const ids = Array.from({ length: 1010 }, (_, index) => BigInt((index * 7) % 1010) + 9007199254740993n);
-    const path = join(directory, 'a.ndjson');
-    const file = new DeadLetterFile({ directory, name: 'a', now: () => 0 });
     for (const id of [...ids, ...ids.slice(0, 3)])
-      await file.append({ sink: 'a', reason: 'no', event: auditEvent(textOf(id), id) });
-    await using source = await DeadLetterSource.open(path, 0n, undefined);
-    expect(source).toMatchObject({ size: 1010, replaced: 0, unreadable: 0 });
+      await letters().append({ sink: 'a', reason: 'no', event: auditEvent(textOf(id), id) });
+    expect(await letters().summary({ after: 0n })).toMatchObject({ events: 1010, replaced: 0, unreadable: 0 });
+    await using source = new DeadLetterSource(letters(), 2n ** 60n);
     const found: Cursor[] = [];
     for (let after = 0n; ; ) {
       const page = await source.page(after);
@@ -48,19 +45,20 @@ describe('a dead letter as a source', () => {
     expect(found).toEqual(ids.toSorted((a, b) => (a < b ? -1 : 1)));
   }, 60_000);
 
-  it('tells of lines about one id with two texts, and gives the last', async () => {
-    const path = await setAside([3n, ',"a":1'], [1n], [3n, ',"a":2'], [1n]);
-    await using source = await DeadLetterSource.open(path, 0n, undefined);
-    expect(source).toMatchObject({ size: 2, replaced: 1 });
+  it('counts lines for one id with two texts, and returns the last', async () => {
+    await reject([3n, ',"a":1'], [1n], [3n, ',"a":2'], [1n]);
+    expect(await letters().summary({ after: 0n })).toMatchObject({ events: 2, replaced: 1 });
+    await using source = new DeadLetterSource(letters(), 9n);
     expect((await source.page(1n)).events.map(({ text }) => text.toString())).toEqual([textOf(3n, ',"a":2')]);
   });
 
-  it('is empty where there is no file, and keeps to its range', async () => {
-    await using none = await DeadLetterSource.open(join(directory, 'none.ndjson'), 0n, undefined);
-    expect(none.size).toBe(0);
-    const path = await setAside([1n], [2n], [3n], [4n]);
-    await using source = await DeadLetterSource.open(path, 1n, 3n);
-    expect([source.first, source.last]).toEqual([2n, 3n]);
+  it('is empty without a file, and stays within its range', async () => {
+    await using none = new DeadLetterSource(letters(), 9n);
+    expect((await none.page(0n)).events).toEqual([]);
+    await reject([1n], [2n], [3n], [4n]);
+    await using source = new DeadLetterSource(letters(), 3n);
+    expect((await source.page(1n)).events.map(({ id }) => id)).toEqual([2n, 3n]);
+    expect((await source.peek(2n)).events.map(({ id }) => id)).toEqual([3n]);
   });
 });
 

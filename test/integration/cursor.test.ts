@@ -106,7 +106,7 @@ describe.skipIf(terminalMissing !== undefined)(
       const args = ['cursor', 'set', 'console', '7', '-c', join(place.directory, 'config.yaml')];
       const { code, shown } = await inTerminal(args, '[y/N]', answer);
       expect(code, shown).toBe(0);
-      expect(shown).toContain("QA Sphere can't be asked");
+      expect(shown).toContain('QA Sphere API unreachable');
       expect(readCheckpoint(place.state, 'console').after).toBe(after);
       if (after === '0') expect(shown).toContain('nothing was changed');
     });

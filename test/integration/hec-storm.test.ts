@@ -9,7 +9,7 @@ import type { Sink } from '../../src/sinks/sink.ts';
 import { splunkHecOptions } from '../../src/sinks/splunk-hec/options.ts';
 import { openSplunkHec } from '../../src/sinks/splunk-hec/sink.ts';
 import type { Source } from '../../src/source/source.ts';
-import { FileStore } from '../../src/state/file/checkpoint-files.ts';
+import { CheckpointFiles } from '../../src/state/file/checkpoint-files.ts';
 import { DeadLetterFile } from '../../src/state/file/dead-letter-files.ts';
 import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { chance, draw } from '../support/chance.ts';
@@ -99,7 +99,7 @@ async function storm(acknowledgement: boolean, restartsAt: readonly number[], se
     ackTimeout: '2s',
     timeout: '1s',
   });
-  const store = await FileStore.open({
+  const store = new CheckpointFiles({
     directory: join(directory, 'checkpoints'),
     source: 'https://acme.test',
     emit: deps.emit,

@@ -62,7 +62,7 @@ describe('replay', () => {
     expect(done.stderr).toContain('1900 events were delivered to splunk again');
     expect(place.operations()).toMatchObject([
       { operation: 'replay', sink: 'splunk', source: 'log', outcome: 'started', from: `${after}`, to: `${until}` },
-      { operation: 'replay', outcome: 'done', delivered: 1900, setAside: 0, uid: process.getuid?.() },
+      { operation: 'replay', outcome: 'done', delivered: 1900, deadLettered: 0, uid: process.getuid?.() },
     ]);
   });
 
@@ -111,7 +111,7 @@ describe('replay', () => {
     for (const round of [1, 2]) {
       const done = await place.run('replay', '--sink', 'splunk', '--after', '0');
       expect(done.code, done.stderr).toBe(0);
-      expect(done.stderr, `round ${round}`).toContain(`${bad.length} set aside in dead-letter/splunk.replay.ndjson`);
+      expect(done.stderr, `round ${round}`).toContain(`${bad.length} rejected, see dead-letter/splunk.replay.ndjson`);
     }
     const aside = place.lines('dead-letter/splunk.replay.ndjson').map(({ event }) => (event as { id: number }).id);
     expect(aside).toEqual(bad);
@@ -200,7 +200,7 @@ describe('replay', () => {
     expect(done.code).toBe(69);
     const last = there.ids().at(-1);
     expect(done.stderr).toContain(
-      `everything up to 0 is done; go on with: replay --sink splunk --after 0 --until ${last}`,
+      `events up to 0 are done; continue with: replay --sink splunk --after 0 --until ${last}`,
     );
     expect(place.operations().at(-1)).toMatchObject({ outcome: 'given-up', delivered: 0, reached: '0' });
     there.simulator.setKey('another');
@@ -215,7 +215,7 @@ describe('replay', () => {
     await there.hec.until(() => there.hec.count > 330);
     running.child.kill('SIGTERM');
     expect(await running.ended).toBe(0);
-    const rest = /go on with: replay (.*)/.exec(running.stderr())?.[1]?.split(' ') ?? [];
+    const rest = /continue with: replay (.*)/.exec(running.stderr())?.[1]?.split(' ') ?? [];
     expect(rest[3]).toMatch(/^\d+$/);
     expect(place.operations().at(-1)).toMatchObject({ outcome: 'stopped', reached: rest[3] });
     const went = await place.run('replay', ...rest);
@@ -243,7 +243,7 @@ describe('replay', () => {
       [['--sink', 'consol', '--after', '1'], 'did you mean console?'],
       [['--sink', 'console', '--after', '5', '--until', '5'], '--until must be greater'],
       [['--sink', 'console', '--after', 'x'], 'in digits'],
-      [['--sink', 'console', '--after', '5'], 'say --until'],
+      [['--sink', 'console', '--after', '5'], 'use --until'],
     ] as const) {
       const refused = await place.run('replay', ...args);
       expect(refused.code, args.join(' ')).toBe(64);
@@ -251,7 +251,7 @@ describe('replay', () => {
     }
     const none = await place.run('replay', '--sink', 'console', '--dead-letter');
     expect(none.code).toBe(0);
-    expect(none.stderr).toContain('nothing is set aside for console');
+    expect(none.stderr).toContain('there are no dead letters of console');
   });
 
   it('does not take the ids of another tenant for its own', async () => {

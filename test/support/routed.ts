@@ -55,9 +55,6 @@ export class MemoryStore implements CheckpointStore {
     this.last = checkpoint;
     this.largestBytes = Math.max(this.largestBytes, print(checkpoint, new Date(0).toISOString()).length);
   }
-  async list(): Promise<string[]> {
-    return [];
-  }
 }
 
 /** A route over `log`, settle a minute, with the polls in the test's hand; `special` in place of the usual options. */

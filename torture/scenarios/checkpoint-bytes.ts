@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { FileStore } from '../../src/state/file/checkpoint-files.ts';
+import type { CheckpointFiles } from '../../src/state/file/checkpoint-files.ts';
 import type { Checkpoint } from '../../src/state/store.ts';
 import { type Row, Tally } from '../engine/table.ts';
 import { sourceModule } from '../engine/workspace.ts';
@@ -24,14 +24,14 @@ const checkpoint = (after: bigint): Checkpoint => ({
  * the start is refused; never anything else, and never nothing, which would begin anew.
  */
 export async function byteRow(scenario: string): Promise<Row> {
-  const { FileStore: Store } = (await import(sourceModule('state/file/checkpoint-files.ts'))) as {
-    FileStore: typeof FileStore;
+  const { CheckpointFiles: Store } = (await import(sourceModule('state/file/checkpoint-files.ts'))) as {
+    CheckpointFiles: typeof CheckpointFiles;
   };
   const tally = new Tally(scenario, '0');
   const directory = mkdtempSync(join(tmpdir(), 'torture-bytes-'));
   try {
     mkdirSync(join(directory, 'c'), { recursive: true });
-    const store = await Store.open({ directory: join(directory, 'c'), source, emit: () => {}, now: Date.now });
+    const store = new Store({ directory: join(directory, 'c'), source, emit: () => {}, now: Date.now });
     const [old, young] = [checkpoint(1000n), checkpoint(2000n)];
     await store.save(old);
     await store.save(young);

@@ -22,7 +22,7 @@ export interface CheckOptions {
  */
 export async function* check(options: CheckOptions): AsyncGenerator<readonly Finding[]> {
   const { config, ctx, stop } = options;
-  const { findings, cursors, held } = await checkState(config);
+  const { findings, cursors, held } = await checkState(config, ctx);
   yield findings;
   const heads = cursors.flatMap(({ state, head }) => (state === 'good' || state === 'fallback' ? [head ?? 0n] : []));
   const head = heads.toSorted((a, b) => (a < b ? -1 : 1)).at(-1) ?? 0n;

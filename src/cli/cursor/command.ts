@@ -1,19 +1,17 @@
-import type { Context } from '../../app/context.ts';
+import { openState, tenantIdentity } from '../../app/open-state.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Cursor } from '../../event/event.ts';
 import { printable } from '../../lib/printable.ts';
-import { lockState } from '../../state/file/lock.ts';
-import { prepareState } from '../../state/file/state-directory.ts';
+import type { SharedState, StateStore } from '../../state/store.ts';
 import { parseId, requireSink, requireSinkName } from '../arguments.ts';
 import { type Command, configFlag, jsonFlag, UsageError, yesFlag } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { readConfig, realContext } from '../set-up.ts';
 import { jsonLine, table } from '../table.ts';
-import { applyRename, applyReset, applySet, examineRename } from './apply.ts';
-import { namesOf } from './dead-letters.ts';
-import { type CursorRow, knownSinks, lookAtCursors } from './list-cursors.ts';
+import { applyRename, applyReset, applySet } from './apply.ts';
+import { type CursorRow, listCursors } from './list-cursors.ts';
 import { Lookup } from './lookup.ts';
-import { type Place, type Plan, planRename, planReset, planSet, words } from './plan.ts';
+import { type Plan, type Position, planRename, planReset, planSet, words } from './plan.ts';
 
 const usage = 'list | set SINK ID | reset SINK | rename OLD NEW';
 
@@ -23,34 +21,34 @@ export const cursorCommand: Command = {
   flags: { config: configFlag, yes: yesFlag, json: jsonFlag },
   positionals: 3,
   notes: [
-    'list            every cursor as it stands on disk',
+    'list            shows every stored cursor',
     'set SINK ID     the next event for the sink is the first after ID; also takes a checkpoint over to another tenant',
-    'reset SINK      forgets the cursor: the next start goes by startAt',
+    'reset SINK      removes the cursor: the next start uses startAt',
     'rename OLD NEW  after a sink was renamed: its cursor and dead letters get the new name',
     '',
-    'Moving asks first where standard input is a terminal, is refused (75) while a daemon holds the state directory, and',
-    'is written down in operations.ndjson there.',
+    'Moving a cursor asks for confirmation on a terminal and is refused (75) while a daemon runs. Each move is recorded in',
+    'operations.ndjson in the state directory.',
   ].join('\n'),
   async run(values, [verb = '', ...names], cli) {
-    const wanted = { list: 0, set: 2, reset: 1, rename: 2 }[verb];
-    if (wanted === undefined || names.length !== wanted) throw new UsageError(`write cursor ${usage}`);
+    const count = { list: 0, set: 2, reset: 1, rename: 2 }[verb];
+    if (count === undefined || names.length !== count) throw new UsageError(`usage: cursor ${usage}`);
     const loaded = readConfig(values['config'] as string | undefined, cli);
     if (loaded === undefined) return exitCode.config;
     const { config } = loaded;
     const json = values['json'] === true;
+    const ctx = realContext(config, cli);
+    await using backend = openState(config, ctx);
+    const shared = backend.share(tenantIdentity(config));
     if (verb === 'list') {
-      const rows = await lookAtCursors(config);
+      const rows = await listCursors(config, shared);
       await cli.print(json ? jsonLine(rows) : listing(rows));
       return exitCode.done;
     }
-    const work = prepare(verb, names);
-    const ctx = realContext(config, cli);
-    if (verb !== 'rename') requireSink(names[0] ?? '', await knownSinks(config));
-    await prepareState(config.state.directory);
-    await using _lock = await lockState(config.state.directory, ctx.now);
+    const planWork = await prepare(verb, names, config, shared);
+    await using store = await backend.own(tenantIdentity(config), cli.signals);
     using lookup = new Lookup(config, ctx, cli.signals.graceful);
-    const { plan, apply } = await work(config, ctx, lookup);
-    if (!json) await cli.print(telling(plan));
+    const { plan, apply } = await planWork(store, lookup);
+    if (!json) await cli.print(planText(plan));
     const done = (values['yes'] === true || (await cli.confirm('Do it?'))) && !cli.signals.graceful.aborted;
     if (done) await apply();
     else cli.complain('nothing was changed');
@@ -60,29 +58,36 @@ export const cursorCommand: Command = {
   },
 };
 
-type Work = (config: Config, ctx: Context, lookup: Lookup) => Promise<{ plan: Plan; apply: () => Promise<void> }>;
+type PlanWork = (store: StateStore, lookup: Lookup) => Promise<{ plan: Plan; apply: () => Promise<void> }>;
 
-function prepare(verb: string, [sink = '', second = '']: readonly string[]): Work {
-  if (verb === 'set') {
-    const id = parseId(second, 'cursor set');
-    return async (config, ctx, lookup) => {
-      const plan = await planSet(config, sink, id, lookup);
-      return { plan, apply: () => applySet(config, plan, id, ctx) };
+/** Checks the arguments, before anything is locked. @throws {UsageError} */
+async function prepare(
+  verb: string,
+  [sink = '', second = '']: readonly string[],
+  config: Config,
+  shared: SharedState,
+): Promise<PlanWork> {
+  if (verb === 'rename') {
+    requireSinkName(sink);
+    requireSinkName(second);
+    if (sink === second) throw new UsageError('cursor rename: both names are the same');
+    return async (store, lookup) => {
+      const rename = { sink, to: second, check: await store.checkRename(sink, second) };
+      const plan = await planRename(config, store, rename, lookup);
+      return { plan, apply: () => applyRename(store, plan, second) };
     };
   }
-  if (verb === 'reset')
-    return async (config, ctx, lookup) => {
-      const plan = await planReset(config, sink, lookup);
-      return { plan, apply: () => applyReset(config, plan, ctx) };
+  const id = verb === 'set' ? parseId(second, 'cursor set') : undefined;
+  const known = (await listCursors(config, shared)).map((row) => row.sink);
+  requireSink(sink, known);
+  if (id === undefined)
+    return async (store, lookup) => {
+      const plan = await planReset(config, store, sink, lookup);
+      return { plan, apply: () => applyReset(store, plan) };
     };
-  requireSinkName(sink);
-  requireSinkName(second);
-  if (sink === second) throw new UsageError('cursor rename: both names are the same');
-  return async (config, ctx, lookup) => {
-    const rename = await examineRename(config, sink, second);
-    const names = { sink, to: second, deadLetters: namesOf(rename.deadLetters) };
-    const plan = await planRename(config, names, lookup);
-    return { plan, apply: () => applyRename(config, plan, rename, ctx) };
+  return async (store, lookup) => {
+    const plan = await planSet(config, store, sink, id, lookup);
+    return { plan, apply: () => applySet(config, store, plan, id) };
   };
 }
 
@@ -95,35 +100,35 @@ function listing(rows: readonly CursorRow[]): string {
     ];
     return [
       sink,
-      id(after),
-      id(head),
-      id(delivered),
+      idOf(after),
+      idOf(head),
+      idOf(delivered),
       printable(updatedAt ?? '-', 30),
       printable(notes.join('; '), 300),
     ];
   });
-  return table([['SINK', 'AFTER', 'HAS UP TO', 'ABOVE AFTER', 'UPDATED', ''], ...lines]);
+  return table([['SINK', 'AFTER', 'DELIVERED UP TO', 'ABOVE AFTER', 'UPDATED', ''], ...lines]);
 }
 
-const id = (value: Cursor | undefined) => (value === undefined ? '-' : String(value));
+const idOf = (value: Cursor | undefined) => (value === undefined ? '-' : String(value));
 
-function telling({ operation, sink, from, to, consequences }: Plan): string {
-  const lines = [`${operation}: ${sink}`, `  from  ${place(from)}`, `  to    ${place(to)}`];
+function planText({ operation, sink, from, to, consequences }: Plan): string {
+  const lines = [`${operation}: ${sink}`, `  from  ${positionText(from)}`, `  to    ${positionText(to)}`];
   return `${[...lines, ...consequences.map((line) => `  ${printable(line, 1000)}`)].join('\n')}\n`;
 }
 
-function place({ sink, id, after, event, source, updatedAt, detail }: Place): string {
+function positionText({ sink, id, after, event, source, updatedAt, detail }: Position): string {
   const rest = [
-    ...(after === undefined ? [] : [`all of it up to ${after}`]),
+    ...(after === undefined ? [] : [`complete up to ${after}`]),
     ...(source === undefined ? [] : [`of ${source}`]),
     ...(updatedAt === undefined ? [] : [`saved ${updatedAt}`]),
   ];
-  const position = id === undefined ? undefined : standing(id, event);
-  const said = [sink, detail, position].filter((part) => part !== undefined).join(': ');
-  return printable(rest.length === 0 ? said : `${said} [${rest.join(', ')}]`, 1000);
+  const place = id === undefined ? undefined : idText(id, event);
+  const text = [sink, detail, place].filter((part) => part !== undefined).join(': ');
+  return printable(rest.length === 0 ? text : `${text} [${rest.join(', ')}]`, 1000);
 }
 
-function standing(id: Cursor, event: Place['event']): string {
+function idText(id: Cursor, event: Position['event']): string {
   if (event?.id === id) return words(event);
   if (id === 0n) return '0, before the first event';
   return event === undefined ? String(id) : `${id}; the next event is ${words(event)}`;

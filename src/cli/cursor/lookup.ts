@@ -9,76 +9,76 @@ import { RateLimiter } from '../../source/rate-limiter.ts';
 import type { Page, Source } from '../../source/source.ts';
 import { fetchOnce } from '../fetch-once.ts';
 
-/** An event as far as a person needs it to know where in time a cursor stands. */
-export interface Seen {
+/** What a person needs of an event to place a cursor in time. */
+export interface EventSummary {
   readonly id: Cursor;
-  /** As the API wrote it, fit to be shown; '' where it sent none. */
+  /** As the API wrote it, printable; '' if it sent none. */
   readonly createdAt: string;
   readonly action: string;
 }
 
-/** How many events lie in a range of ids: counted, or at most so many as there are ids. */
+/** How many events a range of ids holds: counted (`exact`), or the number of ids as an upper bound. */
 export interface Between {
   readonly events: bigint;
   readonly exact: boolean;
 }
 
-/** Longest wait for one answer, milliseconds: a person is waiting. */
-const patienceMs = 10_000;
-/** Page size of the API (contract section 1): so many are counted in one request. */
-const largestPage = 1000n;
+/** Timeout of one request, milliseconds: a person is waiting. */
+const maxTimeoutMs = 10_000;
+/** Page size of the API (contract section 1): as many events are counted in one request. */
+const maxPageSize = 1000n;
 
 /**
- * Asks the API what stands at a cursor. Where it can't be asked `trouble` says why, and nothing more is asked.
+ * Asks the API which events are at a cursor. If a request fails, `problem` says why and no further one is sent.
  * No method throws because of the API.
  */
 export class Lookup implements Disposable {
   readonly #config: Config;
   readonly #ctx: Context;
   readonly #stop: AbortSignal;
-  readonly #pace: RateLimiter;
+  readonly #rateLimiter: RateLimiter;
   #http: HttpClient | undefined;
-  #trouble: string | undefined;
+  #problem: string | undefined;
 
-  /** `pace` is shared with whoever asks beside it; default: one of its own. */
-  constructor(config: Config, ctx: Context, stop: AbortSignal, pace?: RateLimiter) {
+  /** `rateLimiter`: shared with other requests of the same command; default: its own. */
+  constructor(config: Config, ctx: Context, stop: AbortSignal, rateLimiter?: RateLimiter) {
     this.#config = config;
     this.#ctx = ctx;
     this.#stop = stop;
-    this.#pace = pace ?? new RateLimiter(config.source.requestsPerSecond, () => performance.now());
+    this.#rateLimiter = rateLimiter ?? new RateLimiter(config.source.requestsPerSecond, () => performance.now());
   }
 
-  /** Why the API could not be asked, one printable line. */
-  get trouble(): string | undefined {
-    return this.#trouble;
+  /** Why a request failed, one printable line. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
-  /** The first event above `after`, as of now; undefined where there is none, or the API can't be asked. */
-  async first(after: Cursor): Promise<Seen | undefined> {
+  /** The first event above `after`; undefined if there is none now, or a request failed. */
+  async first(after: Cursor): Promise<EventSummary | undefined> {
     const event = (await this.#page(after, 1))?.[0];
-    return event && seen(event);
+    return event && summary(event);
   }
 
-  /** The event `id`, or where there is none the first after it. */
-  async at(id: Cursor): Promise<Seen | undefined> {
+  /** The event `id`, or the first after it if there is no such event. */
+  async at(id: Cursor): Promise<EventSummary | undefined> {
     return this.first(id > 0n ? id - 1n : 0n);
   }
 
-  /** How many events lie above `after` up to `until`: counted where one page can hold them. */
+  /** How many events are above `after` up to `until`: counted if one page can hold them. */
   async between(after: Cursor, until: Cursor): Promise<Between> {
     const ids = until > after ? until - after : 0n;
-    if (ids === 0n || ids > largestPage) return { events: ids, exact: ids === 0n };
+    if (ids === 0n || ids > maxPageSize) return { events: ids, exact: ids === 0n };
     const events = await this.#page(after, Number(ids));
     if (events === undefined) return { events: ids, exact: false };
     const last = events.at(-1)?.id ?? until;
-    // A server that caps the count does not show all of them.
+    // A server that caps `count` does not return all of them.
     const whole = last >= until || events.length === 0 || (await this.#isEmpty(last, until));
     return whole
       ? { events: BigInt(events.filter(({ id }) => id <= until).length), exact: true }
       : { events: ids, exact: false };
   }
 
-  /** The cursor that a first start would begin behind, were it now; undefined where the API can't be asked. */
+  /** The cursor that a first start would use now; undefined if a request failed. */
   async start(startAt: StartAt): Promise<Cursor | undefined> {
     if (startAt.kind === 'beginning') return 0n;
     if (startAt.kind === 'id') return startAt.id > 0n ? startAt.id - 1n : 0n;
@@ -102,17 +102,18 @@ export class Lookup implements Disposable {
   }
 
   async #ask(after: Cursor, pageSize: number): Promise<Page | undefined> {
-    if (this.#trouble !== undefined) return undefined;
+    if (this.#problem !== undefined) return undefined;
     try {
-      this.#http ??= openHttp(this.#config, this.#ctx, Math.min(patienceMs, this.#config.source.timeout));
-      const parts = { http: this.#http, pace: this.#pace, emit: () => {}, pageSize, readBefore: false };
+      this.#http ??= openHttp(this.#config, this.#ctx, Math.min(maxTimeoutMs, this.#config.source.timeout));
+      const parts = { http: this.#http, pace: this.#rateLimiter, emit: () => {}, pageSize, readBefore: false };
       const signals = { graceful: this.#stop, forced: this.#stop };
       const answer = await fetchOnce(openApi(this.#config, this.#ctx, parts), after, signals);
       if (answer?.kind === 'page') return answer.page;
-      this.#trouble = answer?.detail ?? 'interrupted';
+      this.#problem = answer?.detail ?? 'interrupted';
     } catch (error) {
-      // The reason of the stop, or a file of the tls block that can't be read.
-      this.#trouble = printable((error as Error).message);
+      // The command was interrupted, or a file of the tls block can't be read.
+      if (!this.#stop.aborted && !('code' in (error as Error))) throw error;
+      this.#problem = printable((error as Error).message);
     }
     return undefined;
   }
@@ -122,7 +123,7 @@ export class Lookup implements Disposable {
   }
 }
 
-function seen(event: AuditEvent): Seen {
+function summary(event: AuditEvent): EventSummary {
   const { createdAt } = eventValue(event);
   return {
     id: event.id,

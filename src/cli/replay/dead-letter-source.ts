@@ -1,96 +1,58 @@
-import type { FileHandle } from 'node:fs/promises';
-import { type AuditEvent, auditEvent, type Cursor } from '../../event/event.ts';
-import { digest } from '../../pipeline/history-check.ts';
+import type { AuditEvent, Cursor } from '../../event/event.ts';
 import { emptyPage } from '../../source/range.ts';
 import type { Page, Source } from '../../source/source.ts';
-import { linesOf, openForReading, readLine } from '../../state/file/dead-letter-lines.ts';
+import type { DeadLetterStore } from '../../state/store.ts';
 
-/** Where the last line about one event stands in the file. */
-interface Entry {
-  readonly id: Cursor;
-  readonly at: number;
-  readonly bytes: number;
-}
-
-/** What a page may hold. */
+/** The most that a page holds. */
 const pageEvents = 1000;
 const pageBytes = 8 * 1024 ** 2;
 
-/** A dead letter read like a log: in order of id, each once. Memory is a few numbers an event. */
+interface Reading {
+  after: Cursor;
+  readonly events: AsyncIterator<AuditEvent>;
+  next: AuditEvent | undefined;
+}
+
+/** Dead letters read like a log: in order of id, each event once. */
 export class DeadLetterSource implements Source, AsyncDisposable {
   readonly trouble = undefined;
-  /** Lines that are no refused event. */
-  readonly unreadable: number;
-  /** Earlier lines about an event that a later line tells of with another text (a log that was rewritten). */
-  readonly replaced: number;
-  readonly #file: FileHandle | undefined;
-  readonly #entries: readonly Entry[];
+  readonly #letters: DeadLetterStore;
+  readonly #until: Cursor;
+  /** Where the last page ended: the next one continues there without another search. */
+  #reading: Reading | undefined;
 
-  /** Takes in the events above `after` up to `until`. @throws the file system's error */
-  static async open(path: string, after: Cursor, until: Cursor | undefined): Promise<DeadLetterSource> {
-    const file = await openForReading(path);
-    const entries = new Map<Cursor, Entry & { text: string }>();
-    let [unreadable, replaced] = [0, 0];
-    for await (const { at, bytes } of file === undefined ? [] : linesOf(file)) {
-      const line = readLine(bytes);
-      if (line === undefined) {
-        unreadable += bytes.length === 0 ? 0 : 1;
-        continue;
-      }
-      const { id } = line;
-      if (id <= after || (until !== undefined && id > until)) continue;
-      const text = digest(line.text);
-      const known = entries.get(id);
-      if (known !== undefined && known.text !== text) replaced += 1;
-      entries.set(id, { id, at, bytes: bytes.length, text });
-    }
-    const sorted = [...entries.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-    return new DeadLetterSource(file, sorted, unreadable, replaced);
-  }
-
-  private constructor(file: FileHandle | undefined, entries: readonly Entry[], unreadable: number, replaced: number) {
-    this.#file = file;
-    this.#entries = entries;
-    this.unreadable = unreadable;
-    this.replaced = replaced;
-  }
-
-  get size(): number {
-    return this.#entries.length;
-  }
-  get first(): Cursor | undefined {
-    return this.#entries[0]?.id;
-  }
-  get last(): Cursor | undefined {
-    return this.#entries.at(-1)?.id;
+  constructor(letters: DeadLetterStore, until: Cursor) {
+    this.#letters = letters;
+    this.#until = until;
   }
 
   async page(after: Cursor): Promise<Page> {
-    const from = this.#entries.findIndex(({ id }) => id > after);
+    const reading = this.#reading?.after === after ? this.#reading : await this.#restart(after);
     const events: AuditEvent[] = [];
     let bytes = 0;
-    for (const entry of from === -1 ? [] : this.#entries.slice(from, from + pageEvents)) {
-      bytes += entry.bytes;
+    while (reading.next !== undefined && events.length < pageEvents) {
+      bytes += reading.next.text.length;
       if (events.length > 0 && bytes > pageBytes) break;
-      events.push(await this.#read(entry));
+      events.push(reading.next);
+      reading.after = reading.next.id;
+      reading.next = (await reading.events.next()).value;
     }
     return { ...emptyPage(after), events };
   }
 
   async peek(after: Cursor): Promise<Page> {
-    const entry = this.#entries.find(({ id }) => id > after);
-    return { ...emptyPage(after), events: entry === undefined ? [] : [await this.#read(entry)] };
+    const { next } = await this.#restart(after);
+    return { ...emptyPage(after), events: next === undefined ? [] : [next] };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file?.close();
+    await this.#reading?.events.return?.();
   }
 
-  async #read({ id, at, bytes }: Entry): Promise<AuditEvent> {
-    const buffer = Buffer.alloc(bytes);
-    await this.#file?.read(buffer, 0, bytes, at);
-    const line = readLine(buffer);
-    if (line?.id !== id) throw new Error('the dead letter was changed while it was read');
-    return auditEvent({ id, text: line.text, value: line.value, receivedAtMs: line.atMs });
+  async #restart(after: Cursor): Promise<Reading> {
+    await this.#reading?.events.return?.();
+    const events = this.#letters.entries({ after, until: this.#until })[Symbol.asyncIterator]();
+    this.#reading = { after, events, next: (await events.next()).value };
+    return this.#reading;
   }
 }

@@ -1,11 +1,12 @@
-import { join } from 'node:path';
 import { encodingOptions, graceMsOf, openSink } from '../../app/build-pipeline.ts';
 import { openApi, openHttp } from '../../app/build-source.ts';
 import type { Context } from '../../app/context.ts';
 import { catchUp } from '../../app/once.ts';
+import { tenantIdentity } from '../../app/open-state.ts';
 import type { PipelineOutcome } from '../../app/pipeline-supervisor.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Cursor } from '../../event/event.ts';
+import { printable } from '../../lib/printable.ts';
 import { childScope, type ShutdownSignals } from '../../lib/shutdown.ts';
 import type { PipelineOptions } from '../../pipeline/pipeline.ts';
 import type { SinkConfig } from '../../sinks/registry.ts';
@@ -13,90 +14,96 @@ import { KeyScopeCheck } from '../../source/key-scope.ts';
 import { CachedSource } from '../../source/page-cache.ts';
 import { RangeSource } from '../../source/range.ts';
 import type { Source } from '../../source/source.ts';
-import { DeadLetterFile } from '../../state/file/dead-letter-files.ts';
-import { appendOperation } from '../../state/file/operations.ts';
-import { usingState } from '../../state/file/state-directory.ts';
-import type { CheckpointStore } from '../../state/store.ts';
+import { MemoryStore } from '../../state/memory.ts';
+import { ignoreStateProblem, type SharedState } from '../../state/store.ts';
 import type { Emit, TelemetryEvent } from '../../telemetry/telemetry-event.ts';
 import type { CommandRateLimit } from '../command-rate-limit.ts';
 import { DeadLetterSource } from './dead-letter-source.ts';
-import { deadLetterOf, type ReplayPlan } from './plan.ts';
+import type { ReplayPlan } from './plan.ts';
 
 export interface ReplayOptions {
   readonly plan: ReplayPlan;
   readonly speed: CommandRateLimit;
-  /** How long source or sink may go without progress, milliseconds. */
+  /** The source or sink is given up after this time without progress, milliseconds. */
   readonly patienceMs: number;
 }
 
-/** What became of a replay. */
+/** How a replay ended. */
 export interface Replayed {
   readonly outcomes: readonly PipelineOutcome[];
-  /** Nothing of the range is left. */
-  readonly whole: boolean;
+  /** The whole range was sent. */
+  readonly complete: boolean;
   readonly delivered: number;
   readonly filtered: number;
-  readonly setAside: number;
-  /** Everything up to here is done; a stopped replay goes on after it. */
+  readonly deadLettered: number;
+  /** Every event up to this id is done; a stopped replay continues after it. */
   readonly reached: Cursor;
 }
 
 /**
- * Sends a range again, through the sink's own filter, redaction and format, by a sink of its own (HEC: another channel).
- * It is a route like any other whose checkpoint lives in memory, so that the sink's stays where it is. What is refused
- * again goes to `<sink>.replay.ndjson`. Takes no lock.
+ * Sends a range again, with the filter, redaction and format of the sink, over a connection of its own (HEC: another
+ * channel). It is a pipeline like any other, but its checkpoint is in memory, so that the stored one does not move. Records
+ * that are rejected again become dead letters of the kind `replay`. Takes no ownership of the state.
  * @throws {StateProblem} @throws a bug
  */
 export async function replay(
   config: Config,
+  state: SharedState,
   ctx: Context,
   signals: ShutdownSignals,
   options: ReplayOptions,
 ): Promise<Replayed> {
   const { plan, speed, patienceMs } = options;
-  const counts = { delivered: 0, filtered: 0, setAside: 0, reached: plan.after };
+  const counts = { delivered: 0, filtered: 0, deadLettered: 0, reached: plan.after };
   const own: Context = { ...ctx, emit: counting(counts, ctx.emit) };
   const sink = config.sinks.find(({ name }) => name === plan.sink);
-  if (sink === undefined) throw new TypeError('the sink of a replay is a configured one');
-  const { directory } = config.state;
+  if (sink === undefined) throw new TypeError(`sink ${plan.sink} is not configured`);
   const entry = { operation: 'replay', sink: plan.sink, source: plan.from, from: plan.after, to: plan.until };
-  const note = (more: object) =>
-    usingState(directory, () => appendOperation({ directory, now: ctx.now }, { ...entry, ...more }));
+  const record = (more: object) => state.record({ ...entry, ...more });
 
-  await note({ outcome: 'started' });
+  await record({ outcome: 'started' });
   const scope = childScope(signals);
   let outcomes: readonly PipelineOutcome[];
   try {
-    await using source = await openSource(config, own, scope, plan, speed);
+    await using source = openSource(config, state, own, scope, plan, speed);
     using _ = { [Symbol.dispose]: scope.end };
-    const pipeline = routeOf(config, own, sink, source.source, plan);
+    const pipeline = await pipelineOf(config, state, own, sink, source.source, plan);
     const onEnd = ({ after }: { readonly after: Cursor }) => {
       counts.reached = after;
     };
     outcomes = await catchUp([pipeline], own, scope, { patienceMs, onEnd });
   } catch (error) {
-    await note({ outcome: 'failed', ...counts }).catch(() => {});
+    const detail = printable((error as Error).message, 1000);
+    await record({ outcome: 'failed', detail, ...counts }).catch(ignoreStateProblem);
     throw error;
   }
   const [ending] = outcomes;
-  const whole = ending?.kind === 'done' && !signals.graceful.aborted;
-  const outcome = whole ? 'done' : ending?.kind === 'done' ? 'stopped' : ending?.kind;
-  await note({ outcome, ...counts });
-  return { outcomes, whole, ...counts };
+  const complete = ending?.kind === 'done' && !signals.graceful.aborted;
+  const outcome = complete ? 'done' : ending?.kind === 'done' ? 'stopped' : ending?.kind;
+  await record({ outcome, ...counts });
+  return { outcomes, complete, ...counts };
 }
 
-function routeOf(config: Config, ctx: Context, sink: SinkConfig, source: Source, plan: ReplayPlan): PipelineOptions {
+async function pipelineOf(
+  config: Config,
+  state: SharedState,
+  ctx: Context,
+  sink: SinkConfig,
+  source: Source,
+  plan: ReplayPlan,
+): Promise<PipelineOptions> {
   const { emit, now, random, wake } = ctx;
   const { name } = sink;
   const encoding = encodingOptions(sink, config, ctx);
-  const directory = join(config.state.directory, 'dead-letter');
+  const store = new MemoryStore(tenantIdentity(config), now);
+  await store.save({ sink: name, source: config.source.url, after: plan.after, delivered: [], refusedInRow: 0 });
   return {
     ...encoding,
     name,
     origin: config.source.url,
     source,
-    store: forgetful(config, plan.after),
-    // The range is past: nothing is waited for behind the cursor.
+    store,
+    // The range is past: no late event is waited for.
     settleMs: 0,
     pageSize: config.source.pageSize,
     startAt: { kind: 'beginning' },
@@ -105,29 +112,21 @@ function routeOf(config: Config, ctx: Context, sink: SinkConfig, source: Source,
     random,
     wake,
     graceMs: () => graceMsOf(config.shutdownTimeout),
-    deadLetter: new DeadLetterFile({ directory, name: `${name}.replay`, now }),
+    deadLetter: state.deadLetters(name, 'replay'),
     openSink: () => openSink(sink, encoding, config, ctx),
   };
 }
 
-/** A checkpoint that begins behind `after` and is not kept. */
-function forgetful(config: Config, after: Cursor): CheckpointStore {
-  return {
-    load: async (sink) => ({ sink, source: config.source.url, after, delivered: [], refusedInRow: 0 }),
-    save: async () => {},
-    list: async () => [],
-  };
-}
-
-async function openSource(
+function openSource(
   config: Config,
+  state: SharedState,
   ctx: Context,
   signals: ShutdownSignals,
   plan: ReplayPlan,
   { pace, turn }: CommandRateLimit,
-): Promise<AsyncDisposable & { readonly source: Source }> {
+): AsyncDisposable & { readonly source: Source } {
   if (plan.from === 'dead letter') {
-    const source = await DeadLetterSource.open(deadLetterOf(config, plan.sink), plan.after, plan.until);
+    const source = new DeadLetterSource(state.deadLetters(plan.sink), plan.until);
     return { source, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
   }
   const { emit, random, wake } = ctx;
@@ -149,14 +148,14 @@ async function openSource(
   };
 }
 
-/** What a route says of its cursor would mislead here. */
-const unsaid: readonly TelemetryEvent['event'][] = ['pipeline.start', 'pipeline.done', 'checkpoint.saved'];
+/** Events about a cursor that nobody else knows: they would mislead. */
+const hidden: readonly TelemetryEvent['event'][] = ['pipeline.start', 'pipeline.done', 'checkpoint.saved'];
 
-function counting(counts: { delivered: number; filtered: number; setAside: number }, emit: Emit): Emit {
-  return (happening) => {
-    if (happening.event === 'pipeline.delivered') counts.delivered += happening.records;
-    if (happening.event === 'pipeline.filtered') counts.filtered += happening.events;
-    if (happening.event === 'pipeline.set_aside') counts.setAside += 1;
-    if (!unsaid.includes(happening.event)) emit(happening);
+function counting(counts: { delivered: number; filtered: number; deadLettered: number }, emit: Emit): Emit {
+  return (event) => {
+    if (event.event === 'pipeline.delivered') counts.delivered += event.records;
+    if (event.event === 'pipeline.filtered') counts.filtered += event.events;
+    if (event.event === 'pipeline.set_aside') counts.deadLettered += 1;
+    if (!hidden.includes(event.event)) emit(event);
   };
 }

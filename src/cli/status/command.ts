@@ -1,34 +1,34 @@
+import { openState } from '../../app/open-state.ts';
 import type { Config } from '../../config/schema.ts';
 import { sleep } from '../../lib/shutdown.ts';
 import { askStatus } from '../../telemetry/status-socket.ts';
 import { statusText } from '../../telemetry/status-text.ts';
-import { type Command, configFlag } from '../command.ts';
+import { type CliContext, type Command, configFlag } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { readConfig } from '../set-up.ts';
+import { readConfig, realContext } from '../set-up.ts';
 import { jsonLine } from '../table.ts';
-import { diskStatus } from './disk-status.ts';
-import { diskStatusJson, diskStatusText } from './disk-status-text.ts';
+import { readStoredStatus, storedStatusJson, storedStatusText } from './stored-status.ts';
 
 const watchMs = 2_000;
 
 export const statusCommand: Command = {
-  summary: 'cursors, lag and last error of each sink',
+  summary: 'shows cursors, lag and last error of each sink',
   usage: '[-c FILE] [--json] [--watch] [--ready]',
   flags: {
     config: configFlag,
     json: { type: 'boolean', describes: 'one JSON object instead of a table' },
-    watch: { type: 'boolean', describes: 'again every 2 s, until Ctrl-C' },
-    ready: { type: 'boolean', describes: 'say nothing; exit code 0 where the daemon is ready, else 69' },
+    watch: { type: 'boolean', describes: 'repeat every 2 s until Ctrl-C' },
+    ready: { type: 'boolean', describes: 'print nothing; exit code 0 if the daemon is ready, else 69' },
   },
-  notes: 'Asks the running daemon through status.sock in the state directory; where none runs, reads what is on disk.',
+  notes: 'Asks the running daemon through status.sock in the state directory. If none answers, reads the stored state.',
   async run({ config: file, json, watch, ready }, _, cli) {
     const loaded = readConfig(file as string | undefined, cli);
     if (loaded === undefined) return exitCode.config;
     const { directory } = loaded.config.state;
     if (ready === true) return (await askStatus(directory))?.ready === true ? exitCode.done : exitCode.unreachable;
     for (;;) {
-      const text = await told(loaded.config, json === true);
-      // Clears the screen between two tables.
+      const text = await statusOf(loaded.config, cli, json === true);
+      // Clear the screen between two tables.
       await cli.print(watch === true && json !== true ? `\u001b[H\u001b[2J${text}` : text);
       if (watch !== true) return exitCode.done;
       await sleep(watchMs, cli.signals.graceful);
@@ -37,9 +37,10 @@ export const statusCommand: Command = {
   },
 };
 
-async function told(config: Config, json: boolean): Promise<string> {
+async function statusOf(config: Config, cli: CliContext, json: boolean): Promise<string> {
   const status = await askStatus(config.state.directory);
   if (status !== undefined) return json ? jsonLine({ running: true, ...status }) : statusText(status);
-  const onDisk = await diskStatus(config);
-  return json ? jsonLine(diskStatusJson(onDisk)) : diskStatusText(onDisk);
+  await using backend = openState(config, realContext(config, cli));
+  const stored = await readStoredStatus(config, backend);
+  return json ? jsonLine(storedStatusJson(stored)) : storedStatusText(stored);
 }

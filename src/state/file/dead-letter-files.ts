@@ -1,102 +1,166 @@
+// Above 250 lines: writing, looking up and moving the file of one sink belong together.
 import { hash } from 'node:crypto';
-import { type FileHandle, mkdir } from 'node:fs/promises';
+import { type FileHandle, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { AuditEvent, Cursor } from '../../event/event.ts';
+import { type AuditEvent, auditEvent, type Cursor } from '../../event/event.ts';
 import { Mutex } from '../../lib/mutex.ts';
-import { linesOf, readLine } from './dead-letter-lines.ts';
-import { openForAppend, syncDirectory } from './durable.ts';
+import type { DeadLetter, DeadLetterStore, DeadLetterSummary, IdInterval } from '../store.ts';
+import { type Line, linesOf, readLine, readWindow, type Window } from './dead-letter-lines.ts';
+import { ignore, isSameFile, makeDirectory, moveFile, openForAppend, openForReading, syncDirectory } from './durable.ts';
 
-export interface Refusal {
-  readonly sink: string;
-  readonly reason: string;
-  readonly event: AuditEvent;
-}
-
-export interface DeadLetterOptions {
-  /** `<state>/dead-letter`; made where it is missing. */
+export interface DeadLetterFileOptions {
+  /** `<state>/dead-letter`; created if it is missing. */
   readonly directory: string;
   /** File name without its ending. */
   readonly name: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Ids held in memory at a time; default 10,000. */
+  readonly windowIds?: number;
 }
 
-/** Refused records in `<state>/dead-letter/<sink>.ndjson`, one JSON object a line: `{ at, sink, reason, event }`. */
-export class DeadLetterFile {
-  readonly #options: DeadLetterOptions;
-  readonly #path: string;
-  /** Ids with the digest of their event: another tenant's may have the same id. */
-  #known = new Set<string>();
+/** Some of the events that the file holds: those with an id in `(after, end]`; without `end` all above `after`. */
+interface Known extends Pick<Window<readonly string[]>, 'ids' | 'end'> {
+  readonly after: Cursor;
+}
+
+/** Where the newest line about an event is. */
+interface Place {
+  readonly at: number;
+  readonly bytes: number;
+  readonly digest: string;
+  /** Older lines about the same id with another text. */
+  readonly replaced: number;
+}
+
+/**
+ * Rejected records in `<state>/dead-letter/<name>.ndjson`, one JSON object a line: `{ at, sink, reason, event }`.
+ *
+ * After a crash an event may come again that is in the file already. Which events these are is looked up in windows of
+ * ids: memory stays bounded however long the file is and however far a cursor was set back.
+ */
+export class DeadLetterFile implements DeadLetterStore {
+  readonly location: string;
+  readonly #options: DeadLetterFileOptions;
+  readonly #windowIds: number;
   readonly #turns = new Mutex();
+  /** Below it nothing is looked up: everything there is done. */
+  #floor: Cursor | undefined;
+  #known: Known | undefined;
 
-  constructor(options: DeadLetterOptions) {
+  constructor(options: DeadLetterFileOptions) {
     this.#options = options;
-    this.#path = join(options.directory, `${options.name}.ndjson`);
+    this.#windowIds = options.windowIds ?? 10_000;
+    this.location = join(options.directory, `${options.name}.ndjson`);
   }
 
-  /** Looks up which events above `after` are here already, from before a crash, and makes them durable. */
-  async open(after: Cursor): Promise<void> {
-    await mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
-    const known = new Set<string>();
-    const file = await openForAppend(this.#path);
-    try {
-      await this.#mendTornLine(file);
-      for await (const { bytes } of linesOf(file)) {
-        const line = readLine(bytes);
-        if (line !== undefined && line.id > after) known.add(keyOf(line.id, line.text));
-      }
-      if (known.size > 0) {
-        // Who wrote them may have died before it could sync.
-        await file.sync();
-        await syncDirectory(this.#options.directory);
-      }
-    } finally {
-      await file.close();
-    }
-    this.#known = known;
+  open(after: Cursor): Promise<void> {
+    return this.#turns.take(async () => {
+      this.#floor = after;
+      await using file = await this.#openForAppend();
+      await this.#moveTornLine(file);
+      const known = await this.#lookUp(file, after);
+      if (known.ids.size === 0) return;
+      // The process that wrote them may have died before it synced.
+      await file.sync();
+      await syncDirectory(this.#options.directory);
+    });
   }
 
-  /** Whether it can be opened for writing; nothing is changed in what is there. @throws the file system's error */
   async probe(): Promise<void> {
-    await mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
-    await (await openForAppend(this.#path)).close();
+    await (await this.#openForAppend()).close();
   }
 
-  /**
-   * Durable when it resolves; an event that `open` found is not written again.
-   * @throws the file system's error, with nothing half written
-   */
-  append(refusal: Refusal): Promise<void> {
-    return this.#turns.take(() => this.#append(refusal));
+  append(letter: DeadLetter): Promise<void> {
+    return this.#turns.take(() => this.#append(letter));
   }
 
-  async #append({ sink, reason, event }: Refusal): Promise<void> {
+  async *entries({ after, until }: IdInterval): AsyncGenerator<AuditEvent> {
+    await using file = await openForReading(this.location);
+    if (file === undefined) return;
+    for (let from: Cursor | undefined = after; from !== undefined; ) {
+      const window: Window<Place> = await readWindow(file, { after: from, until }, this.#windowIds, place);
+      for (const [id, { at, bytes }] of window.ids) yield await this.#eventAt(file, id, at, bytes);
+      from = window.end;
+    }
+  }
+
+  async summary({ after, until }: IdInterval): Promise<DeadLetterSummary> {
+    let [events, replaced, unreadable] = [0, 0, 0];
+    let first: Cursor | undefined;
+    let last: Cursor | undefined;
+    await using file = await openForReading(this.location);
+    for (let from: Cursor | undefined = after; from !== undefined && file !== undefined; ) {
+      const window: Window<Place> = await readWindow(file, { after: from, until }, this.#windowIds, place);
+      for (const [id, counts] of window.ids) {
+        first ??= id;
+        last = id;
+        events += 1;
+        replaced += counts.replaced;
+      }
+      unreadable = window.unreadable;
+      from = window.end;
+    }
+    return { events, ...(first !== undefined && { first }), ...(last !== undefined && { last }), unreadable, replaced };
+  }
+
+  async count(): Promise<number> {
+    await using file = await openForReading(this.location);
+    if (file === undefined) return 0;
+    let count = 0;
+    for await (const { bytes } of linesOf(file)) if (bytes.length > 0) count += 1;
+    return count;
+  }
+
+  async #append({ sink, reason, event }: DeadLetter): Promise<void> {
     const text = oneLine(event.text);
-    const key = keyOf(event.id, text);
-    if (this.#known.has(key)) return;
+    await using file = await this.#openForAppend();
+    await this.#moveTornLine(file);
+    if (await this.#holds(file, event.id, digestOf(text))) return;
     const at = new Date(this.#options.now()).toISOString();
     const head = JSON.stringify({ at, sink, reason }).slice(0, -1);
     const line = Buffer.concat([Buffer.from(`${head},"event":`), text, Buffer.from('}\n')]);
-    const file = await openForAppend(this.#path);
+    const { size } = await file.stat();
     try {
-      await this.#mendTornLine(file);
-      const { size } = await file.stat();
-      try {
-        await file.writeFile(line);
-        await file.sync();
-      } catch (error) {
-        await file.truncate(size).catch(() => {});
-        throw error;
-      }
-      if (size === 0) await syncDirectory(dirname(this.#path));
-    } finally {
-      await file.close();
+      await file.writeFile(line);
+      await file.sync();
+    } catch (error) {
+      // A part that can't be removed now is a torn line for the next append.
+      const cut = await file.truncate(size).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      throw cut === undefined ? error : new AggregateError([error, cut], (error as Error).message);
     }
-    this.#known.add(key);
+    if (size === 0) await syncDirectory(dirname(this.location));
   }
 
-  /** A last line without its end was cut off by a crash: it moves to `<sink>.torn`, its event comes again. */
-  async #mendTornLine(file: FileHandle): Promise<void> {
+  /** Whether the file held this event before it was opened here. */
+  async #holds(file: FileHandle, id: Cursor, digest: string): Promise<boolean> {
+    if (this.#floor === undefined || id <= this.#floor) return false;
+    let known = this.#known;
+    if (known === undefined || id <= known.after || (known.end !== undefined && id > known.end))
+      known = await this.#lookUp(file, id - 1n);
+    return known.ids.get(id)?.includes(digest) === true;
+  }
+
+  async #lookUp(file: FileHandle, after: Cursor): Promise<Known> {
+    const digests = ({ text }: { text: Buffer }, _: Line, before: readonly string[] = []) => [
+      ...before,
+      digestOf(text),
+    ];
+    const { ids, end } = await readWindow(file, { after }, this.#windowIds, digests);
+    this.#known = { after, ids, end };
+    return this.#known;
+  }
+
+  async #openForAppend(): Promise<FileHandle> {
+    await makeDirectory(this.#options.directory);
+    return openForAppend(this.location);
+  }
+
+  /** A last line without line feed was cut off by a crash: it moves to `<name>.torn`, and its event comes again. */
+  async #moveTornLine(file: FileHandle): Promise<void> {
     const { size } = await file.stat();
     if (size === 0) return;
     const last = Buffer.alloc(1);
@@ -105,19 +169,30 @@ export class DeadLetterFile {
     const start = await startOfLastLine(file, size);
     const torn = Buffer.alloc(size - start);
     await file.read(torn, 0, torn.length, start);
-    const aside = await openForAppend(join(this.#options.directory, `${this.#options.name}.torn`));
-    try {
-      await aside.writeFile(Buffer.concat([torn, Buffer.from('\n')]));
-      await aside.sync();
-    } finally {
-      await aside.close();
-    }
+    await using aside = await openForAppend(join(this.#options.directory, `${this.#options.name}.torn`));
+    await aside.writeFile(Buffer.concat([torn, Buffer.from('\n')]));
+    await aside.sync();
     await file.truncate(start);
     await file.sync();
   }
+
+  async #eventAt(file: FileHandle, id: Cursor, at: number, bytes: number): Promise<AuditEvent> {
+    const buffer = Buffer.alloc(bytes);
+    await file.read(buffer, 0, bytes, at);
+    const line = readLine(buffer);
+    if (line?.id !== id) throw new Error(`${this.location} was changed while it was read`);
+    return auditEvent({ id, text: line.text, value: line.value, receivedAtMs: line.atMs });
+  }
 }
 
-const keyOf = (id: Cursor, text: Buffer) => `${id} ${hash('sha256', text, 'base64')}`;
+/** Another tenant's event may have the same id, so ids are not enough. */
+const digestOf = (text: Buffer) => hash('sha256', text, 'base64');
+
+function place({ text }: { text: Buffer }, { at, bytes }: Line, before: Place | undefined): Place {
+  const digest = digestOf(text);
+  const differs = before !== undefined && before.digest !== digest;
+  return { at, bytes: bytes.length, digest, replaced: (before?.replaced ?? 0) + (differs ? 1 : 0) };
+}
 
 async function startOfLastLine(file: FileHandle, size: number): Promise<number> {
   const chunk = Buffer.alloc(64 * 1024);
@@ -130,8 +205,48 @@ async function startOfLastLine(file: FileHandle, size: number): Promise<number> 
   return 0;
 }
 
-/** Raw line ends can only be white space between tokens. */
+/** Raw line feeds and carriage returns can only be white space between tokens. */
 function oneLine(text: Buffer): Buffer {
   if (!text.includes(0x0a) && !text.includes(0x0d)) return text;
   return Buffer.from(text.map((byte) => (byte === 0x0a || byte === 0x0d ? 0x20 : byte)));
+}
+
+const endings = ['.ndjson', '.torn', '.replay.ndjson', '.replay.torn'];
+
+/** A dead letter file that gets another name. */
+interface Move {
+  /** File name, without its directory. */
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  /** An empty file has the name, as a start leaves it. */
+  readonly overEmpty: boolean;
+}
+
+/** The files that a rename of `sink` moves, or the file that prevents it. @throws the file system's error */
+export async function deadLetterMoves(directory: string, sink: string, to: string): Promise<Move[] | string> {
+  const moves: Move[] = [];
+  for (const ending of endings) {
+    const [from, target] = [join(directory, sink + ending), join(directory, to + ending)];
+    const [old, taken] = [await sizeOf(from), await sizeOf(target)];
+    if (old === undefined) continue;
+    if (taken !== undefined && taken > 0 && old > 0 && !(await isSameFile(from, target))) return target;
+    // If one of the two is empty, the other stays.
+    if (taken === undefined || old > 0) moves.push({ name: sink + ending, from, to: target, overEmpty: taken === 0 });
+  }
+  return moves;
+}
+
+/** @throws the file system's error */
+export async function moveDeadLetters(moves: readonly Move[]): Promise<void> {
+  for (const { from, to, overEmpty } of moves) {
+    if (overEmpty) await unlink(to).catch(ignore('ENOENT'));
+    await moveFile(from, to);
+    await syncDirectory(dirname(to));
+  }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  await using file = await openForReading(path);
+  return (await file?.stat())?.size;
 }

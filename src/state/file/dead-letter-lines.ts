@@ -1,30 +1,20 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import type { Cursor } from '../../event/event.ts';
 import { eachMember, endOfValue } from '../../event/json-scan.ts';
+import type { IdInterval } from '../store.ts';
 
 const lineFeed = 0x0a;
 const chunkBytes = 256 * 1024;
 
-/** A line's bytes without its end, and where they stand in the file. */
+/** The bytes of a line without its line feed, and their offset in the file. */
 export interface Line {
   readonly at: number;
   readonly bytes: Buffer;
 }
 
-/** Opens for reading, never through a link; undefined where there is none. @throws the file system's error */
-export async function openForReading(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
 /**
- * The lines of an open file, split at LF alone: in JSON text U+2028 and U+2029 are no line ends, to node:readline they
- * are. A last line without its end was cut off by a crash and is left out.
+ * The lines of an open file, split at LF only: node:readline also splits at U+2028 and U+2029, which JSON text may
+ * contain. A last line without line feed was cut off by a crash and is left out.
  */
 export async function* linesOf(file: FileHandle): AsyncGenerator<Line> {
   const parts: Buffer[] = [];
@@ -49,22 +39,23 @@ export async function* linesOf(file: FileHandle): AsyncGenerator<Line> {
   }
 }
 
-/** What was set aside, as one line of a dead letter tells it. */
-export interface SetAsideLine {
+/** The event in one line of a dead letter file. */
+export interface LetterLine {
   readonly id: Cursor;
   /** The event's own text: a view into the line. */
   readonly text: Buffer;
   readonly value: Readonly<Record<string, unknown>>;
-  /** When it was set aside, milliseconds since the epoch; 0 where that can't be read. */
+  /** When the line was written, milliseconds since the epoch; 0 if that can't be read. */
   readonly atMs: number;
 }
 
-/** Reads a line that was written here, the id with all its digits; undefined where it is none. */
-export function readLine(line: Buffer): SetAsideLine | undefined {
+/** Reads a line that was written here, the id with all its digits; undefined if it is none. */
+export function readLine(line: Buffer): LetterLine | undefined {
   let parsed: { at?: unknown; event?: unknown } | null;
   try {
     parsed = JSON.parse(line.toString('utf8'));
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     return undefined;
   }
   const value = parsed?.event;
@@ -92,4 +83,46 @@ function idOf(digits: string): Cursor | undefined {
   if (/^-?\d+$/.test(digits)) return BigInt(digits);
   const number = Number(digits);
   return Number.isInteger(number) ? BigInt(number) : undefined;
+}
+
+/** Something about each of the lowest ids of an interval. */
+export interface Window<T> {
+  /** In ascending order of id. */
+  readonly ids: ReadonlyMap<Cursor, T>;
+  /** The window ends at this id and there are more above it; undefined if it reaches the end of the interval. */
+  readonly end: Cursor | undefined;
+  /** Lines of the whole file that hold no event. */
+  readonly unreadable: number;
+}
+
+/**
+ * Reads the whole file and returns something about each of the lowest `limit` ids of `interval`. So a file of any
+ * length is read in order of id with bounded memory, in one pass a window. `merge` gets the lines of one id one after
+ * the other, with what it returned for the line before.
+ */
+export async function readWindow<T>(
+  file: FileHandle,
+  { after, until }: IdInterval,
+  limit: number,
+  merge: (line: LetterLine, at: Line, before: T | undefined) => T,
+): Promise<Window<T>> {
+  let ids = new Map<Cursor, T>();
+  let end: Cursor | undefined;
+  let unreadable = 0;
+  /** Keeps the lowest `limit` ids. */
+  const cut = () => {
+    const lowest = [...ids].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit);
+    if (lowest.length < ids.size) end = lowest.at(-1)?.[0];
+    ids = new Map(lowest);
+  };
+  for await (const at of linesOf(file)) {
+    const line = readLine(at.bytes);
+    if (line === undefined) unreadable += at.bytes.length === 0 ? 0 : 1;
+    if (line === undefined || line.id <= after) continue;
+    if ((until !== undefined && line.id > until) || (end !== undefined && line.id > end)) continue;
+    ids.set(line.id, merge(line, at, ids.get(line.id)));
+    if (ids.size >= 2 * limit) cut();
+  }
+  cut();
+  return { ids, end, unreadable };
 }

@@ -1,85 +1,109 @@
 import { constants } from 'node:fs';
-import { lstat, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, open, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { printable } from '../../lib/printable.ts';
 import { StateLocked, StateProblem } from '../store.ts';
+import { ignore, ignoreFileSystem, isFileSystems, readText, replaceFile } from './durable.ts';
 
-const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
+const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 
-/** `holderOf` of another process takes the lock for a moment: that must not turn a start away. */
+/** `ownerOf` of another process takes the lock for a moment: that must not fail a start. */
 const waitMs = 250;
 
+export interface StateLock extends AsyncDisposable {
+  /** Whether the locked file is still in its place: another process could lock a new one. */
+  isInPlace(): Promise<boolean>;
+}
+
 /**
- * Takes the state directory for this process: an exclusive transaction on `<state>/lock.db`, which the kernel releases
- * when the process dies, however it dies. Who holds it stands in `lock.json`, only to be named.
+ * Locks the state directory for this process: an exclusive transaction on `<state>/lock.db`, which the kernel releases
+ * when the process dies, however it dies. `lock.json` names the owner; it decides nothing.
  * @throws {StateLocked} @throws {StateProblem}
  */
-export async function lockState(directory: string, now: () => number): Promise<AsyncDisposable> {
+export async function lockState(directory: string, now: () => number): Promise<StateLock> {
   const path = join(directory, 'lock.db');
-  const holder = join(directory, 'lock.json');
-  await prepare(path, directory);
+  const owner = join(directory, 'lock.json');
+  const inode = await prepare(path, directory);
   const database = new DatabaseSync(path, { timeout: waitMs });
   try {
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     database.close();
-    if (!/lock|busy/i.test((error as Error).message))
-      throw new StateProblem(`${path} can't be locked: ${(error as Error).message}. A local file system is required`);
-    throw new StateLocked(`${directory} is held by ${await nameHolder(holder)}: one instance a state directory`);
+    if (!isBusy(error)) throw unusable(path, error as Error);
+    throw new StateLocked(
+      `${directory} is held by ${await nameOwner(owner)}: only one instance may use a state directory`,
+    );
   }
-  const startedAt = new Date(now()).toISOString();
-  await rm(holder, { force: true });
-  await writeFile(holder, `${JSON.stringify({ pid: process.pid, host: hostname(), startedAt })}\n`, {
-    mode: 0o600,
-    flag: 'wx',
-  });
+  try {
+    const startedAt = new Date(now()).toISOString();
+    await replaceFile(owner, `${JSON.stringify({ pid: process.pid, host: hostname(), startedAt })}\n`);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  const isInPlace = async () => (await lstat(path).catch(ignore('ENOENT')))?.ino === inode;
   return {
+    isInPlace,
     async [Symbol.asyncDispose]() {
-      await rm(holder, { force: true });
+      // Else the name in it is not ours any more.
+      if (await isInPlace()) await unlink(owner).catch(ignoreFileSystem);
       database.close();
     },
   };
 }
 
 /**
- * Who holds the state directory, in words; undefined where nobody does. Takes nothing and leaves nothing.
- * @throws {StateProblem} where that can't be told
+ * Who owns the state directory, in words; undefined if nobody does. Takes nothing and leaves nothing.
+ * @throws {StateProblem} if that can't be found out
  */
-export async function holderOf(directory: string): Promise<string | undefined> {
+export async function ownerOf(directory: string): Promise<string | undefined> {
   const path = join(directory, 'lock.db');
-  const stats = await lstat(path).catch(() => undefined);
+  const stats = await lstat(path).catch(ignore('ENOENT', 'ENOTDIR'));
   if (stats?.isFile() !== true) return undefined;
   const database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
   try {
     database.prepare('SELECT count(*) FROM sqlite_schema').get();
     return undefined;
   } catch (error) {
-    if (/lock|busy/i.test((error as Error).message)) return await nameHolder(join(directory, 'lock.json'));
-    throw new StateProblem(`${path} can't be read: ${(error as Error).message}`);
+    if (isBusy(error)) return await nameOwner(join(directory, 'lock.json'));
+    throw unusable(path, error as Error);
   } finally {
     database.close();
   }
 }
 
-/** SQLite would follow a link and use the umask: the file is made and looked at first. */
-async function prepare(path: string, directory: string): Promise<void> {
+const isBusy = (error: unknown) => /lock|busy/i.test((error as Error).message);
+
+function unusable(path: string, { message }: Error): StateProblem {
+  // It holds no data. It is not replaced here, because another process could still have the old file locked.
+  const remedy = /not a database|malformed/i.test(message)
+    ? 'it is damaged: stop every forwarder that uses this directory, then delete the file'
+    : 'a local file system is required';
+  return new StateProblem(`${path} can't be locked (${printable(message)}): ${remedy}`);
+}
+
+/** SQLite follows links and uses the umask, so the file is created and checked first. Returns its inode. */
+async function prepare(path: string, directory: string): Promise<number> {
   try {
-    const file = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    await using file = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    const stats = await file.stat();
+    if (!stats.isFile()) throw new StateProblem(`${path} is not a regular file: move it away`);
     await file.chmod(0o600);
-    await file.close();
-    if (!(await lstat(path)).isFile()) throw new StateProblem(`${path} is no file`);
+    return stats.ino;
   } catch (error) {
-    if (error instanceof StateProblem) throw error;
-    throw new StateProblem(`the state directory ${directory} can't be used: ${(error as Error).message}`);
+    if (error instanceof StateProblem || !isFileSystems(error)) throw error;
+    throw new StateProblem(`the state directory ${directory} can't be used: ${error.message}`);
   }
 }
 
-async function nameHolder(path: string): Promise<string> {
+async function nameOwner(path: string): Promise<string> {
   try {
-    const { pid, host, startedAt } = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
-    return `process ${String(pid)} on ${String(host)} since ${String(startedAt)}`;
-  } catch {
-    return 'another process';
+    const { pid, host, startedAt } = Object(JSON.parse((await readText(path)) ?? '')) as Record<string, unknown>;
+    return printable(`process ${String(pid)} on ${String(host)} since ${String(startedAt)}`);
+  } catch (error) {
+    if (error instanceof SyntaxError || isFileSystems(error)) return 'another process';
+    throw error;
   }
 }

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DeadLetterFile } from '../../../src/state/file/dead-letter-files.ts';
-import { linesOf, openForReading, readLine } from '../../../src/state/file/dead-letter-lines.ts';
+import { linesOf, readLine } from '../../../src/state/file/dead-letter-lines.ts';
+import { openForReading } from '../../../src/state/file/durable.ts';
 import { auditEvent } from '../../support/audit-events.ts';
 
 let directory: string;

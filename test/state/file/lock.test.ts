@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { holderOf, lockState } from '../../../src/state/file/lock.ts';
+import { lockState, ownerOf } from '../../../src/state/file/lock.ts';
 import { StateLocked } from '../../../src/state/store.ts';
 
 const lockFile = fileURLToPath(new URL('../../../src/state/file/lock.ts', import.meta.url));
@@ -17,8 +17,8 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 it('nobody holds a directory that was never locked, and asking leaves nothing there', async () => {
-  expect(await holderOf(directory)).toBeUndefined();
-  expect(await holderOf(join(directory, 'missing'))).toBeUndefined();
+  expect(await ownerOf(directory)).toBeUndefined();
+  expect(await ownerOf(join(directory, 'missing'))).toBeUndefined();
   expect(await readdir(directory)).toEqual([]);
 });
 
@@ -29,13 +29,13 @@ it('another process that holds the directory is named, until it dies, however it
   });
   try {
     await once(child.stdout, 'data');
-    expect(await holderOf(directory)).toContain(`process ${child.pid} `);
+    expect(await ownerOf(directory)).toContain(`process ${child.pid} `);
     await expect(lockState(directory, Date.now)).rejects.toThrow(StateLocked);
   } finally {
     child.kill('SIGKILL');
     await once(child, 'exit');
   }
-  expect(await holderOf(directory)).toBeUndefined();
+  expect(await ownerOf(directory)).toBeUndefined();
   const before = await readdir(directory);
   await using _ = await lockState(directory, Date.now);
   expect(await readdir(directory)).toEqual(before);

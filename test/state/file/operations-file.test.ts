@@ -2,19 +2,20 @@ import { appendFile, lstat, mkdtemp, readFile, rm, symlink } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { appendOperation, type Operation, readOperations } from '../../../src/state/file/operations.ts';
+import { OperationsFile } from '../../../src/state/file/operations-file.ts';
+import type { Operation } from '../../../src/state/store.ts';
 
 let directory: string;
 const path = () => join(directory, 'operations.ndjson');
-const append = (operation: Operation) =>
-  appendOperation({ directory, now: () => Date.UTC(2026, 10, 24, 12) }, operation);
+const log = () => new OperationsFile({ directory, now: () => Date.UTC(2026, 10, 24, 12) });
+const append = (operation: Operation) => log().append(operation);
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'operations-'));
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-describe('the journal of operations', () => {
+describe('the operations log', () => {
   it('holds one line of JSON for each: when, by whom, what, from and to, ids with all their digits', async () => {
     await append({ operation: 'cursor set', sink: 'splunk', from: { after: 9007199254740993n }, to: { after: 7n } });
     await append({ operation: 'cursor reset', sink: 'splunk', from: null, to: 'line\nend' });
@@ -58,21 +59,21 @@ describe('the journal of operations', () => {
 
   it('is read from a byte on, without what is no object, and not at all from beyond its end', async () => {
     await append({ operation: 'cursor set', sink: 'a', from: null, to: null });
-    const { end } = await readOperations(directory, 0);
+    const { end } = await log().read(0);
     await appendFile(path(), '{"at":"20');
     await append({ operation: 'cursor set', sink: 'b', from: null, to: null });
-    expect((await readOperations(directory, 0)).entries.map(({ sink }) => sink)).toEqual(['a', 'b']);
-    expect((await readOperations(directory, end)).entries.map(({ sink }) => sink)).toEqual(['b']);
-    expect((await readOperations(directory, 1e9)).entries).toEqual([]);
+    expect((await log().read(0)).entries.map(({ sink }) => sink)).toEqual(['a', 'b']);
+    expect((await log().read(end)).entries.map(({ sink }) => sink)).toEqual(['b']);
+    expect((await log().read(1e9)).entries).toEqual([]);
   });
 
   it('is read to its last MiB, however long it is', async () => {
     await appendFile(path(), `${JSON.stringify({ operation: 'cursor set', sink: 'old', to: 'x'.repeat(2 ** 20) })}\n`);
     await append({ operation: 'cursor set', sink: 'new', from: null, to: null });
-    expect((await readOperations(directory, 0)).entries.map(({ sink }) => sink)).toEqual(['new']);
+    expect((await log().read(0)).entries.map(({ sink }) => sink)).toEqual(['new']);
   });
 
   it('is empty where there is none', async () => {
-    expect(await readOperations(directory, 0)).toEqual({ entries: [], end: 0 });
+    expect(await log().read(0)).toEqual({ entries: [], end: 0 });
   });
 });
