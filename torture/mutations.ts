@@ -110,7 +110,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "a stopped collector's close taken for an answer",
     file: 'sinks/syslog/stream.ts',
-    from: 'doubt = unproven(this.#rules.where, opened.verdict.detail);',
+    from: 'doubt = unproven(where, opened.verdict.detail);',
     to: 'doubt = undefined;',
     scenarios: ['stopped: '],
   },

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventValue } from '../../src/event/event.ts';
-import { openSyslog } from '../../src/sinks/syslog/sink.ts';
+import { openSyslog } from '../../src/sinks/syslog/definition.ts';
 import { Authority, certificatesMissing, type Leaf } from '../support/authority.ts';
 import { hostileEvent, seeded } from '../support/hostile.ts';
 import { freePort } from '../support/rsyslog.ts';

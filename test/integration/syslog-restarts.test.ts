@@ -2,11 +2,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Encoded } from '../../src/event/event.ts';
 import type { Sink } from '../../src/sinks/sink.ts';
 import { Connection } from '../../src/sinks/syslog/connection.ts';
-import { credentials } from '../../src/sinks/syslog/credentials.ts';
+import { Credentials } from '../../src/sinks/syslog/credentials.ts';
+import { openSyslog } from '../../src/sinks/syslog/definition.ts';
 import { openConnection } from '../../src/sinks/syslog/open-connection.ts';
-import { openSyslog } from '../../src/sinks/syslog/sink.ts';
-import { StreamDelivery } from '../../src/sinks/syslog/stream.ts';
-import { streamDefaults } from '../../src/sinks/syslog/stream-rules.ts';
+import { StreamDelivery, streamDefaults } from '../../src/sinks/syslog/stream.ts';
+import { loadTcpInfo } from '../../src/sinks/syslog/tcp-info.ts';
 import { Authority, certificatesMissing, type Leaf } from '../support/authority.ts';
 import { chance } from '../support/chance.ts';
 import { type Rsyslog, type RsyslogInput, type RsyslogLine, rsyslogMissing, startRsyslog } from '../support/rsyslog.ts';
@@ -97,7 +97,8 @@ describe.skipIf(missing !== undefined)(`a real rsyslog that is restarted${skippe
     const { port } = collector;
     const random = chance(20261129);
     const where = `tls://127.0.0.1:${port}`;
-    const tls = credentials(options({ address: where, tls: { caFile: authority.caFile } }).tls, () => {});
+    const tls = new Credentials(options({ address: where, tls: { caFile: authority.caFile } }).tls, sinkDeps(), where);
+    const tcpInfo = loadTcpInfo();
     let halfCloses = 0;
     let restarting = Promise.resolve();
     const aboutToHalfClose = () => {
@@ -105,8 +106,11 @@ describe.skipIf(missing !== undefined)(`a real rsyslog that is restarted${skippe
       const soon = new Promise((resolve) => setTimeout(resolve, 20 * random()));
       restarting = Promise.all([restarting, soon]).then(() => collector.restart());
     };
-    const open = async (kill: AbortSignal) => {
-      const wire = await openConnection({ to: { host: '127.0.0.1', port }, where, tls, timeoutMs: 30_000 }, kill);
+    const open = async (signal: AbortSignal) => {
+      const wire = await openConnection(
+        { to: { host: '127.0.0.1', port }, where, tls, tcpInfo, timeoutMs: 30_000 },
+        signal,
+      );
       if (!(wire instanceof Connection)) return wire;
       const halfClose = wire.halfClose.bind(wire);
       wire.halfClose = (waitMs) => {

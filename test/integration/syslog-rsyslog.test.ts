@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Encoded } from '../../src/event/event.ts';
 import { eventValue } from '../../src/event/event.ts';
-import { openSyslog } from '../../src/sinks/syslog/sink.ts';
+import { openSyslog } from '../../src/sinks/syslog/definition.ts';
 import { Authority, certificatesMissing, type Leaf } from '../support/authority.ts';
 import { hostileEvent, seeded } from '../support/hostile.ts';
 import { type Rsyslog, type RsyslogInput, type RsyslogLine, rsyslogMissing, startRsyslog } from '../support/rsyslog.ts';

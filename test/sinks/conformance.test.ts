@@ -8,7 +8,7 @@ import { describe, it } from 'vitest';
 import { splunkHecOptions } from '../../src/sinks/splunk-hec/options.ts';
 import { openSplunkHec } from '../../src/sinks/splunk-hec/sink.ts';
 import { openStdout } from '../../src/sinks/stdout.ts';
-import { openSyslog } from '../../src/sinks/syslog/sink.ts';
+import { openSyslog } from '../../src/sinks/syslog/definition.ts';
 import { type Arrival, type SinkUnderTest, sinkConformance } from '../../src/testing/sink-conformance.ts';
 import { type HecServer, startHecServer } from '../support/hec-server.ts';
 import { quick } from '../support/hec-sink.ts';

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { StatusRecord } from '../../src/event/status-record.ts';
 import { openStdout } from '../../src/sinks/stdout.ts';
-import { openSyslog } from '../../src/sinks/syslog/sink.ts';
+import { openSyslog } from '../../src/sinks/syslog/definition.ts';
 import { acknowledging, alive, collector } from '../support/hec-sink.ts';
 import { parse5424 } from '../support/rfc5424.ts';
 import { batchOf, textOf } from '../support/sink-parts.ts';

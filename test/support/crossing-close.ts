@@ -1,12 +1,13 @@
 /**
- * Run in a network namespace of its own: sends a batch that gets lost on the way to a collector that closes by itself
- * meanwhile, half-closes, and prints the kinds of the two verdicts. A route without return is what loses the packets.
+ * Runs in its own network namespace: sends a batch that is lost on the way to a collector that closes by itself meanwhile,
+ * half-closes, and prints the kinds of the two verdicts. A blackhole rule loses the packets.
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { openConnection } from '../../src/sinks/syslog/open-connection.ts';
 import { StreamDelivery } from '../../src/sinks/syslog/stream.ts';
+import { loadTcpInfo } from '../../src/sinks/syslog/tcp-info.ts';
 
 const ip = (...words: string[]) => execFileSync('ip', words);
 ip('link', 'set', 'lo', 'up');
@@ -34,7 +35,7 @@ const delivery = new StreamDelivery({
   proofMs: 20,
   maxUnconfirmedBytes: 1_000,
   maxUnconfirmedBatches: 100,
-  open: (kill) => openConnection({ to, where, timeoutMs: 2_000 }, kill),
+  open: (signal) => openConnection({ to, where, timeoutMs: 2_000, tcpInfo: loadTcpInfo() }, signal),
 });
 
 const first = await delivery.send(Buffer.from('one'), never);

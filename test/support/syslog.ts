@@ -2,29 +2,28 @@ import { type AuditEvent, auditEvent, type Batch, type Encoded, eventValue } fro
 import type { Format } from '../../src/format/format.ts';
 import type { Reject, Verdict } from '../../src/lib/verdict.ts';
 import type { Sink, SinkDeps } from '../../src/sinks/sink.ts';
-import { Message } from '../../src/sinks/syslog/message.ts';
-import { messageWithin } from '../../src/sinks/syslog/message-size.ts';
+import { composeMessage, messageOptions } from '../../src/sinks/syslog/message.ts';
 import { type SyslogOptions, syslogOptions } from '../../src/sinks/syslog/options.ts';
 import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 
-/** The event's own text: what format json is without an envelope. */
+/** The event's own text: format json without an envelope. */
 export const plainJson: Format = { name: 'json', json: true, encode: (event) => event.text };
 
 export const options = (given: Record<string, unknown>): SyslogOptions =>
   syslogOptions.parse({ type: 'syslog', ...given });
 
-export function sinkDeps(format: Format = plainJson): SinkDeps & { readonly happenings: TelemetryEvent[] } {
-  const happenings: TelemetryEvent[] = [];
+export function sinkDeps(format: Format = plainJson): SinkDeps & { readonly events: TelemetryEvent[] } {
+  const events: TelemetryEvent[] = [];
   return {
     name: 'syslog',
     tenant: 'acme.eu1.qasphere.com',
     version: '0.1.0',
     format,
-    emit: (happening) => void happenings.push(happening),
+    emit: (event) => void events.push(event),
     now: Date.now,
     random: Math.random,
     env: {},
-    happenings,
+    events,
   };
 }
 
@@ -44,7 +43,7 @@ export const encoded = (event: AuditEvent, format: Format = plainJson): Encoded 
   record: format.encode(event),
 });
 
-/** What a reader must find in our structured data element: written apart from the code under test. */
+/** What a reader must find in our structured data element; independent of the code under test. */
 export function parametersOf(event: AuditEvent): Record<string, string> {
   const { id } = event;
   const value = eventValue(event);
@@ -73,20 +72,20 @@ export interface Driven {
 }
 
 /**
- * What a route does, in short: batches as large as may be, in order, each after `before`; what comes back for a retry is sent again from `taken` on,
- * oldest first; a refused batch is sent record by record.
+ * A pipeline in short: the largest batches allowed, in order, each after `before`. A batch that is handed back is sent again
+ * without what was accepted, oldest first; a rejected batch is sent record by record.
  */
 export async function drive(sink: Sink, records: readonly Encoded[], before = async (_batch: Encoded[]) => {}) {
   const size = sink.limits.maxEvents;
-  const kill = never;
   const driven: Driven = { setAside: [], retries: [], sent: 0 };
   const waiting: Encoded[][] = [];
   for (let at = 0; at < records.length; at += size) waiting.push(records.slice(at, at + size));
   const open: { readonly records: Encoded[]; readonly confirmed: Promise<Verdict> }[] = [];
 
-  const judge = async (batch: Encoded[], verdict: Verdict): Promise<void> => {
+  const handle = async (batch: Encoded[], verdict: Verdict): Promise<void> => {
     if (verdict.kind === 'accepted') return;
-    const rest = batch.slice(verdict.acceptedPrefix ?? 0);
+    const { acceptedPrefix = 0, acceptedIndexes = [] } = verdict;
+    const rest = batch.filter((_, index) => index >= acceptedPrefix && !acceptedIndexes.includes(index));
     if (verdict.kind === 'stop') throw new Error(verdict.detail);
     if (verdict.kind === 'retry') {
       driven.retries.push(verdict.detail);
@@ -101,24 +100,24 @@ export async function drive(sink: Sink, records: readonly Encoded[], before = as
     if (oldest !== undefined) failed.push({ records: oldest.records, verdict: await oldest.confirmed });
     if (failed[0]?.verdict.kind === 'accepted') return;
     for (const later of open.splice(0)) failed.push({ records: later.records, verdict: await later.confirmed });
-    for (const { records, verdict } of failed.toReversed()) await judge(records, verdict);
+    for (const { records, verdict } of failed.toReversed()) await handle(records, verdict);
   };
 
   while (waiting.length > 0 || open.length > 0) {
     const next = open.length < sink.window ? waiting.shift() : undefined;
     if (next === undefined) {
-      if (waiting.length === 0) await sink.finish?.(kill);
+      if (waiting.length === 0) await sink.finish?.(never);
       await settleOldest();
       continue;
     }
     await before(next);
     driven.sent += next.length;
-    const answer = await sink.send({ records: next } satisfies Batch, kill);
+    const answer = await sink.send({ records: next } satisfies Batch, never);
     if (answer.kind === 'sent') open.push({ records: next, confirmed: answer.confirmed });
     else {
       const later = answer.kind === 'retry' ? open.splice(0) : [];
-      await judge(next, answer);
-      for (const batch of later.toReversed()) await judge(batch.records, await batch.confirmed);
+      await handle(next, answer);
+      for (const batch of later.toReversed()) await handle(batch.records, await batch.confirmed);
     }
   }
   return driven;
@@ -126,8 +125,13 @@ export async function drive(sink: Sink, records: readonly Encoded[], before = as
 
 const never = new AbortController().signal;
 
-/** The message of one record as bytes, or why there is none. */
-export function bytesWithin(...args: Parameters<typeof messageWithin>): Buffer | Reject {
-  const message = messageWithin(...args);
-  return message instanceof Message ? message.toBuffer() : message;
-}
+/** How messages are composed with these options. */
+export const composing = (given: Record<string, unknown> = {}, format: Format = plainJson) =>
+  messageOptions(options({ address: 'tcp://127.0.0.1', ...given }), sinkDeps(format));
+
+/** The message of one event, or why there is none. */
+export const compose = (
+  event: AuditEvent,
+  given: Record<string, unknown> = {},
+  format: Format = plainJson,
+): Buffer | Reject => composeMessage(encoded(event, format), composing(given, format));

@@ -2,8 +2,7 @@ import { certificateFinding, peerValidity } from '../../lib/certificate.ts';
 import { type Finding, timed } from '../../lib/finding.ts';
 import { tlsMaterial } from '../../lib/tls.ts';
 import type { CheckDeps } from '../definition.ts';
-import { targetOf } from './address.ts';
-import type { SyslogOptions } from './options.ts';
+import { type SyslogOptions, targetOf } from './options.ts';
 
 /** The connection, then the dates of the collector's certificate and of ours if TLS is used. */
 export async function* checkSyslog(options: SyslogOptions, deps: CheckDeps): AsyncGenerator<Finding> {

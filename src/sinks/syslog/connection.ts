@@ -1,16 +1,16 @@
+/** Above 250 lines: writing, half-closing and how a connection ends are one state machine. */
 import type { Socket } from 'node:net';
-import { type ConnectionFailure, closedByUs, failureOf, hinted, retryFault } from './failures.ts';
-import { bytesTaken, type KeptConnection } from './tcp-queue.ts';
-import type { TcpLookup, TcpTable } from './tcp-table.ts';
+import { type ConnectionFailure, closedByUs, failureOf, retryFailure, withHint } from './failures.ts';
+import { bytesTaken, type KeptConnection, type TcpInfo } from './tcp-info.ts';
 
-export interface ConnectionRules {
-  /** The address as a log line shows it. */
+export interface ConnectionOptions {
+  /** The address as log lines show it. */
   readonly where: string;
-  /** Longest wait for one write to be taken, milliseconds. */
+  /** How long the collector may make no progress with what we write, milliseconds. */
   readonly timeoutMs: number;
-  /** Where the kernel tells what is acknowledged. */
-  readonly table: TcpTable;
-  /** How long its connection took to be made, milliseconds. */
+  /** Undefined for a Unix socket, or if the kernel can't be asked. */
+  readonly tcpInfo: TcpInfo | undefined;
+  /** How long the connection took to open, milliseconds. */
   readonly connectMs?: number;
   /** What a close soon after the start may mean. */
   readonly earlyCloseHint?: string | undefined;
@@ -18,99 +18,115 @@ export interface ConnectionRules {
 
 /** A close within this time of the start is early, milliseconds. */
 const earlyMs = 2_000;
-/** The kernel is asked after 2 ms, by which a near peer has acknowledged all, again after 4 ms, and so on up to this. */
-const firstLookupWaitMs = 2;
-const longestLookupWaitMs = 200;
-/** How long TCP's end may follow TLS's before it is not waited for any more: what waits of 1, 2, 4 ms and so on come to. */
-const endWaitMs = 512;
-/** A SYN without an answer is repeated after a second (RFC 6298, 2.1): whoever answers then may not be who was asked first. */
-const repeatedMs = 1_000;
+/** Progress is looked at so often within `timeoutMs`. Looks are counted: a process that was suspended has seen nothing. */
+const looksPerTimeout = 10;
+/** Waits between looks at what is acknowledged: 2 ms, by which a near peer has acknowledged everything, 4 ms and so on. */
+const firstLookMs = 2;
+const maxLookMs = 200;
+/** How long TCP's end may follow TLS's close_notify: waits of 1, 2, 4 ms and so on up to this. */
+const maxEndWaitMs = 512;
+/** An unanswered SYN is repeated after a second (RFC 6298 section 2.1): another host may then have answered than was first asked. */
+const repeatedSynMs = 1_000;
 
-/** One stream connection. Modes: open → half-closed (by `halfClose`) → over; or open → over with a fault. */
+/**
+ * One stream connection to a collector.
+ *
+ * States: open → over, with a failure, on any close, error or stall; open → half-closed, by `halfClose`, once the peer's TCP
+ * has acknowledged everything; half-closed → over without a failure, if the peer answers with its own close and nothing
+ * suggests that it had not read everything; half-closed → over with a failure, on a reset or `destroy`.
+ *
+ * Only the end without a failure proves anything, so every doubt becomes a failure: a FIN that arrived before ours was sent,
+ * and a reset behind TLS's close_notify.
+ */
 export class Connection {
   readonly #socket: Socket;
   readonly #raw: Socket;
-  readonly #rules: ConnectionRules;
-  readonly #lookup: TcpLookup;
+  readonly #options: ConnectionOptions;
   readonly #openedAtMs = performance.now();
   readonly #peer: string;
-  #fault: ConnectionFailure | undefined;
+  readonly #isTcp: boolean;
+  #failure: ConnectionFailure | undefined;
+  #isOver = false;
   #halfClosed = false;
   #peerEnded = false;
-  #judging = false;
-  readonly #over: Promise<void>;
+  /** Waiting for TCP's end behind TLS's. */
+  #awaitsTcpEnd = false;
   #onOver: (() => void)[] = [];
+  readonly #over = new Promise<void>((resolve) => this.#onOver.push(resolve));
 
-  /** `socket` is connected (and secured); `raw` is what it goes over, itself where that is plain. */
-  constructor(socket: Socket, raw: Socket, rules: ConnectionRules) {
+  /** `socket` is connected (and secured); `raw` is the socket below TLS, the same one without TLS. */
+  constructor(socket: Socket, raw: Socket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#raw = raw;
-    this.#rules = rules;
-    this.#lookup = rules.table.lookup(raw);
+    this.#options = options;
+    this.#isTcp = raw.remotePort !== undefined;
     this.#peer = `${raw.remoteAddress} ${raw.remotePort}`;
-    this.#over = new Promise((resolve) => this.#onOver.push(resolve));
-    socket.on('end', () => {
-      this.#peerEnded = true;
-      if (!this.#halfClosed) return this.#end(this.#closedByPeer());
-      // TLS's close says nothing of what follows it, and Node does not look.
-      const kept = socket === raw ? undefined : rules.table.keep(raw);
-      if (kept !== undefined) void this.#judgeEnd(kept);
-    });
+    socket.on('end', () => this.#onPeerEnd());
     socket.on('error', (error) => this.#end(this.#failed(error)));
     socket.on('close', () => {
-      if (this.#judging) return;
-      this.#end(this.#halfClosed && this.#peerEnded ? undefined : this.#closedByPeer());
+      if (!this.#awaitsTcpEnd) this.#end(this.#halfClosed && this.#peerEnded ? undefined : this.#closedByPeer());
     });
-    // Without a reader the peer's close goes unseen once it has sent a byte.
+    // Without a reader the peer's close goes unseen once the peer has sent a byte.
     socket.resume();
     if (socket.destroyed) this.#end(socket.errored === null ? this.#closedByPeer() : this.#failed(socket.errored));
   }
 
-  /** Why the connection is over; undefined where a half-close was answered by the peer's own and nothing was in doubt. */
-  get fault(): ConnectionFailure | undefined {
-    return this.#fault;
+  /** Why the connection is over; undefined if the peer answered a half-close with its own close and nothing was in doubt. */
+  get failure(): ConnectionFailure | undefined {
+    return this.#failure;
   }
   get isOver(): boolean {
-    return this.#onOver.length === 0;
+    return this.#isOver;
   }
   get isHalfClosed(): boolean {
     return this.#halfClosed;
   }
-  /** Bytes of all writes so far, as they go (under TLS: encrypted). */
+  /**
+   * Whether an answered half-close proves that everything was read. On TCP it takes the kernel's word that everything was
+   * acknowledged before: a FIN that the peer sends by itself looks the same as an answer. A Unix socket has nothing on the way.
+   */
+  get canProve(): boolean {
+    return !this.#isTcp || this.#options.tcpInfo !== undefined;
+  }
+  /** Bytes of all writes so far, as they travel (under TLS: encrypted). */
   get bytesWritten(): number {
     return this.#raw.bytesWritten;
   }
-  /** Calls `listener` once, when the connection is over; at once if it is already. */
+  /** How many of the written bytes the peer's TCP has; undefined if the kernel does not report it. */
+  get bytesAcknowledged(): number | undefined {
+    const taken = bytesTaken(this.#raw);
+    const found = this.#options.tcpInfo?.look(this.#raw);
+    if (found === undefined || taken === undefined) return undefined;
+    return found.state === 'gone' ? 0 : taken - found.unacknowledgedBytes;
+  }
+  /** Grows as the collector takes what was written: acknowledged bytes, else bytes that our kernel has taken. */
+  get progress(): number {
+    return this.bytesAcknowledged ?? bytesTaken(this.#raw) ?? this.#raw.bytesWritten - this.#raw.writableLength;
+  }
+  /** Calls `listener` once, when the connection is over; at once if it is. */
   whenOver(listener: () => void): void {
-    if (this.isOver) listener();
+    if (this.#isOver) listener();
     else this.#onOver.push(listener);
   }
-  /** Whether `next`, made after this one's end, goes to the same collector as far as can be told. */
+  /** Whether `next`, opened after the end of this one, leads to the same collector as far as can be seen. */
   isSucceededBy(next: Connection): boolean {
-    const isSlower = (next.#rules.connectMs ?? 0) >= repeatedMs && (this.#rules.connectMs ?? 0) < repeatedMs;
-    return this.#peer === next.#peer && !isSlower;
+    const [before, after] = [this.#options.connectMs ?? 0, next.#options.connectMs ?? 0];
+    return this.#peer === next.#peer && !(after >= repeatedSynMs && before < repeatedSynMs);
   }
   onData(listener: (chunk: Buffer) => void): void {
     this.#socket.on('data', listener);
   }
 
-  /** How many of the written bytes the other side's TCP has; undefined where the kernel does not tell. Never rejects. */
-  async acknowledgedBytes(): Promise<number | undefined> {
-    const taken = bytesTaken(this.#raw);
-    const found = await this.#lookup();
-    if (found === undefined || taken === undefined) return undefined;
-    if (found.state === 'gone') return 0;
-    return taken - found.unacknowledgedBytes;
-  }
-
-  /** Hands `bytes` to the kernel, all of them; a fault where they are not taken within the timeout. Never rejects. */
+  /**
+   * Hands all of `bytes` to the kernel; a failure if the collector makes no progress for the timeout. One that is slow but
+   * keeps reading is waited for. Never rejects.
+   */
   async write(bytes: Buffer): Promise<ConnectionFailure | undefined> {
-    if (this.isOver || this.#halfClosed || !this.#socket.writable || this.#socket.readableEnded)
-      return this.#fault ?? this.#closedByPeer();
-    const { timeoutMs, where } = this.#rules;
-    const timer = setTimeout(
-      () => this.#end(retryFault('timeout', `${where}: took nothing for ${timeoutMs} ms`)),
-      timeoutMs,
+    if (this.#isOver || this.#halfClosed || !this.#socket.writable || this.#socket.readableEnded)
+      return this.#failure ?? this.#closedByPeer();
+    const { timeoutMs, where } = this.#options;
+    const stopWatching = this.onStall(() =>
+      this.#end(retryFailure('timeout', `${where}: the collector read nothing for ${timeoutMs} ms`)),
     );
     const written = new Promise<void>((resolve) =>
       this.#socket.write(bytes, (error) => {
@@ -119,13 +135,13 @@ export class Connection {
       }),
     );
     await Promise.race([written, this.#over]);
-    clearTimeout(timer);
-    return this.#fault;
+    stopWatching();
+    return this.#failure;
   }
 
-  /** Writes without waiting; what goes wrong ends the wire. What is pushed in one turn goes out together. */
+  /** Writes without waiting; an error ends the connection. Writes of one turn of the event loop go out together. */
   push(bytes: Buffer): void {
-    if (this.isOver) return;
+    if (this.#isOver) return;
     if (this.#socket.writableCorked === 0) {
       this.#socket.cork();
       process.nextTick(() => this.#socket.uncork());
@@ -134,69 +150,94 @@ export class Connection {
   }
 
   /**
-   * Sends our FIN once the peer's TCP has all that was written; the peer's, if it comes within `waitMs`, ends the wire
-   * without a fault.
+   * Calls `stalled` once neither `progress` nor `answers` has changed for the timeout, then again after as long. Returns how
+   * to stop.
    */
+  onStall(stalled: () => void, answers: () => number = () => 0): () => void {
+    let last = this.progress + answers();
+    let quietLooks = 0;
+    const look = () => {
+      const now = this.progress + answers();
+      quietLooks = now === last ? quietLooks + 1 : 0;
+      last = now;
+      if (quietLooks < looksPerTimeout) return;
+      quietLooks = 0;
+      stalled();
+    };
+    const timer = setInterval(look, this.#options.timeoutMs / looksPerTimeout);
+    return () => clearInterval(timer);
+  }
+
+  /** Sends our FIN once the peer's TCP has everything; if the peer's FIN follows within `waitMs`, the connection ends well. */
   async halfClose(waitMs: number): Promise<void> {
-    await this.#drained();
-    if (this.isOver || this.#halfClosed) return;
+    await this.#untilAcknowledged();
+    if (this.#isOver || this.#halfClosed) return;
     this.#halfClosed = true;
     this.#socket.end();
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, waitMs);
-    });
-    await Promise.race([this.#over, patience]);
-    clearTimeout(timer);
+    await this.#overWithin(waitMs);
   }
 
-  /** Half-closes without insisting: at most `waitMs`, then the wire is over in any case. Never rejects. */
-  async closeGently(waitMs: number): Promise<void> {
+  /** Half-closes for at most `waitMs`, then ends the connection in any case. Never rejects. */
+  async closeGracefully(waitMs: number): Promise<void> {
+    const closing = this.halfClose(waitMs);
+    await this.#overWithin(waitMs);
+    this.destroy();
+    await closing;
+  }
+
+  /** Ends the connection with `failure`; what the kernel holds is still sent. */
+  destroy(failure: ConnectionFailure = { verdict: closedByUs(this.#options.where), code: '' }): void {
+    this.#end(failure);
+  }
+
+  async #overWithin(waitMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, waitMs);
-    await Promise.race([this.halfClose(waitMs), promise]);
+    await Promise.race([this.#over, promise]);
     clearTimeout(timer);
-    this.destroy();
-  }
-
-  /** Ends the wire with `fault`; what the kernel holds is still sent. */
-  destroy(fault: ConnectionFailure = { verdict: closedByUs(this.#rules.where), code: '' }): void {
-    this.#end(fault);
   }
 
   /**
-   * Waits until every byte is acknowledged, where the kernel tells. Of bytes still under way one could not know: a peer
-   * that closes by itself meanwhile sends the same FIN as one that answers ours. One that closes without having read what
-   * it acknowledged sends a reset instead.
+   * Waits until every byte is acknowledged, if the kernel reports it. With bytes on their way nothing could be concluded: a
+   * peer that closes by itself meanwhile sends the same FIN as one that answers ours. A peer that closes without having read
+   * what it acknowledged sends a reset instead.
    */
-  async #drained(): Promise<void> {
-    const { timeoutMs, where } = this.#rules;
-    let least = Number.POSITIVE_INFINITY;
-    let movedAtMs = performance.now();
-    for (let waitMs = firstLookupWaitMs; !this.isOver; waitMs = Math.min(waitMs * 2, longestLookupWaitMs)) {
-      // Timers run before the sockets are polled: a close that has already arrived is to be seen first. The kernel's state
+  async #untilAcknowledged(): Promise<void> {
+    const { timeoutMs, where, tcpInfo } = this.#options;
+    const stopWatching = this.onStall(() => {
+      this.#end(retryFailure('timeout', `${where}: the collector acknowledged nothing for ${timeoutMs} ms`));
+    });
+    for (let waitMs = firstLookMs; !this.#isOver; waitMs = Math.min(waitMs * 2, maxLookMs)) {
+      // Timers run before sockets are polled: a close that has already arrived must be seen first, and the kernel's state
       // does not show one that is only TLS's.
       await new Promise((resolve) => setTimeout(() => setImmediate(resolve), waitMs));
-      if (this.isOver) return;
-      const found = await this.#lookup();
-      if (found === undefined) return;
-      if (found.state === 'closing' || found.state === 'gone') this.#end(this.#closedByPeer());
+      if (this.#isOver) break;
+      const found = tcpInfo?.look(this.#raw);
+      if (found === undefined) break;
+      if (found.state !== 'established') this.#end(this.#closedByPeer());
       // The kernel may have nothing to send while Node still has.
-      const owed = found.unacknowledgedBytes + this.#socket.writableLength;
-      if (owed === 0) return;
-      if (owed < least) movedAtMs = performance.now();
-      least = Math.min(least, owed);
-      if (performance.now() - movedAtMs > timeoutMs)
-        this.#end(retryFault('timeout', `${where}: acknowledged nothing for ${timeoutMs} ms`));
+      if (found.unacknowledgedBytes + this.#socket.writableLength === 0) break;
     }
+    stopWatching();
   }
 
-  /** Whether the answer to our half-close came from one that has read all: that one sends no reset. Never rejects. */
-  async #judgeEnd(kept: KeptConnection): Promise<void> {
+  #onPeerEnd(): void {
+    this.#peerEnded = true;
+    if (!this.#halfClosed) {
+      this.#end(this.#closedByPeer());
+      return;
+    }
+    // TLS's close_notify says nothing about the TCP close that follows it, and Node does not look.
+    const kept = this.#socket === this.#raw ? undefined : this.#options.tcpInfo?.keep(this.#raw);
+    if (kept !== undefined) void this.#endWithTcp(kept);
+  }
+
+  /** Ends the connection as TCP ends: a peer that had not read everything resets it. Never rejects. */
+  async #endWithTcp(kept: KeptConnection): Promise<void> {
     using connection = kept;
-    this.#judging = true;
+    this.#awaitsTcpEnd = true;
     let end = connection.end();
-    for (let waitMs = 1; end === 'open' && waitMs < endWaitMs && !this.isOver; waitMs *= 2) {
+    for (let waitMs = 1; end === 'open' && waitMs < maxEndWaitMs && !this.#isOver; waitMs *= 2) {
       await new Promise((resolve) => setTimeout(resolve, waitMs));
       end = connection.end();
     }
@@ -208,15 +249,16 @@ export class Connection {
   }
 
   #failed(error: Error): ConnectionFailure {
-    const { where, earlyCloseHint } = this.#rules;
-    const fault = failureOf(error, where);
-    const early = performance.now() - this.#openedAtMs < earlyMs;
-    return earlyCloseHint !== undefined && early ? hinted(fault, earlyCloseHint) : fault;
+    const { where, earlyCloseHint } = this.#options;
+    const failure = failureOf(error, where);
+    const isEarly = performance.now() - this.#openedAtMs < earlyMs;
+    return earlyCloseHint !== undefined && isEarly ? withHint(failure, earlyCloseHint) : failure;
   }
 
-  #end(fault: ConnectionFailure | undefined): void {
-    if (this.isOver) return;
-    this.#fault = fault;
+  #end(failure: ConnectionFailure | undefined): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#failure = failure;
     const listeners = this.#onOver;
     this.#onOver = [];
     this.#socket.destroy();

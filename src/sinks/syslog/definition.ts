@@ -1,8 +1,10 @@
+import { accepted, type Reject } from '../../lib/verdict.ts';
 import type { ProofOfDelivery, SinkDefinition } from '../definition.ts';
-import { targetOf } from './address.ts';
+import type { Sink, SinkDeps } from '../sink.ts';
 import { checkSyslog } from './check.ts';
-import { type SyslogOptions, syslogOptions } from './options.ts';
-import { openSyslog } from './sink.ts';
+import { composeMessage, composeStatusMessage, messageOptions } from './message.ts';
+import { type SyslogOptions, syslogOptions, targetOf } from './options.ts';
+import { openTransport } from './transport.ts';
 
 /** By transport. A unix socket may be one of datagrams, so it is counted as one. */
 const proofs = { udp: 'udp', unix: 'udp', tcp: 'tcp', tls: 'tcp', relp: 'relp', 'relp+tls': 'relp' } satisfies Record<
@@ -20,3 +22,23 @@ export const syslog = {
   open: openSyslog,
   check: checkSyslog,
 } satisfies SinkDefinition<SyslogOptions>;
+
+/** A sink that speaks syslog. @throws the file system's or OpenSSL's error if a file of `tls` can't be read */
+export function openSyslog(options: SyslogOptions, deps: SinkDeps): Sink {
+  const transport = openTransport(options, deps);
+  const messages = messageOptions(options, deps);
+  return {
+    window: transport.window,
+    limits: transport.limits,
+    async send({ records }, signal) {
+      const composed = records.map((encoded) => composeMessage(encoded, messages));
+      const failedIndex = composed.findIndex((one) => !Buffer.isBuffer(one));
+      if (failedIndex >= 0) return { ...(composed[failedIndex] as Reject), failedIndex };
+      return transport.send(composed as Buffer[], signal);
+    },
+    sendStatus: (record, signal) => transport.send([composeStatusMessage(record, messages)], signal),
+    finish: async (signal) => transport.finish?.(signal),
+    probe: async (signal) => (await transport.probe(signal))?.verdict ?? accepted,
+    [Symbol.asyncDispose]: async () => transport.dispose(),
+  };
+}

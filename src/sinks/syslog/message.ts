@@ -1,76 +1,91 @@
 import { withoutControls } from '../../event/escape.ts';
-import { auditEvent, type Encoded } from '../../event/event.ts';
+import { type AuditEvent, auditEvent, type Encoded } from '../../event/event.ts';
 import { type StatusRecord, statusRecordText } from '../../event/status-record.ts';
-import { type Header, type HeaderRules, headerField, headerOf, parameter, Timestamps } from './header.ts';
+import type { Format } from '../../format/format.ts';
+import { printable } from '../../lib/printable.ts';
+import type { Reject } from '../../lib/verdict.ts';
+import type { SinkDeps } from '../sink.ts';
+import { createHeader, type Header, type HeaderOptions, headerField, parameter, timestamp } from './header.ts';
+import { facilities, type SyslogOptions, type Target, targetOf } from './options.ts';
+import { severities, severityByAction } from './severity.ts';
+import { truncate } from './truncate.ts';
 
 /** How a sink writes its messages. */
-export interface MessageRules extends HeaderRules {
+export interface MessageOptions extends HeaderOptions {
   readonly header: Header;
-  /** Whether the payload is JSON. */
-  readonly json: boolean;
+  readonly format: Format;
+  /** Longest message without the frame's count. */
+  readonly maxBytes: number;
 }
 
 /**
- * One whole syslog message, without a frame. It is put together where it is wanted: most go into one stretch of a stream,
- * which saves a buffer for each.
+ * Longest message that a receiver with default settings accepts whole, bytes. rsyslog splits at some 8,097 bytes even with
+ * octet counting and parses the rest as a message. UDP: what every IPv6 receiver must accept (RFC 5426 section 3.2).
  */
-export abstract class Message {
-  /** Bytes of it. */
-  abstract readonly length: number;
+const defaultMaxBytes = (transport: Target['transport']) => (transport === 'udp' ? 1180 : 8000);
 
-  /** Writes it into `target` from `at` on; gives the offset behind it. */
-  abstract writeTo(target: Buffer, at: number): number;
-
-  toBuffer(): Buffer {
-    const bytes = Buffer.allocUnsafe(this.length);
-    this.writeTo(bytes, 0);
-    return bytes;
-  }
+export function messageOptions(options: SyslogOptions, deps: Pick<SinkDeps, 'tenant' | 'format'>): MessageOptions {
+  const { transport } = targetOf(options.address);
+  const local = transport === 'unix';
+  const rules = {
+    rfc: options.rfc ?? (options.address === 'unix:///dev/log' ? 3164 : 5424),
+    local,
+    tag: local || !['cef', 'leef'].includes(deps.format.name),
+    facility: typeof options.facility === 'number' ? options.facility : facilities.indexOf(options.facility),
+    severityOf: severityByAction(options.severity),
+    appName: options.appName,
+    sdId: options.sdId,
+    tenant: deps.tenant,
+    format: deps.format,
+    maxBytes: options.maxMessageBytes ?? defaultMaxBytes(transport),
+  } as const;
+  return { ...rules, header: createHeader(rules) };
 }
 
-class TextMessage extends Message {
-  readonly length: number;
-  readonly #header: string;
-  readonly #headerLength: number;
-  readonly #payload: Buffer;
-
-  constructor(header: string, payload: Buffer) {
-    super();
-    this.#header = header;
-    this.#headerLength = Buffer.byteLength(header, 'utf8');
-    this.#payload = payload;
-    this.length = this.#headerLength + payload.length;
+/** The message of one record, without a frame: shortened if it is longer than `maxBytes`, rejected if that is not enough. */
+export function composeMessage(encoded: Encoded, options: MessageOptions): Buffer | Reject {
+  const { format, maxBytes } = options;
+  if (encoded.record.length <= maxBytes) {
+    const whole = join(options.header(encoded.redacted, false), encoded.record, format.json);
+    if (whole.length <= maxBytes) return whole;
   }
-
-  writeTo(target: Buffer, at: number): number {
-    const next = at + target.write(this.#header, at, this.#headerLength, 'utf8');
-    return next + this.#payload.copy(target, next);
+  const compose = (event: AuditEvent) => join(options.header(event, true), format.encode(event), format.json);
+  try {
+    const message = truncate(encoded.redacted, maxBytes, compose);
+    if (message !== undefined) return message;
+  } catch (error) {
+    const detail = `the shortened event could not be encoded: ${printable(String(error))}`;
+    return { kind: 'reject', reason: 'malformed', detail };
   }
+  const detail = `longer than maxMessageBytes (${maxBytes}) even after shortening: raise maxMessageBytes`;
+  return { kind: 'reject', reason: 'too_large', detail };
 }
 
-/**
- * Header made of what is shown, payload the record. No control character, DEL, C1, U+2028 or U+2029 stands in it.
- * `shortened`: it says so.
- */
-export function syslogMessage(rules: MessageRules, encoded: Encoded, shortened = false): Message {
-  return new TextMessage(rules.header(encoded.redacted, shortened), withoutControls(encoded.record, rules.json));
-}
-
-/** A record of the forwarder's own: MSGID names it, the payload is JSON. */
-export function statusMessage(rules: MessageRules, note: StatusRecord): Message {
-  const severity = isGrave(note) ? 4 : 6;
-  const payload = withoutControls(Buffer.from(statusRecordText(note)), true);
-  const { rfc, facility, tenant, appName, sdId } = rules;
+/** The message of a status record: MSGID is its name, the payload is JSON. */
+export function composeStatusMessage(record: StatusRecord, options: MessageOptions): Buffer {
+  const severity = isWarning(record) ? severities.warning : severities.info;
+  const payload = Buffer.from(statusRecordText(record));
+  const { rfc, facility, tenant, appName, sdId } = options;
   if (rfc === 3164) {
-    const event = auditEvent({ id: 0n, text: payload, value: {}, receivedAtMs: note.atMs });
-    return new TextMessage(headerOf({ ...rules, severityOf: () => severity })(event, false), payload);
+    const event = auditEvent({ id: 0n, text: payload, value: {}, receivedAtMs: record.atMs });
+    return join(createHeader({ ...options, severityOf: () => severity })(event, false), payload, true);
   }
-  const names = `${headerField(tenant, 255)} ${headerField(appName, 48)} - ${note.event}`;
-  const time = new Timestamps().of(note.atMs);
-  return new TextMessage(
-    `<${facility * 8 + severity}>1 ${time} ${names} [${sdId}${parameter('tenant', tenant)}] `,
-    payload,
-  );
+  const names = `${headerField(tenant, 255)} ${headerField(appName, 48)} - ${record.event}`;
+  const header = `<${facility * 8 + severity}>1 ${timestamp(record.atMs)} ${names} [${sdId}${parameter('tenant', tenant)}] `;
+  return join(header, payload, true);
 }
 
-const isGrave = ({ event }: StatusRecord) => event === 'forwarder.set_aside' || event === 'forwarder.interrupted';
+const isWarning = ({ event }: StatusRecord) => event === 'forwarder.set_aside' || event === 'forwarder.interrupted';
+
+/**
+ * Header and payload in one buffer. No payload has a control character, which could end a frame or start a second message:
+ * in JSON the escapes keep the value, elsewhere the reader sees them.
+ */
+function join(header: string, record: Buffer, json: boolean): Buffer {
+  const payload = withoutControls(record, json);
+  const headerBytes = Buffer.byteLength(header, 'utf8');
+  const message = Buffer.allocUnsafe(headerBytes + payload.length);
+  message.write(header, 'utf8');
+  payload.copy(message, headerBytes);
+  return message;
+}

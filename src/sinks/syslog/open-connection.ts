@@ -1,108 +1,113 @@
-import { connect, isIP, type Socket } from 'node:net';
-import { type PeerCertificate, type TLSSocket, connect as tlsConnect } from 'node:tls';
+import { isIP, type Socket } from 'node:net';
+import { type ConnectionOptions, type PeerCertificate, type TLSSocket, connect as tlsConnect } from 'node:tls';
+import { type Endpoint, type Lookup, openSocket } from '../../lib/open-socket.ts';
 import { Connection } from './connection.ts';
-import type { Credentials } from './credentials.ts';
-import { type ConnectionFailure, failureOf, hinted, retryFault } from './failures.ts';
-import { TcpTable } from './tcp-table.ts';
+import { type ConnectionFailure, failureOf, retryFailure, withHint } from './failures.ts';
+import type { TcpInfo } from './tcp-info.ts';
 
 export interface OpenConnectionOptions {
-  readonly to: { readonly host: string; readonly port: number } | { readonly path: string };
-  /** The address as a log line shows it. */
+  readonly to: Endpoint;
+  /** The address as log lines show it. */
   readonly where: string;
   /** Present: TLS from the first byte. */
-  readonly tls?: Credentials | undefined;
-  readonly onCertificate?: (certificate: PeerCertificate) => void;
-  /** Shared by the connections of a sink: what one of them learns spares the next a look. */
-  readonly table?: TcpTable;
-  /** Longest wait for the connection with its handshake, and for one write to be taken, milliseconds. */
+  readonly tls?: {
+    readonly hasClientCertificate: boolean;
+    current(): ConnectionOptions;
+    connected?(certificate: PeerCertificate): void;
+  };
+  /** Undefined if the kernel can't be asked. */
+  readonly tcpInfo?: Promise<TcpInfo | undefined>;
+  /** For the name, all its addresses and the handshake together; then for each lack of progress, milliseconds. */
   readonly timeoutMs: number;
+  readonly lookup?: Lookup;
 }
 
-/** When the first of several addresses has not answered for so long the next is tried, milliseconds. */
-const nextAddressMs = 1_000;
 const keepAliveMs = 30_000;
 
-/** Connects, trying every address the name has now. @throws the reason of `kill` */
+/** Connects, trying every address that the name has now. @throws the reason of `signal` */
 export async function openConnection(
   options: OpenConnectionOptions,
-  kill: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Connection | ConnectionFailure> {
-  kill.throwIfAborted();
-  const { to, tls, where, timeoutMs, table = new TcpTable() } = options;
-  const raw = connect({
-    ...to,
-    ...('host' in to && { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: nextAddressMs, noDelay: true }),
-    keepAlive: true,
-    keepAliveInitialDelay: keepAliveMs,
-  }).on('error', () => {});
-  let socket = raw;
-  const killed = () => socket.destroy();
-  let late: ConnectionFailure | undefined;
-  const timer = setTimeout(() => {
-    const what = socket === raw ? 'no connection' : 'no TLS handshake (does it speak TLS there?)';
-    late = retryFault('timeout', `${where}: ${what} within ${timeoutMs} ms`, 'ETIMEDOUT');
-    socket.destroy();
-  }, timeoutMs);
-  kill.addEventListener('abort', killed);
-  try {
-    const startedMs = performance.now();
-    await ready(raw, 'connect');
-    const rules = { where, timeoutMs, table, connectMs: performance.now() - startedMs };
-    if (tls === undefined) return new Connection(raw, raw, rules);
-    const secure = secured(raw, to, tls);
-    socket = secure.on('error', () => {});
-    await ready(secure, 'secureConnect');
-    options.onCertificate?.(secure.getPeerCertificate());
-    return new Connection(secure, raw, { ...rules, earlyCloseHint: hintOf(tls) });
-  } catch (error) {
-    socket.destroy();
-    raw.destroy();
-    kill.throwIfAborted();
-    const fault = late ?? failureOf(error, where);
-    return socket === raw || tls === undefined ? fault : hinted(fault, hintOf(tls));
-  } finally {
-    clearTimeout(timer);
-    kill.removeEventListener('abort', killed);
+  signal.throwIfAborted();
+  const { to, tls, where, timeoutMs } = options;
+  const tcpInfo = 'path' in to ? undefined : await options.tcpInfo;
+  const startedMs = performance.now();
+  const opened = await openSocket({ to, timeoutMs, lookup: options.lookup }, signal);
+  if (opened instanceof Error) {
+    signal.throwIfAborted();
+    return failureOf(opened, where);
   }
+  const { socket: raw, connectMs } = opened;
+  raw.setKeepAlive(true, keepAliveMs);
+  const connectionOptions = { where, timeoutMs, tcpInfo, connectMs };
+  if (tls === undefined) return new Connection(raw, raw, connectionOptions);
+  const hint = `does it ${tls.hasClientCertificate ? 'trust our' : 'require a'} client certificate?`;
+  const socket = secured(raw, to, tls.current());
+  const error = await handshake(socket, timeoutMs - (performance.now() - startedMs), signal);
+  if (error === undefined) {
+    tls.connected?.(socket.getPeerCertificate());
+    return new Connection(socket, raw, { ...connectionOptions, earlyCloseHint: hint });
+  }
+  socket.destroy();
+  raw.destroy();
+  signal.throwIfAborted();
+  if (error === 'late') {
+    const detail = `${where}: no TLS handshake within ${timeoutMs} ms (does it speak TLS there?)`;
+    return retryFailure('timeout', detail, 'ETIMEDOUT');
+  }
+  return withHint(failureOf(error, where), hint);
 }
 
-const hintOf = (tls: Credentials) =>
-  `does it ${tls.hasClientCertificate ? 'trust our' : 'ask for a'} client certificate?`;
-
-/** `openWire`, and a look whether the connection lasts for `watchMs`. @throws the reason of `kill` */
-export async function openWithExpiryCheck(
+/** Opens a connection and waits for `watchMs` whether it lasts. @throws the reason of `signal` */
+export async function openLastingConnection(
   options: OpenConnectionOptions,
   watchMs: number,
-  kill: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Connection | ConnectionFailure> {
-  const wire = await openConnection(options, kill);
-  if (!(wire instanceof Connection) || watchMs === 0) return wire;
+  const connection = await openConnection(options, signal);
+  if (!(connection instanceof Connection) || watchMs === 0) return connection;
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, watchMs);
-  const killed = () => wire.destroy();
-  kill.addEventListener('abort', killed);
-  wire.whenOver(resolve);
+  const abort = () => connection.destroy();
+  signal.addEventListener('abort', abort);
+  connection.whenOver(resolve);
   await promise;
   clearTimeout(timer);
-  kill.removeEventListener('abort', killed);
-  kill.throwIfAborted();
-  return wire.fault ?? wire;
+  signal.removeEventListener('abort', abort);
+  signal.throwIfAborted();
+  return connection.failure ?? connection;
 }
 
-/** Resolves with the event; rejects with the socket's error, also for a close before it. */
-function ready(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once(event, () => resolve());
-    socket.once('error', reject);
-    socket.once('close', () =>
-      reject(Object.assign(new Error('the collector closed the connection'), { code: 'ECONNRESET' })),
-    );
+/** The name is checked against the host of the address, or `tls.servername`; SNI never carries an IP address. */
+function secured(raw: Socket, to: Endpoint, options: ConnectionOptions): TLSSocket {
+  const host = 'host' in to ? to.host : '';
+  return tlsConnect({
+    ...options,
+    socket: raw,
+    host,
+    servername: options.servername ?? (isIP(host) === 0 ? host : ''),
   });
 }
 
-/** The name is checked against the address as configured, or `tls.servername`; an IP address is never asked for by SNI. */
-function secured(raw: Socket, to: OpenConnectionOptions['to'], tls: Credentials): TLSSocket {
-  const host = 'host' in to ? to.host : '';
-  const given = tls.current();
-  return tlsConnect({ ...given, socket: raw, host, servername: given.servername ?? (isIP(host) === 0 ? host : '') });
+/** Undefined once the connection is secured; else the error, also for a close before, or `late`. */
+function handshake(socket: TLSSocket, timeoutMs: number, signal: AbortSignal): Promise<Error | 'late' | undefined> {
+  return new Promise((resolve) => {
+    const end = (outcome?: Error | 'late') => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+      socket.off('close', closed);
+      resolve(outcome);
+    };
+    const closed = () => end(Object.assign(new Error('the collector closed the connection'), { code: 'ECONNRESET' }));
+    const abort = () => end(new Error('aborted'));
+    const timer = setTimeout(() => end('late'), timeoutMs);
+    // The listener for errors stays: one that comes between two listeners would end the process.
+    socket
+      .on('error', end)
+      .once('close', closed)
+      .once('secureConnect', () => end());
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort);
+  });
 }

@@ -1,28 +1,28 @@
 /** A RELP frame: `TXNR SP COMMAND SP DATALEN [SP DATA] LF`. */
 export interface RelpFrame {
-  /** 1 to 999,999,999; 0 for hints of the server. */
+  /** 1 to 999,999,999; 0 for hints from the server. */
   readonly transaction: number;
   readonly command: string;
   readonly data: Buffer;
 }
 
-export const greatestTransaction = 999_999_999;
-/** A response is a line or two: far more than this is not RELP. */
-const longestData = 128 * 1024;
+export const maxTransaction = 999_999_999;
+/** A response is a line or two: more than this is not RELP. */
+const maxData = 128 * 1024;
 const lineFeed = 0x0a;
 
-/** The bytes of a frame. Without data there is neither the space nor the data. */
+/** Without data a frame has neither the space nor the data. */
 export function relpFrame(transaction: number, command: string, data: Buffer): Buffer {
   const head = `${transaction} ${command} ${data.length}`;
   if (data.length === 0) return Buffer.from(`${head}\n`, 'latin1');
   return Buffer.concat([Buffer.from(`${head} `, 'latin1'), data, Buffer.of(lineFeed)]);
 }
 
-/** Cuts what a server sends into frames, however it is chopped up. */
+/** Splits what a server sends into frames, however it is chunked. */
 export class RelpParser {
   #rest: Buffer = Buffer.alloc(0);
 
-  /** The frames that are whole now; undefined, then and ever after, where it is not RELP. */
+  /** The frames that are complete now; undefined, then and for every later chunk, if it is not RELP. */
   push(chunk: Buffer): RelpFrame[] | undefined {
     this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     const frames: RelpFrame[] = [];
@@ -47,15 +47,15 @@ interface Head {
   readonly dataStart: number;
 }
 
-const longestHead = 9 + 1 + 32 + 1 + 9 + 1;
+const maxHead = 9 + 1 + 32 + 1 + 9 + 1;
 
 function headOf(bytes: Buffer): Head | 'incomplete' | 'broken' {
-  const text = bytes.toString('latin1', 0, longestHead);
+  const text = bytes.toString('latin1', 0, maxHead);
   const match = /^(\d{1,9}) ([A-Za-z]{1,32}) (\d{1,9})([ \n])/.exec(text);
   if (match === null) return /^(\d{1,9}( ([A-Za-z]{1,32}( (\d{1,9})?)?)?)?)?$/.test(text) ? 'incomplete' : 'broken';
   const [whole, transaction, command = '', length, end] = match;
   const dataLength = Number(length);
-  if (dataLength > longestData || (end === '\n' && dataLength > 0)) return 'broken';
+  if (dataLength > maxData || (end === '\n' && dataLength > 0)) return 'broken';
   return {
     transaction: Number(transaction),
     command,

@@ -1,174 +1,129 @@
-import { printable } from '../../lib/printable.ts';
-import type { Connection } from './connection.ts';
-import { type ConnectionFailure, retryFault } from './failures.ts';
-import { greatestTransaction, type RelpFrame, RelpParser, relpFrame } from './relp-frames.ts';
+import { Mutex } from '../../lib/mutex.ts';
+import { sleep } from '../../lib/shutdown.ts';
+import { accepted, type Verdict } from '../../lib/verdict.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionFailure } from './failures.ts';
+import { type RelpOptions, RelpSession } from './relp-session.ts';
 
-export interface RelpRules {
-  /** The address as a log line shows it. */
-  readonly where: string;
-  /** `relp_software`: name,version,url. */
-  readonly software: string;
-  /** Longest wait for the next response, milliseconds. */
-  readonly timeoutMs: number;
+export interface RelpDeliveryOptions extends RelpOptions {
+  /** @throws the reason of `signal` */
+  readonly open: (signal: AbortSignal) => Promise<Connection | ConnectionFailure>;
 }
 
-/** Unanswered frames at once, as librelp has it. */
-const window = 128;
-/** How long the response to `close` is waited for, milliseconds. */
-const closeWaitMs = 1_000;
+/** A refused message is sent again, alone, after these waits, milliseconds. */
+const retryWaitsMs = [50, 250, 1_000];
 
-/** What became of the messages of one `transfer`, in their order. */
-export interface Transfer {
-  /** True where the server answered 200. */
-  readonly acknowledged: readonly boolean[];
-  /** The first that was answered otherwise, and how. */
-  readonly refused?: { readonly index: number; readonly answer: string };
-  /** The session is over. */
-  readonly fault?: ConnectionFailure;
-}
+/** Delivery with acknowledgement: a record is accepted once the server has answered for it. */
+export class RelpDelivery {
+  readonly #options: RelpDeliveryOptions;
+  readonly #mutex = new Mutex();
+  #session: RelpSession | undefined;
 
-/**
- * A RELP client's session (the protocol of rsyslog's librelp, version 0): offers on opening, a window of unanswered
- * frames, an answer to each. Modes: opening → open → over, when the connection is lost, the server hints its close, or
- * it does not speak RELP.
- */
-export class RelpSession {
-  readonly #wire: Connection;
-  readonly #rules: RelpRules;
-  readonly #parser = new RelpParser();
-  readonly #waiting = new Map<number, (answer: string | undefined) => void>();
-  #transaction = 0;
-  #timer: NodeJS.Timeout | undefined;
+  constructor(options: RelpDeliveryOptions) {
+    this.#options = options;
+  }
 
-  private constructor(wire: Connection, rules: RelpRules) {
-    this.#wire = wire;
-    this.#rules = rules;
-    wire.onData((chunk) => this.#take(chunk));
-    wire.whenOver(() => {
-      const waiting = [...this.#waiting.values()];
-      this.#waiting.clear();
-      this.#expect();
-      for (const settle of waiting) settle(undefined);
+  /** @throws the reason of `signal` */
+  send(messages: readonly Buffer[], signal: AbortSignal): Promise<Verdict> {
+    return this.#mutex.take(async () => {
+      signal.throwIfAborted();
+      const session = await this.#open(signal);
+      if (!(session instanceof RelpSession)) return session.verdict;
+      const abort = () => session.abandon();
+      signal.addEventListener('abort', abort);
+      try {
+        const verdict = await deliver(session, messages, signal);
+        signal.throwIfAborted();
+        return verdict;
+      } finally {
+        signal.removeEventListener('abort', abort);
+      }
     });
   }
 
-  /** Opens a session on a new connection, or says why there is none; the connection is then over too. Never rejects. */
-  static async open(wire: Connection, rules: RelpRules): Promise<RelpSession | ConnectionFailure> {
-    const session = new RelpSession(wire, rules);
-    const offers = `relp_version=0\nrelp_software=${rules.software}\ncommands=syslog`;
-    const answer = await session.#ask('open', Buffer.from(offers, 'utf8'));
-    if (answer === undefined) return session.#fault;
-    const fault = refusal(answer, rules.where);
-    if (fault === undefined) return session;
-    wire.destroy(fault);
-    return fault;
+  /** Opens a session and closes it again. @throws the reason of `signal` */
+  async probe(signal: AbortSignal): Promise<ConnectionFailure | undefined> {
+    const session = await openSession(this.#options, signal);
+    if (!(session instanceof RelpSession)) return session;
+    await session.close();
+    signal.throwIfAborted();
+    return undefined;
   }
 
-  get isOver(): boolean {
-    return this.#wire.isOver;
+  /** Sends `close`: without it the server would report a broken session. */
+  async dispose(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.close();
   }
 
-  /** Sends the messages in order, at most a window ahead of the answers; a refusal stops what is not yet sent. Never rejects. */
-  async transfer(messages: readonly Buffer[]): Promise<Transfer> {
-    const acknowledged = messages.map(() => false);
-    const answers: Promise<void>[] = [];
-    let refused: Transfer['refused'];
-    let open = 0;
-    let moved = Promise.withResolvers<void>();
-    for (const [index, message] of messages.entries()) {
-      while (open >= window && refused === undefined) await moved.promise;
-      if (refused !== undefined || this.isOver) break;
-      open++;
-      const answered = this.#ask('syslog', message).then((answer) => {
-        open--;
-        if (answer !== undefined && isOk(answer)) acknowledged[index] = true;
-        else if (answer !== undefined) refused ??= { index, answer: printable(answer) };
-        moved.resolve();
-        moved = Promise.withResolvers<void>();
-      });
-      answers.push(answered);
+  async #open(signal: AbortSignal): Promise<RelpSession | ConnectionFailure> {
+    if (this.#session !== undefined && !this.#session.isOver) return this.#session;
+    const opened = await openSession(this.#options, signal);
+    this.#session = opened instanceof RelpSession ? opened : undefined;
+    return opened;
+  }
+}
+
+async function openSession(
+  options: RelpDeliveryOptions,
+  signal: AbortSignal,
+): Promise<RelpSession | ConnectionFailure> {
+  const connection = await options.open(signal);
+  if (!(connection instanceof Connection)) return connection;
+  const abort = () => connection.destroy();
+  signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
+  const session = await RelpSession.open(connection, options);
+  signal.removeEventListener('abort', abort);
+  signal.throwIfAborted();
+  return session;
+}
+
+/** Every verdict but `accepted` names each record that was acknowledged: none of them is sent again. */
+async function deliver(session: RelpSession, messages: readonly Buffer[], signal: AbortSignal): Promise<Verdict> {
+  const done = messages.map(() => false);
+  for (;;) {
+    const pending = [...done.keys()].filter((index) => !done[index]);
+    const outcome = await transfer(session, messages, pending, done);
+    if (outcome.failure !== undefined) return lost(outcome.failure, done);
+    if (outcome.refused === undefined) return accepted;
+    const failedIndex = pending[outcome.refused.index] ?? 0;
+    let { answer } = outcome.refused;
+    for (const waitMs of retryWaitsMs) {
+      await sleep(waitMs, signal);
+      signal.throwIfAborted();
+      const again = await transfer(session, messages, [failedIndex], done);
+      if (again.failure !== undefined) return lost(again.failure, done);
+      if (again.refused === undefined) break;
+      ({ answer } = again.refused);
     }
-    await Promise.all(answers);
-    return {
-      acknowledged,
-      ...(refused !== undefined && { refused }),
-      ...(this.isOver && acknowledged.includes(false) && { fault: this.#fault }),
-    };
-  }
-
-  /** Says `close` and waits a little for the answer. Never rejects. */
-  async close(): Promise<void> {
-    if (this.isOver) return;
-    const over = new Promise<void>((resolve) => this.#wire.whenOver(resolve));
-    const answer = this.#ask('close', Buffer.alloc(0));
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, closeWaitMs);
-    });
-    await Promise.race([answer, over, patience]);
-    clearTimeout(timer);
-    this.#wire.destroy();
-  }
-
-  /** Ends without a word. */
-  abandon(): void {
-    this.#wire.destroy();
-  }
-
-  get #fault(): ConnectionFailure {
-    return this.#wire.fault ?? retryFault('network', `${this.#rules.where}: the session is over`);
-  }
-
-  /** The answer's data, or undefined where the session ends without one. */
-  #ask(command: string, data: Buffer): Promise<string | undefined> {
-    if (this.isOver) return Promise.resolve(undefined);
-    this.#transaction = this.#transaction >= greatestTransaction ? 1 : this.#transaction + 1;
-    const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    this.#waiting.set(this.#transaction, resolve);
-    if (this.#timer === undefined) this.#expect();
-    this.#wire.push(relpFrame(this.#transaction, command, data));
-    return promise;
-  }
-
-  #expect(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#waiting.size === 0) return;
-    const { timeoutMs, where } = this.#rules;
-    const detail = `${where}: no answer for ${timeoutMs} ms${this.#transaction === 1 ? ' (does it speak RELP there?)' : ''}`;
-    this.#timer = setTimeout(() => this.#wire.destroy(retryFault('timeout', detail)), timeoutMs);
-  }
-
-  #take(chunk: Buffer): void {
-    const frames = this.#parser.push(chunk);
-    if (frames === undefined) this.#wire.destroy(notRelp(this.#rules.where));
-    for (const frame of frames ?? []) this.#handle(frame);
-  }
-
-  #handle(frame: RelpFrame): void {
-    if (frame.command === 'serverclose')
-      this.#wire.destroy(retryFault('network', `${this.#rules.where}: the collector closed the session`));
-    const settle = frame.command === 'rsp' ? this.#waiting.get(frame.transaction) : undefined;
-    if (settle === undefined) return;
-    this.#waiting.delete(frame.transaction);
-    this.#expect();
-    settle(frame.data.toString('utf8'));
+    if (!done[failedIndex]) {
+      const detail = `the collector refused it: ${answer}`;
+      return { kind: 'reject', reason: 'malformed', detail, failedIndex, ...acknowledgedOf(done) };
+    }
   }
 }
 
-/** A status of 200, whatever follows it. */
-const isOk = (answer: string) => /^200(?!\d)/.test(answer);
-
-/** What an answer to `open` forbids; undefined where the session is usable. */
-function refusal(answer: string, where: string): ConnectionFailure | undefined {
-  if (!isOk(answer)) return retryFault('server', `${where}: the collector refused the session: ${printable(answer)}`);
-  const commands = /^commands=(.*)$/m.exec(answer)?.[1] ?? '';
-  if (commands.split(',').some((command) => command.trim() === 'syslog')) return undefined;
-  const detail = `${where}: the collector offers no RELP command "syslog": ${printable(answer)}`;
-  return { code: 'ERR_RELP_OFFERS', verdict: { kind: 'stop', reason: 'address', detail } };
+function lost({ verdict }: ConnectionFailure, done: readonly boolean[]): Verdict {
+  const narrow = verdict.kind === 'retry' && verdict.reason === 'timeout' && !done.includes(true);
+  return { ...verdict, ...acknowledgedOf(done), ...(narrow && { narrow }) };
 }
 
-const notRelp = (where: string): ConnectionFailure => ({
-  code: 'ERR_RELP_FRAME',
-  verdict: { kind: 'stop', reason: 'address', detail: `${where} does not speak RELP: use the port of its imrelp` },
-});
+/** Sends those of `messages` that `indexes` name; marks in `done` what was acknowledged. */
+async function transfer(
+  session: RelpSession,
+  messages: readonly Buffer[],
+  indexes: readonly number[],
+  done: boolean[],
+) {
+  const outcome = await session.transfer(indexes.flatMap((index) => messages[index] ?? []));
+  for (const [at, index] of indexes.entries()) if (outcome.acknowledged[at]) done[index] = true;
+  return outcome;
+}
+
+function acknowledgedOf(done: readonly boolean[]) {
+  const gap = done.indexOf(false);
+  const acceptedPrefix = gap < 0 ? done.length : gap;
+  return { acceptedPrefix, acceptedIndexes: [...done.keys()].filter((index) => index > acceptedPrefix && done[index]) };
+}

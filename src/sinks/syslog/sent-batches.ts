@@ -1,41 +1,89 @@
 import { untilAborted } from '../../lib/shutdown.ts';
-import { accepted, type Retry, type Stop } from '../../lib/verdict.ts';
-import type { SentBatch } from './sent-batch.ts';
-import type { StreamRules } from './stream-rules.ts';
+import { accepted, type Retry, type Stop, type Verdict } from '../../lib/verdict.ts';
 
-/** Why batches came back, and the how many-th time that was. */
-export interface Returned {
-  readonly count: number;
-  readonly verdict: Retry | Stop | undefined;
+/** A batch that was written to a connection, until its verdict is known. */
+export class SentBatch {
+  readonly bytes: number;
+  /** The step at which it was written. */
+  readonly atStep: number;
+  /** Where it ends in the bytes of its connection. */
+  readonly end: number;
+  /** @throws the reason of the signal, if that comes first */
+  readonly verdict: Promise<Verdict>;
+  /** Resolves with the verdict, or once only the proof of an answered half-close is missing. Never rejects. */
+  readonly answered: Promise<void>;
+  readonly #settle: (verdict: Verdict) => void;
+  readonly #answer: () => void;
+
+  constructor(
+    written: { readonly bytes: number; readonly atStep: number; readonly end: number },
+    signal: AbortSignal,
+    onAbort: () => void,
+  ) {
+    this.bytes = written.bytes;
+    this.atStep = written.atStep;
+    this.end = written.end;
+    const verdict = Promise.withResolvers<Verdict>();
+    const answered = Promise.withResolvers<void>();
+    const abort = () => {
+      verdict.reject(signal.reason);
+      answered.resolve();
+      onAbort();
+    };
+    signal.addEventListener('abort', abort);
+    this.verdict = verdict.promise;
+    // The caller may have stopped waiting: a rejection without a listener would end the process.
+    this.verdict.catch(() => {});
+    this.answered = answered.promise;
+    this.#answer = answered.resolve;
+    this.#settle = (given) => {
+      signal.removeEventListener('abort', abort);
+      verdict.resolve(given);
+      answered.resolve();
+    };
+  }
+
+  settle(verdict: Verdict): void {
+    this.#settle(verdict);
+  }
+  /** The collector's close has answered for it; only the next connection can still say otherwise. */
+  answer(): void {
+    this.#answer();
+  }
 }
 
 /**
- * The batches of a stream that were written and have no verdict yet, oldest first. They wait for time or a close; what a
- * close has answered waits for the proof that the collector goes on.
+ * The batches of a stream that have no verdict yet, oldest first. `unconfirmed`: written; time or a close decides.
+ * `answered`: the collector's close answered our half-close; the next connection decides.
  */
 export class SentBatches {
   #unconfirmed: SentBatch[] = [];
   #answered: SentBatch[] = [];
   #bytes = 0;
-  #returned: Returned = { count: 0, verdict: undefined };
+  #returns = 0;
+  #lastReturn: Retry | Stop | undefined;
 
-  /** Batches that neither time nor a close has confirmed. */
+  /** Unconfirmed batches. */
   get count(): number {
     return this.#unconfirmed.length;
   }
   get oldest(): SentBatch | undefined {
     return this.#unconfirmed[0];
   }
+  /** Bytes of the unconfirmed batches. */
+  get bytes(): number {
+    return this.#bytes;
+  }
   get awaitsProof(): boolean {
     return this.#answered.length > 0;
   }
-  get returned(): Returned {
-    return this.#returned;
+  /** How often batches were handed back. */
+  get returns(): number {
+    return this.#returns;
   }
-
-  /** Whether so many bytes more may be written; always where nothing is. */
-  hasRoom(bytes: number, { maxUnconfirmedBytes, maxUnconfirmedBatches }: StreamRules): boolean {
-    return this.count === 0 || (this.#bytes + bytes <= maxUnconfirmedBytes && this.count < maxUnconfirmedBatches);
+  /** Why batches were handed back since `returns` was read; undefined if none were. */
+  returnedSince(returns: number): Retry | Stop | undefined {
+    return this.#returns === returns ? undefined : this.#lastReturn;
   }
 
   push(batch: SentBatch): void {
@@ -50,45 +98,45 @@ export class SentBatches {
     batch.settle(accepted);
   }
 
-  /** The peer's close has answered for all. */
+  /** Unconfirmed → answered. */
   answer(): void {
-    for (const batch of this.#take()) {
+    for (const batch of this.#takeUnconfirmed()) {
       this.#answered.push(batch);
       batch.answer();
     }
   }
 
-  /** The collector goes on after its close. */
+  /** Answered → accepted. */
   prove(): void {
     for (const batch of this.#answered.splice(0)) batch.settle(accepted);
   }
 
-  /** Hands back what the last close has answered. */
+  /** Answered → handed back. */
   doubt(verdict: Retry | Stop): void {
     this.#return(this.#answered.splice(0), verdict);
   }
 
-  /** Hands back all that neither time nor a close has confirmed. */
+  /** Unconfirmed → handed back. */
   handBack(verdict: Retry | Stop): void {
-    this.#return(this.#take(), verdict);
+    this.#return(this.#takeUnconfirmed(), verdict);
   }
 
-  /** Resolves once nothing waits for a proof any more. @throws the reason of `kill` */
-  async proven(kill: AbortSignal): Promise<void> {
-    await untilAborted(kill, Promise.allSettled(this.#answered.map(({ verdict }) => verdict)));
-    kill.throwIfAborted();
+  /** Resolves once nothing awaits a proof. @throws the reason of `signal` */
+  async proven(signal: AbortSignal): Promise<void> {
+    await untilAborted(signal, Promise.allSettled(this.#answered.map(({ verdict }) => verdict)));
+    signal.throwIfAborted();
   }
 
-  /** Resolves once `enough`, or nothing waits for time or a close. @throws the reason of `kill` */
-  async settled(enough: () => boolean, kill: AbortSignal): Promise<void> {
+  /** Resolves once `enough`, or nothing is unconfirmed. @throws the reason of `signal` */
+  async settled(enough: () => boolean, signal: AbortSignal): Promise<void> {
     for (let { oldest } = this; oldest !== undefined; { oldest } = this) {
-      if (enough() || kill.aborted) break;
-      await untilAborted(kill, oldest.dealtWith);
+      if (enough() || signal.aborted) break;
+      await untilAborted(signal, oldest.answered);
     }
-    kill.throwIfAborted();
+    signal.throwIfAborted();
   }
 
-  #take(): readonly SentBatch[] {
+  #takeUnconfirmed(): readonly SentBatch[] {
     const batches = this.#unconfirmed;
     this.#unconfirmed = [];
     this.#bytes = 0;
@@ -97,7 +145,8 @@ export class SentBatches {
 
   #return(batches: readonly SentBatch[], verdict: Retry | Stop): void {
     if (batches.length === 0) return;
-    this.#returned = { count: this.#returned.count + 1, verdict };
+    this.#returns++;
+    this.#lastReturn = verdict;
     for (const batch of batches) batch.settle(verdict);
   }
 }

@@ -14,10 +14,10 @@ export const severities = {
 } as const;
 export type SeverityName = keyof typeof severities;
 
-/** What the grades of the table of actions are in syslog; the formats write the same grades in their own ways. */
+/** Severity by the grade that the table of actions gives; the formats write the same grades in their own terms. */
 const grades = { informational: 'info', low: 'notice', medium: 'warning', high: 'err' } as const;
 
-/** Severity by action: `overrides` (globs, the first that matches) before the table of actions. */
+/** Severity by action: the first glob of `overrides` that matches, else the grade in the table of actions. */
 export function severityByAction(
   overrides: Readonly<Record<string, SeverityName>> = {},
   actions: Actions = createActions(),

@@ -1,223 +1,292 @@
+/** Above 250 lines: one state machine and its description. */
 import { Mutex } from '../../lib/mutex.ts';
 import { untilAborted } from '../../lib/shutdown.ts';
-import type { Retry, Verdict } from '../../lib/verdict.ts';
+import type { Retry, Stop, Verdict } from '../../lib/verdict.ts';
 import type { Sent } from '../sink.ts';
 import { Connection } from './connection.ts';
-import { type ConnectionFailure, closedByUs, retryFault, unproven } from './failures.ts';
-import { HalfCloses } from './half-closes.ts';
-import { SentBatch } from './sent-batch.ts';
-import { SentBatches } from './sent-batches.ts';
-import { Stall } from './stall.ts';
-import type { StreamRules } from './stream-rules.ts';
+import { type ConnectionFailure, closedByUs, retryFailure, unproven } from './failures.ts';
+import { SentBatch, SentBatches } from './sent-batches.ts';
+import { StreamPolicy } from './stream-policy.ts';
 
-/** Steps are counted, not read from a clock: a process that was halted for a while has seen nothing meanwhile. */
+export interface StreamOptions {
+  /** `doubtful`: the first connection, or the one before did not end well. @throws the reason of `signal` */
+  readonly open: (signal: AbortSignal, doubtful: boolean) => Promise<Connection | ConnectionFailure>;
+  /** The address as log lines show it. */
+  readonly where: string;
+  /** One of ten steps towards confirmation, milliseconds. */
+  readonly stepMs: number;
+  /** How long a half-closed peer may take for its own close, milliseconds. */
+  readonly closeWaitMs: number;
+  /** How long a connection must last to prove that the collector which closed the one before still runs, milliseconds. */
+  readonly proofMs: number;
+  readonly maxUnconfirmedBytes: number;
+  readonly maxUnconfirmedBatches: number;
+  /** How long the peer's TCP may acknowledge nothing of what it owes, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+export const streamDefaults = {
+  stepMs: 1_000,
+  closeWaitMs: 3_000,
+  // A program that ends may close its listening socket so much later than its connections.
+  proofMs: 5,
+  maxUnconfirmedBytes: 2 * 1024 ** 2,
+  maxUnconfirmedBatches: 256,
+} as const;
+
+/** Steps are counted, not read from a clock: a process that was suspended has seen nothing meanwhile. */
 const steps = 10;
-/** How long the peer of an idle connection may take for its own close in the end, milliseconds. */
-const farewellMs = 500;
+/** How long the peer of an idle connection may take for its own close at the end, milliseconds. */
+const closeTimeoutMs = 500;
 
 /**
- * Delivery without acknowledgement: what was written counts as accepted after ten steps without a close (and, where the
- * kernel tells, acknowledged by the peer's TCP), or when a half-close is answered by the peer's and the next connection
- * can be made: a collector that is being stopped may have thrown away what it had read last, and its close looks like an
- * answer. A close nobody asked for hands every unconfirmed batch back for a retry. When the unconfirmed bytes reach their
- * bound the connection is rotated: half-closed, which confirms them all, and replaced.
+ * Delivery over TCP, TLS and Unix streams, which have no acknowledgement that a program can see.
+ *
+ * States of a batch:
+ * - unconfirmed: written to the connection. It leaves in one of three ways:
+ *   - ten steps (10 s) without a close, and the peer's TCP has acknowledged it if the kernel reports that → accepted
+ *   - the peer answers our half-close with its own close → answered
+ *   - any other end of the connection → handed back, to be sent again
+ * - answered: the close may be that of a collector which is being stopped and throws away what it had read (rsyslog under
+ *   TLS does).
+ *   - the next connection to the same peer opens and lasts for `proofMs` → accepted
+ *   - it doesn't open, goes elsewhere or doesn't last → handed back
+ *
+ * States of the connection: none → open (`#open`) → half-closed (`#rotate`) → none. It is half-closed if nothing more is to
+ * be sent (`finish`), if the unconfirmed batches reach their bound, and soon after a batch if the collector keeps closing
+ * before time can confirm anything. StreamPolicy decides whether half-closes are worth a try and how many batches may be
+ * unconfirmed.
+ *
+ * Trade-offs: time confirms late but costs nothing; a half-close confirms at once but costs a connection, and duplicates if
+ * the collector answers it badly. A half-close proves nothing unless the kernel reports that everything was acknowledged
+ * before it (`Connection.canProve`): without that only time confirms. What was handed back goes first: `send` writes nothing
+ * if something was handed back after it was called. What is sent while an answer awaits its proof goes over the connection
+ * that proves it.
  */
 export class StreamDelivery {
-  readonly #rules: StreamRules;
-  #wire: Connection | undefined;
-  /** The connection before, where that has ended. */
-  #before: Connection | undefined;
-  readonly #outstanding = new SentBatches();
+  readonly #options: StreamOptions;
+  #connection: Connection | undefined;
+  /** The last connection that has ended. */
+  #previous: Connection | undefined;
+  #endedWell = false;
+  readonly #batches = new SentBatches();
+  readonly #policy: StreamPolicy;
+  #isWriting = false;
+  /** The last loss was that of a single batch, which should be sent in smaller ones. */
+  #mustNarrow = false;
   #step = 0;
   #ticker: NodeJS.Timeout | undefined;
-  #ticking = false;
-  readonly #stall = new Stall();
-  readonly #halfCloses = new HalfCloses(steps);
-  #endedWell = false;
-  #proof: NodeJS.Timeout | undefined;
-  readonly #signals = new AbortController();
-  #hastening: Promise<void> | undefined;
+  #acknowledged = 0;
+  #stalledSteps = 0;
+  #proofTimer: NodeJS.Timeout | undefined;
+  readonly #disposal = new AbortController();
+  #hurrying: Promise<void> | undefined;
   /** Nothing may be written between the last look at what is acknowledged and our FIN. */
-  readonly #turns = new Mutex();
-  /** Why the last connection could not be made; '' where it could. */
-  openFault = '';
+  readonly #mutex = new Mutex();
 
-  constructor(rules: StreamRules) {
-    this.#rules = rules;
+  constructor(options: StreamOptions) {
+    this.#options = options;
+    this.#policy = new StreamPolicy(steps, options.maxUnconfirmedBatches);
   }
 
-  /** How often batches came back so far. */
-  get returns(): number {
-    return this.#outstanding.returned.count;
-  }
-
-  /**
-   * Writes the frames of one batch, unless something came back after `returns` was so many: that is older, and goes first.
-   * @throws the reason of `kill`
-   */
-  send(frames: Buffer, kill: AbortSignal, returns = this.returns): Promise<Verdict | Sent> {
-    return this.#turns.take(async () => {
-      kill.throwIfAborted();
-      if (this.#signals.signal.aborted) return this.#closed();
-      const drop = () => this.#wire?.destroy();
-      kill.addEventListener('abort', drop);
+  /** Writes one batch of frames, unless older batches were handed back since the call. @throws the reason of `signal` */
+  send(frames: Buffer, signal: AbortSignal): Promise<Verdict | Sent> {
+    const { returns } = this.#batches;
+    return this.#mutex.take(async () => {
+      signal.throwIfAborted();
+      if (this.#disposal.signal.aborted) return this.#closedByUs();
+      const abort = () => this.#connection?.destroy();
+      signal.addEventListener('abort', abort);
       try {
-        if (!this.#outstanding.hasRoom(frames.length, this.#rules)) await this.#makeRoom(frames.length, kill);
-        const wire = this.#backSince(returns) ?? (await this.#open(kill));
-        kill.throwIfAborted();
-        const back = this.#backSince(returns);
-        if (back !== undefined) return back.verdict;
-        if (!(wire instanceof Connection)) return wire.verdict;
-        const fault = await wire.write(frames);
-        kill.throwIfAborted();
-        if (fault !== undefined) return fault.verdict;
-        return { kind: 'sent', confirmed: this.#confirmed(frames.length, wire, kill) };
+        return await this.#send(frames, returns, signal);
       } finally {
-        kill.removeEventListener('abort', drop);
+        signal.removeEventListener('abort', abort);
       }
     });
   }
 
-  /** Half-closes and waits until everything is confirmed or handed back. @throws the reason of `kill` */
-  finish(kill: AbortSignal): Promise<void> {
-    return this.#turns.take(async () => {
-      if (this.#outstanding.count > 0) await this.#rotate(kill);
-      await this.#outstanding.proven(kill);
+  async #send(frames: Buffer, returns: number, signal: AbortSignal): Promise<Verdict | Sent> {
+    if (!this.#hasRoom(frames.length)) await this.#makeRoom(frames.length, signal);
+    const returnedBefore = this.#batches.returnedSince(returns);
+    if (returnedBefore !== undefined) return returnedBefore;
+    const connection = await this.#open(signal);
+    signal.throwIfAborted();
+    const returned = this.#batches.returnedSince(returns);
+    if (returned !== undefined) return returned;
+    if (!(connection instanceof Connection)) return connection.verdict;
+    this.#isWriting = true;
+    const failure = await connection.write(frames);
+    this.#isWriting = false;
+    signal.throwIfAborted();
+    if (failure !== undefined) return this.#lossVerdict(failure);
+    return { kind: 'sent', confirmed: this.#track(frames.length, connection, signal) };
+  }
+
+  /** Half-closes and waits until everything is confirmed or handed back. @throws the reason of `signal` */
+  finish(signal: AbortSignal): Promise<void> {
+    return this.#mutex.take(async () => {
+      if (this.#batches.count > 0) await this.#rotate(signal);
+      await this.#batches.proven(signal);
     });
   }
 
-  /** What is unconfirmed is handed back. */
+  /** Hands back what is unconfirmed. */
   async dispose(): Promise<void> {
-    this.#signals.abort();
-    this.#prove(this.#closed());
-    if (this.#outstanding.count > 0) this.#wire?.destroy();
-    else await this.#wire?.closeGently(farewellMs);
-    // A batch whose writing ended meanwhile.
-    this.#prove(this.#closed());
-    this.#outstanding.handBack(this.#closed());
-    await this.#hastening;
+    this.#disposal.abort();
+    this.#prove(this.#closedByUs());
+    if (this.#batches.count > 0) this.#connection?.destroy();
+    else await this.#connection?.closeGracefully(closeTimeoutMs);
+    // A batch that was being written when disposal began.
+    this.#prove(this.#closedByUs());
+    this.#batches.handBack(this.#closedByUs());
+    await this.#hurrying;
   }
 
-  #backSince(returns: number): ConnectionFailure | undefined {
-    const { count, verdict } = this.#outstanding.returned;
-    if (count === returns || verdict === undefined) return undefined;
-    // Of the connection that the older ones will ask for.
-    this.openFault = '';
-    return { verdict, code: '' };
+  #hasRoom(bytes: number): boolean {
+    const { count } = this.#batches;
+    return (
+      count === 0 || (this.#batches.bytes + bytes <= this.#options.maxUnconfirmedBytes && count < this.#policy.window)
+    );
   }
 
-  /** What opens, and lasts, proves what the close before has answered. */
-  async #open(kill: AbortSignal): Promise<Connection | ConnectionFailure> {
-    if (this.#wire?.isHalfClosed) this.#wire.destroy();
-    if (this.#wire !== undefined) return this.#wire;
-    let doubt: Retry | undefined = this.#closed();
+  get #mayHalfClose(): boolean {
+    return this.#policy.mayHalfClose && this.#connection?.canProve !== false;
+  }
+
+  /** Waits until `bytes` more fit. */
+  async #makeRoom(bytes: number, signal: AbortSignal): Promise<void> {
+    if (this.#mayHalfClose) await this.#rotate(signal);
+    else await this.#batches.settled(() => this.#hasRoom(bytes), signal);
+  }
+
+  /** Gets everything answered or confirmed: at once by a half-close, or with time. */
+  async #rotate(signal: AbortSignal): Promise<void> {
+    await this.#batches.proven(signal);
+    const connection = this.#connection;
+    const halfClosing = this.#mayHalfClose;
+    if (halfClosing) await untilAborted(signal, connection?.halfClose(this.#options.closeWaitMs) ?? Promise.resolve());
+    await this.#batches.settled(() => false, signal);
+    // If time has confirmed everything, the answer is not needed any more.
+    if (connection?.isHalfClosed) connection.destroy();
+    // A connection that was lost before our FIN says nothing about how its peer answers one.
+    if (halfClosing && connection?.isHalfClosed && connection.failure !== undefined)
+      this.#policy.halfCloseEnded({ answered: false, proven: false }, this.#step);
+    if (this.#batches.awaitsProof) await this.#open(signal);
+  }
+
+  /** Returns the connection, or opens one; that one proves, or disproves, what the close of the last has answered. */
+  async #open(signal: AbortSignal): Promise<Connection | ConnectionFailure> {
+    if (this.#connection?.isHalfClosed) this.#connection.destroy();
+    if (this.#connection !== undefined) return this.#connection;
+    const { where } = this.#options;
+    let doubt: Retry | undefined = this.#closedByUs();
     try {
-      const opened = await this.#rules.open(kill, !this.#endedWell);
-      this.openFault = opened instanceof Connection ? '' : opened.code;
+      const opened = await this.#options.open(signal, !this.#endedWell);
       if (!(opened instanceof Connection)) {
-        doubt = unproven(this.#rules.where, opened.verdict.detail);
+        doubt = unproven(where, opened.verdict.detail);
         return opened;
       }
-      if (this.#signals.signal.aborted) {
+      if (this.#disposal.signal.aborted) {
         opened.destroy();
-        return { verdict: this.#closed(), code: '' };
+        return { verdict: this.#closedByUs(), code: '' };
       }
-      doubt =
-        this.#before?.isSucceededBy(opened) === false ? unproven(this.#rules.where, 'it went elsewhere') : undefined;
-      this.#wire = opened;
-      this.#stall.reset();
-      opened.whenOver(() => this.#over(opened));
+      doubt = this.#previous?.isSucceededBy(opened) === false ? unproven(where, 'another host answered') : undefined;
+      this.#connection = opened;
+      this.#acknowledged = 0;
+      this.#stalledSteps = 0;
+      opened.whenOver(() => this.#onOver(opened));
       return opened;
     } finally {
       if (doubt !== undefined) this.#prove(doubt);
-      else if (this.#outstanding.awaitsProof) this.#awaitProof(this.#wire);
+      else if (this.#batches.awaitsProof) this.#awaitProof(this.#connection);
     }
   }
 
-  #awaitProof(wire: Connection | undefined): void {
+  #awaitProof(connection: Connection | undefined): void {
     const prove = () => {
-      if (wire === this.#wire) this.#prove();
+      if (connection === this.#connection) this.#prove();
     };
-    // Timers run before the sockets are polled: a close that has already arrived comes first.
-    this.#proof = setTimeout(() => setImmediate(prove), this.#rules.proofMs);
+    // Timers run before sockets are polled: a close that has already arrived must be seen first.
+    this.#proofTimer = setTimeout(() => setImmediate(prove), this.#options.proofMs);
   }
 
-  /** The collector goes on after its close, unless there is a `doubt`. */
+  /** Answered batches are accepted, or handed back if there is a `doubt` that the collector still runs. */
   #prove(doubt?: Retry): void {
-    clearTimeout(this.#proof);
-    if (!this.#outstanding.awaitsProof) return;
-    this.#halfCloses.ended({ answered: true, proven: doubt === undefined }, this.#step);
-    if (doubt === undefined) this.#outstanding.prove();
-    else {
+    clearTimeout(this.#proofTimer);
+    if (!this.#batches.awaitsProof) return;
+    this.#policy.halfCloseEnded({ answered: true, proven: doubt === undefined }, this.#step);
+    if (doubt === undefined) {
+      this.#batches.prove();
+      this.#policy.confirmed();
+    } else {
       this.#endedWell = false;
-      this.#outstanding.doubt(doubt);
+      this.#batches.doubt(doubt);
     }
   }
 
-  #closed(): Retry {
-    return closedByUs(this.#rules.where);
-  }
-
-  #over(wire: Connection): void {
-    this.#endedWell = wire.fault === undefined;
-    this.#before = wire;
-    this.#wire = undefined;
+  #onOver(connection: Connection): void {
+    const { failure } = connection;
+    this.#endedWell = failure === undefined;
+    this.#previous = connection;
+    this.#connection = undefined;
     this.#stopTicking();
-    this.#prove(unproven(this.#rules.where, wire.fault?.verdict.detail ?? 'closed'));
-    if (wire.fault !== undefined && this.#outstanding.count > 0) this.#halfCloses.lost();
-    if (wire.fault === undefined) this.#outstanding.answer();
-    else this.#outstanding.handBack(wire.fault.verdict);
+    this.#prove(unproven(this.#options.where, failure?.verdict.detail ?? 'closed'));
+    if (failure === undefined) {
+      this.#batches.answer();
+      return;
+    }
+    const lost = this.#batches.count + (this.#isWriting ? 1 : 0);
+    if (lost > 0) this.#policy.lost();
+    this.#mustNarrow = lost === 1 && this.#policy.mustNarrow;
+    this.#batches.handBack(this.#lossVerdict(failure));
   }
 
-  #confirmed(bytes: number, wire: Connection, kill: AbortSignal): Promise<Verdict> {
-    const written = { bytes, atStep: this.#step, end: wire.bytesWritten };
-    const batch = new SentBatch(written, kill, () => this.#wire?.destroy());
-    this.#outstanding.push(batch);
-    // Timers run before the sockets are polled: a close that has already arrived is to be seen before the step counts.
-    this.#ticker ??= setInterval(() => setImmediate(() => void this.#tick()), this.#rules.stepMs);
+  #lossVerdict({ verdict }: ConnectionFailure): Retry | Stop {
+    return this.#mustNarrow && verdict.kind === 'retry' ? { ...verdict, narrow: true } : verdict;
+  }
+
+  #closedByUs(): Retry {
+    return closedByUs(this.#options.where);
+  }
+
+  #track(bytes: number, connection: Connection, signal: AbortSignal): Promise<Verdict> {
+    const written = { bytes, atStep: this.#step, end: connection.bytesWritten };
+    const batch = new SentBatch(written, signal, () => this.#connection?.destroy());
+    this.#batches.push(batch);
+    // As for a proof: a close that has already arrived must be seen before the step counts.
+    this.#ticker ??= setInterval(() => setImmediate(() => this.#tick()), this.#options.stepMs);
     return batch.verdict;
   }
 
-  /** A collector that closes sooner than time can confirm is asked to. */
-  async #hasten(): Promise<void> {
-    const { signal } = this.#signals;
-    try {
-      await this.finish(signal);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-    this.#hastening = undefined;
-  }
-
-  async #tick(): Promise<void> {
-    const wire = this.#wire;
-    if (wire === undefined || this.#ticking) return;
+  #tick(): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
     this.#step++;
-    if (this.#halfCloses.hasten) this.#hastening ??= this.#hasten();
-    if (this.#step - (this.#outstanding.oldest?.atStep ?? this.#step) <= steps) return;
-    this.#ticking = true;
-    const acknowledged = (await wire.acknowledgedBytes()) ?? Number.POSITIVE_INFINITY;
-    this.#ticking = false;
-    if (wire.isOver) return;
-    for (let { oldest } = this.#outstanding; oldest !== undefined; { oldest } = this.#outstanding) {
+    if (this.#policy.mustHurry && connection.canProve) this.#hurrying ??= this.#hurry();
+    if (this.#step - (this.#batches.oldest?.atStep ?? this.#step) <= steps) return;
+    const acknowledged = connection.bytesAcknowledged ?? Number.POSITIVE_INFINITY;
+    for (let { oldest } = this.#batches; oldest !== undefined; { oldest } = this.#batches) {
       if (this.#step - oldest.atStep <= steps || oldest.end > acknowledged) break;
-      this.#outstanding.acceptOldest();
-      this.#halfCloses.confirmedByTime(this.#step);
+      this.#batches.acceptOldest();
+      this.#policy.confirmedByTime(this.#step);
     }
-    this.#watch(wire, acknowledged);
+    this.#watch(connection, acknowledged);
   }
 
-  /** A peer that is gone without a word acknowledges nothing; one that is slow still moves. */
-  #watch(wire: Connection, acknowledged: number): void {
-    const { oldest } = this.#outstanding;
+  /** Ends a connection whose peer is gone without a close: it acknowledges nothing. One that is slow still does. */
+  #watch(connection: Connection, acknowledged: number): void {
+    const { oldest } = this.#batches;
     if (oldest === undefined) {
       this.#stopTicking();
-      if (wire.isHalfClosed) wire.destroy();
+      if (connection.isHalfClosed) connection.destroy();
       return;
     }
-    const { stepMs, timeoutMs, where } = this.#rules;
-    if (this.#stall.steps(acknowledged, oldest.end) * stepMs > timeoutMs)
-      wire.destroy(retryFault('timeout', `${where}: acknowledged nothing for ${timeoutMs} ms`));
+    const { stepMs, timeoutMs, where } = this.#options;
+    const isStalled = acknowledged < oldest.end && acknowledged <= this.#acknowledged;
+    this.#acknowledged = acknowledged;
+    this.#stalledSteps = isStalled ? this.#stalledSteps + 1 : 0;
+    if (this.#stalledSteps * stepMs > timeoutMs)
+      connection.destroy(retryFailure('timeout', `${where}: the collector acknowledged nothing for ${timeoutMs} ms`));
   }
 
   #stopTicking(): void {
@@ -225,24 +294,14 @@ export class StreamDelivery {
     this.#ticker = undefined;
   }
 
-  /** Waits until `bytes` more fit. */
-  async #makeRoom(bytes: number, kill: AbortSignal): Promise<void> {
-    if (this.#halfCloses.mayTry) await this.#rotate(kill);
-    else await this.#outstanding.settled(() => this.#outstanding.hasRoom(bytes, this.#rules), kill);
-  }
-
-  /** Gets everything confirmed, but for the proof: at once by a half-close, or with time. */
-  async #rotate(kill: AbortSignal): Promise<void> {
-    await this.#outstanding.proven(kill);
-    const wire = this.#wire;
-    const halfClosing = this.#halfCloses.mayTry;
-    if (halfClosing) await untilAborted(kill, wire?.halfClose(this.#rules.closeWaitMs) ?? Promise.resolve());
-    await this.#outstanding.settled(() => false, kill);
-    // Time may have confirmed all that it carried: nobody waits for its answer any more.
-    if (wire?.isHalfClosed) wire.destroy();
-    // One lost before our FIN went out says nothing of how its peer answers that.
-    if (halfClosing && wire?.isHalfClosed && wire.fault !== undefined)
-      this.#halfCloses.ended({ answered: false, proven: false }, this.#step);
-    if (this.#outstanding.awaitsProof) await this.#open(kill);
+  /** Half-closes a connection that would be closed before time can confirm what it carries. */
+  async #hurry(): Promise<void> {
+    const { signal } = this.#disposal;
+    try {
+      await this.finish(signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    this.#hurrying = undefined;
   }
 }

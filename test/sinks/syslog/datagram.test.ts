@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { unixDatagramSocket } from '../../../src/lib/unix-datagram.ts';
-import { openSyslog } from '../../../src/sinks/syslog/sink.ts';
+import { openSyslog } from '../../../src/sinks/syslog/definition.ts';
 import { parse5424 } from '../../support/rfc5424.ts';
 import { drive, encoded, eventOf, options, sinkDeps } from '../../support/syslog.ts';
 import { tcpServer } from '../../support/tcp-server.ts';
@@ -33,7 +33,7 @@ describe('the syslog sink over UDP', () => {
     };
   }
 
-  it('puts one message into each datagram, at most 1,180 bytes long', async () => {
+  it('sends one message per datagram, of at most 1,180 bytes', async () => {
     const server = await receiver();
     await using sink = openSyslog(options({ address: `udp://127.0.0.1:${server.port}` }), sinkDeps());
     const long = encoded(eventOf({ id: 4, meta: { note: 'é'.repeat(2_000) } }));
@@ -45,7 +45,7 @@ describe('the syslog sink over UDP', () => {
     await server.close();
   });
 
-  it('speaks to an IPv6 address', async () => {
+  it('delivers to an IPv6 address', async () => {
     const server = await receiver('::1');
     await using sink = openSyslog(options({ address: `udp://[::1]:${server.port}` }), sinkDeps());
     await sink.send({ records: records(1) }, never);
@@ -53,7 +53,7 @@ describe('the syslog sink over UDP', () => {
     await server.close();
   });
 
-  it('hands a batch back where the other host says that the port is closed, and delivers once it is open', async () => {
+  it('hands a batch back if the host reports that the port is closed, and delivers once it is open', async () => {
     const server = await receiver();
     await server.close();
     const address = `udp://127.0.0.1:${server.port}`;
@@ -71,7 +71,7 @@ describe('the syslog sink over UDP', () => {
     socket.close();
   });
 
-  it('sets aside what no datagram can hold, and says which', async () => {
+  it('rejects a message that no datagram can hold, and names it', async () => {
     const server = await receiver();
     const given = options({ address: `udp://127.0.0.1:${server.port}`, maxMessageBytes: '100KiB' });
     await using sink = openSyslog(given, sinkDeps());
@@ -85,7 +85,7 @@ describe('the syslog sink over UDP', () => {
     await server.close();
   });
 
-  it('retries where the name is unknown', async () => {
+  it('retries if the name is unknown', async () => {
     await using sink = openSyslog(options({ address: 'udp://collector.invalid' }), sinkDeps());
     expect(await sink.send({ records: records(1) }, never)).toMatchObject({ kind: 'retry', reason: 'network' });
     expect(await sink.probe(never)).toMatchObject({ kind: 'retry', reason: 'network' });
@@ -112,7 +112,7 @@ describe('the syslog sink on a local socket', () => {
     expect(ids(lines)).toEqual(upTo(700));
   });
 
-  it('retries where nobody has made the socket yet', async () => {
+  it('retries if the socket does not exist yet', async () => {
     await using sink = sinkTo();
     for (const verdict of [await sink.send({ records: records(1) }, never), await sink.probe(never)])
       expect(verdict).toMatchObject({ kind: 'retry', detail: expect.stringContaining('ENOENT') });
@@ -121,7 +121,7 @@ describe('the syslog sink on a local socket', () => {
   describe.skipIf(process.platform !== 'linux')('of datagrams (skipped elsewhere than on Linux)', () => {
     const whole = (count: number) => (messages: readonly string[]) => messages.length >= count;
 
-    it('finds out that it is one, waits for room in its queue, and loses nothing', async () => {
+    it('is detected, and waits for room in the queue without a loss', async () => {
       using receiver = unixReceiver(path);
       await using sink = sinkTo();
       expect(await sink.probe(never)).toEqual({ kind: 'accepted' });
@@ -130,7 +130,7 @@ describe('the syslog sink on a local socket', () => {
       expect(ids(await arrived)).toEqual(upTo(500));
     });
 
-    it('says how many were taken when the queue stays full, and goes on from there', async () => {
+    it('reports how many messages were accepted before the queue stayed full', async () => {
       using receiver = unixReceiver(path);
       await using sink = sinkTo({ timeout: '100ms' });
       const verdict = await sink.send({ records: records(400) }, never);
@@ -142,7 +142,7 @@ describe('the syslog sink on a local socket', () => {
       expect(ids(await arrived)).toEqual(upTo(400));
     });
 
-    it('is followed when another daemon makes the other kind of socket there', async () => {
+    it('is detected again when another daemon creates the other kind of socket', async () => {
       const receiver = unixReceiver(path);
       await using sink = sinkTo();
       await drive(sink, records(1));
@@ -155,7 +155,7 @@ describe('the syslog sink on a local socket', () => {
       expect(ids(server.text().split('\n').slice(0, -1))).toEqual([1, 2]);
     });
 
-    it('sets aside what is larger than the socket takes', async () => {
+    it('rejects a message that is larger than the socket accepts', async () => {
       using _receiver = unixReceiver(path);
       await using sink = sinkTo({ maxMessageBytes: '1MiB' });
       const huge = encoded(eventOf({ id: 1, meta: { note: 'x'.repeat(500_000) } }));
@@ -163,7 +163,7 @@ describe('the syslog sink on a local socket', () => {
       expect(verdict).toMatchObject({ kind: 'reject', reason: 'too_large', failedIndex: 0 });
     });
 
-    it('can be told apart from a stream, a missing one and a path too long', async () => {
+    it('reports a stream socket, a missing one and a path that is too long by their error names', async () => {
       using socket = await unixDatagramSocket();
       await using _server = await tcpServer(() => {}, { path });
       expect(socket?.send(Buffer.from('x'), path)).toBe('EPROTOTYPE');

@@ -2,14 +2,13 @@ import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../../src/event/event.ts';
 import { eventValue } from '../../../src/event/event.ts';
 import type { Format } from '../../../src/format/format.ts';
-import { framed } from '../../../src/sinks/syslog/framing.ts';
-import { Message } from '../../../src/sinks/syslog/message.ts';
-import { messageWithin, rulesOf } from '../../../src/sinks/syslog/message-size.ts';
+import { frame } from '../../../src/sinks/syslog/framing.ts';
+import { composeMessage } from '../../../src/sinks/syslog/message.ts';
 import { relpFrame } from '../../../src/sinks/syslog/relp-frames.ts';
 import { splitPage } from '../../../src/source/split-page.ts';
 import { hostileEvent, seeded } from '../../support/hostile.ts';
 import { parse5424, readLines, readOctetCounted, readRelp } from '../../support/rfc5424.ts';
-import { encoded, options, plainJson, sinkDeps } from '../../support/syslog.ts';
+import { composing, encoded, plainJson } from '../../support/syslog.ts';
 
 const eventsPerTest = 10_000;
 const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
@@ -26,20 +25,20 @@ const careless: Format = {
 };
 
 function messagesOf(events: readonly AuditEvent[], format: Format, maxBytes: number) {
-  const rules = rulesOf(options({ address: 'tcp://127.0.0.1' }), sinkDeps(format));
-  const messages: Message[] = [];
+  const rules = composing({ maxMessageBytes: maxBytes }, format);
+  const messages: Buffer[] = [];
   const ids: bigint[] = [];
   for (const event of events) {
-    const message = messageWithin(encoded(event, format), maxBytes, rules, format);
-    if (!(message instanceof Message)) continue;
+    const message = composeMessage(encoded(event, format), rules);
+    if (!Buffer.isBuffer(message)) continue;
     messages.push(message);
     ids.push(event.id);
   }
   return { messages, ids };
 }
 
-const relpStream = (messages: readonly Message[]) =>
-  Buffer.concat(messages.map((message, index) => relpFrame(index + 1, 'syslog', message.toBuffer())));
+const relpStream = (messages: readonly Buffer[]) =>
+  Buffer.concat(messages.map((message, index) => relpFrame(index + 1, 'syslog', message)));
 
 describe('hostile events through every framing', () => {
   it.each(Array.from({ length: 10 }, (_, index) => index + 1))(
@@ -52,10 +51,10 @@ describe('hostile events through every framing', () => {
       const { messages, ids } = messagesOf(events, format, maxBytes);
       expect(ids.length).toBeGreaterThan(eventsPerTest * 0.97);
 
-      const texts = messages.map((message) => message.toBuffer().toString('utf8'));
+      const texts = messages.map((message) => message.toString('utf8'));
       // A datagram is its message; the others are read back from one stretch of a stream.
-      expect(readOctetCounted(framed(messages, 'octet-counting'))).toEqual(texts);
-      expect(readLines(framed(messages, 'newline'))).toEqual(texts);
+      expect(readOctetCounted(frame(messages, 'octet-counting'))).toEqual(texts);
+      expect(readLines(frame(messages, 'newline'))).toEqual(texts);
       expect(readRelp(relpStream(messages))).toEqual(texts);
 
       for (const [index, text] of texts.entries()) {
@@ -96,10 +95,10 @@ describe('hostile events through every framing', () => {
 describe('hostile events cut out of a page', () => {
   it('become the messages that each makes alone, whether or not others of the page need escapes', () => {
     const random = seeded(77);
-    const rules = rulesOf(options({ address: 'tcp://127.0.0.1' }), sinkDeps());
+    const rules = composing();
     const bytes = (of: AuditEvent) => {
-      const message = messageWithin(encoded(of), 8000, rules, plainJson);
-      return message instanceof Message ? String(message.toBuffer()) : message;
+      const message = composeMessage(encoded(of), rules);
+      return Buffer.isBuffer(message) ? String(message) : message;
     };
     for (let page = 0; page < 200; page++) {
       const events = Array.from({ length: page % 5 === 0 ? 5 : 1 }, (_, index) => hostileEvent(index + 1, random));

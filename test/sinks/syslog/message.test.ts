@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createFormat } from '../../../src/format/formats.ts';
-import { targetOf } from '../../../src/sinks/syslog/address.ts';
-import { rulesOf } from '../../../src/sinks/syslog/message-size.ts';
-import { syslogOptions } from '../../../src/sinks/syslog/options.ts';
+import { composeMessage } from '../../../src/sinks/syslog/message.ts';
+import { syslogOptions, targetOf } from '../../../src/sinks/syslog/options.ts';
 import { parse5424 } from '../../support/rfc5424.ts';
-import { bytesWithin, encoded, eventFromText, eventOf, options, plainJson, sinkDeps } from '../../support/syslog.ts';
+import { compose, composing, eventFromText, eventOf } from '../../support/syslog.ts';
 
 const event = {
   id: 12_345_678_901_234_567_890n,
@@ -14,13 +13,11 @@ const event = {
   createdAt: '2026-03-05T01:02:03.456+05:30',
 };
 
-function write(value: Record<string, unknown> & { id: number | bigint }, given: Record<string, unknown> = {}): string {
-  const rules = rulesOf(options({ address: 'tcp://127.0.0.1', ...given }), sinkDeps());
-  return String(bytesWithin(encoded(eventOf(value)), 8_000, rules, plainJson));
-}
+const write = (value: Record<string, unknown> & { id: number | bigint }, given: Record<string, unknown> = {}) =>
+  String(compose(eventOf(value), given));
 
 describe('an RFC 5424 message', () => {
-  it('carries facility, severity, time, tenant, application, action and structured data', () => {
+  it('has facility, severity, time, tenant, application, action and structured data', () => {
     expect(write(event)).toBe(
       '<110>1 2026-03-04T19:32:03.456Z acme.eu1.qasphere.com qasphere - user.login ' +
         '[qasphere@32473 id="12345678901234567890" action="user.login" user="zoe@example.com" src="2001:db8::7" tenant="acme.eu1.qasphere.com"] ' +
@@ -28,7 +25,7 @@ describe('an RFC 5424 message', () => {
     );
   });
 
-  it('takes facility by name and number, application and structured data id from the options', () => {
+  it('uses facility (name or number), appName and sdId from the options', () => {
     const given = { facility: 'local4', appName: 'audit', sdId: 'x@1.2' };
     expect(write(event, given)).toMatch(/^<166>1 \S+ \S+ audit - user\.login \[x@1\.2 id=/);
     expect(write(event, { facility: 0 })).toMatch(/^<6>1 /);
@@ -43,7 +40,7 @@ describe('an RFC 5424 message', () => {
     ['no action', { action: undefined }, /^-$/],
     ['an empty action', { action: '' }, /^-$/],
     ['an action that is no text', { action: { a: 1 } }, /^-$/],
-  ])('makes a safe MSGID of %s', (_, given, msgid) => {
+  ])('has a valid MSGID for %s', (_, given, msgid) => {
     expect(parse5424(write({ ...event, ...given })).msgid).toMatch(msgid);
   });
 
@@ -53,11 +50,11 @@ describe('an RFC 5424 message', () => {
     ['a leap second', '2016-12-31T23:59:60Z'],
     ['a year that RFC 3339 does not know', '+012345-01-01T00:00:00Z'],
     ['a number', 1_700_000_000_000],
-  ])('writes the nil value for a time that is %s', (_, createdAt) => {
+  ])('has the nil value for a time that is %s', (_, createdAt) => {
     expect(parse5424(write({ ...event, createdAt })).time).toBe('-');
   });
 
-  it('leaves out what is missing, and names the user by address, else name, else id', () => {
+  it('leaves out missing parameters, and identifies the user by address, else name, else id', () => {
     expect(parse5424(write({ id: 1 })).sd).toEqual({ id: '1', tenant: 'acme.eu1.qasphere.com' });
     const userOf = (user: unknown) => parse5424(write({ id: 1, user })).sd['user'];
     expect(userOf(null)).toBeUndefined();
@@ -67,21 +64,17 @@ describe('an RFC 5424 message', () => {
     expect(userOf([])).toBeUndefined();
   });
 
-  it('shows what was redacted as redacted in the header too', () => {
+  it('contains no redacted value in its header', () => {
     const whole = eventOf(event);
     const redacted = eventOf({ ...event, user: { email: '[redacted]' }, ip: '[redacted]' });
-    const rules = rulesOf(options({ address: 'tcp://127.0.0.1' }), sinkDeps());
-    const message = String(bytesWithin({ event: whole, redacted, record: redacted.text }, 8_000, rules, plainJson));
+    const message = String(composeMessage({ event: whole, redacted, record: redacted.text }, composing()));
     expect(message).toContain('user="[redacted\\]" src="[redacted\\]"');
     expect(message).not.toMatch(/zoe|2001/);
   });
 
-  it('writes white space between tokens of JSON as blanks', () => {
-    const rules = rulesOf(options({ address: 'tcp://127.0.0.1' }), sinkDeps());
+  it('has spaces for white space between JSON tokens', () => {
     const pretty = eventFromText(1n, '{\r\n\t"id": 1,\n "a": "x\\"\\\\"\n}');
-    expect(parse5424(String(bytesWithin(encoded(pretty), 8_000, rules, plainJson))).msg).toBe(
-      '{   "id": 1,  "a": "x\\"\\\\" }',
-    );
+    expect(parse5424(String(compose(pretty))).msg).toBe('{   "id": 1,  "a": "x\\"\\\\" }');
   });
 });
 
@@ -105,7 +98,7 @@ describe('severity', () => {
     ['something.new', 6],
   ])('of %s is %i', (action, severity) => expect(severityOf(action)).toBe(severity));
 
-  it('is what the first matching glob says, before the table', () => {
+  it('is taken from the first matching glob, before the table of actions', () => {
     const severity = { 'user.*': 'debug', 'user.login_failed': 'alert', '*.deleted': 'crit', 'a*b*c': 'emerg' };
     expect(severityOf('user.login_failed', { severity })).toBe(7);
     expect(severityOf('x.y.deleted', { severity })).toBe(2);
@@ -116,31 +109,28 @@ describe('severity', () => {
 });
 
 describe('an RFC 3164 message', () => {
-  it('pads the day with a blank, is in UTC, and has tenant and tag', () => {
+  it('has a space-padded day, the time in UTC, tenant and tag', () => {
     expect(write({ id: 1, action: 'x', createdAt: '2026-11-03T01:02:03.9+01:00' }, { rfc: 3164 })).toBe(
       '<110>Nov  3 00:02:03 acme.eu1.qasphere.com qasphere: {"id":1,"action":"x","createdAt":"2026-11-03T01:02:03.9+01:00"}',
     );
   });
 
-  it('is the default for /dev/log, there without a host name; and has the time of receipt where it lacks its own', () => {
+  it('is the default for /dev/log, without a host name, and has the time of receipt if the event has no time', () => {
     expect(write({ id: 1 }, { address: 'unix:///dev/log' })).toBe('<110>Nov 23 00:00:00 qasphere: {"id":1}');
     expect(write({ id: 1 }, { address: 'unix:///run/other' })).toMatch(/^<110>1 - acme/);
     expect(write({ id: 1 }, { address: 'unix:///dev/log', rfc: 5424 })).toMatch(/^<110>1 - acme/);
   });
 
-  it('has no tag before CEF and LEEF, but on a local socket, where the receiver wants one', () => {
+  it('has no tag before CEF and LEEF, except on a local socket, whose receiver requires one', () => {
     for (const name of ['cef', 'leef'] as const) {
       const format = createFormat(name, { envelope: false }, { tenant: 'acme.eu1.qasphere.com', version: '1' });
-      const over = (address: string) => {
-        const rules = rulesOf(options({ address, rfc: 3164 }), sinkDeps(format));
-        return String(bytesWithin(encoded(eventOf({ id: 1 }), format), 8_000, rules, format));
-      };
+      const over = (address: string) => String(compose(eventOf({ id: 1 }), { address, rfc: 3164 }, format));
       expect(over('tcp://127.0.0.1')).toMatch(/^<110>Nov 23 00:00:00 acme\.eu1\.qasphere\.com (CEF:0|LEEF:2\.0)\|/);
       expect(over('unix:///dev/log')).toMatch(/^<110>Nov 23 00:00:00 qasphere: (CEF:0|LEEF:2\.0)\|/);
     }
   });
 
-  it('makes a safe tag', () => {
+  it('has a valid tag', () => {
     expect(write({ id: 1 }, { rfc: 3164, appName: `a:b[1]/${'x'.repeat(39)}` })).toMatch(/ a_b_1__x{25}: /);
   });
 });
@@ -152,17 +142,29 @@ describe('an address', () => {
     ['tls://süd.example.com/', { transport: 'tls', host: 'xn--sd-xka.example.com', port: 6514 }],
     ['relp+tls://192.0.2.1:2514', { transport: 'relp+tls', host: '192.0.2.1', port: 2514 }],
     ['unix:///run/my%20log', { transport: 'unix', path: '/run/my log' }],
-  ])('%s leads there', (address, target) => expect(targetOf(address)).toEqual(target));
+  ])('%s is parsed', (address, target) => expect(targetOf(address)).toEqual(target));
 
   it.each([
     'http://x', 'siem.example.com:514', 'tcp://', 'tcp://user@x', 'tcp://x/y', 'tcp://x?y', 'unix://run/log', 'unix:///',
     'relp://x', 'relp+tls://x', 'tcp://x:99999',
   ])('%s is refused', (address) => expect(syslogOptions.safeParse({ type: 'syslog', address }).success).toBe(false)); // biome-ignore format: a table
 
-  it('has a tls block only where TLS is spoken', () => {
+  it('accepts a tls block only with a TLS transport', () => {
     const tls = { servername: 'x' };
     expect(syslogOptions.safeParse({ type: 'syslog', address: 'tcp://x', tls }).success).toBe(false);
     for (const address of ['tls://x', 'relp+tls://x:1'])
       expect(syslogOptions.safeParse({ type: 'syslog', address, tls }).success).toBe(true);
+  });
+
+  it.each(['udp://x', 'relp://x:1', 'relp+tls://x:1'])('refuses framing for %s and names the reason', (address) => {
+    const parsed = syslogOptions.safeParse({ type: 'syslog', address, framing: 'newline' });
+    expect(parsed.error?.issues).toMatchObject([
+      { path: ['framing'], message: expect.stringMatching(/^has no effect here: (udp|relp|relp\+tls):\/\/ /) },
+    ]);
+  });
+
+  it.each(['tcp://x', 'tls://x', 'unix:///run/log'])('accepts framing for %s', (address) => {
+    for (const framing of ['newline', 'octet-counting'])
+      expect(syslogOptions.safeParse({ type: 'syslog', address, framing }).success).toBe(true);
   });
 });

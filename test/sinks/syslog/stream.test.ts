@@ -3,15 +3,16 @@ import { describe, expect, it } from 'vitest';
 import type { Verdict } from '../../../src/lib/verdict.ts';
 import type { Sent } from '../../../src/sinks/sink.ts';
 import { Connection } from '../../../src/sinks/syslog/connection.ts';
-import { retryFault } from '../../../src/sinks/syslog/failures.ts';
+import { retryFailure } from '../../../src/sinks/syslog/failures.ts';
 import { openConnection } from '../../../src/sinks/syslog/open-connection.ts';
-import { StreamDelivery } from '../../../src/sinks/syslog/stream.ts';
-import type { StreamRules } from '../../../src/sinks/syslog/stream-rules.ts';
+import { StreamDelivery, type StreamOptions } from '../../../src/sinks/syslog/stream.ts';
+import { loadTcpInfo } from '../../../src/sinks/syslog/tcp-info.ts';
 import { tcpServer } from '../../support/tcp-server.ts';
 
 const never = new AbortController().signal;
+const tcpInfo = loadTcpInfo();
 
-function deliveryTo(port: number, rules: Partial<StreamRules> = {}) {
+function deliveryTo(port: number, options: Partial<StreamOptions> = {}) {
   const where = `tcp://127.0.0.1:${port}`;
   const to = { host: '127.0.0.1', port };
   return new StreamDelivery({
@@ -22,8 +23,8 @@ function deliveryTo(port: number, rules: Partial<StreamRules> = {}) {
     proofMs: 20,
     maxUnconfirmedBytes: 1_000,
     maxUnconfirmedBatches: 100,
-    open: (kill) => openConnection({ to, where, timeoutMs: 2_000 }, kill),
-    ...rules,
+    open: (signal) => openConnection({ to, where, timeoutMs: 2_000, tcpInfo }, signal),
+    ...options,
   });
 }
 
@@ -33,7 +34,7 @@ function sentBy(answer: Verdict | Sent): Promise<Verdict> {
 }
 
 describe('delivery over a stream', () => {
-  it('accepts what was written once the connection has stayed open for ten steps', async () => {
+  it('accepts a batch once the connection has stayed open for ten steps', async () => {
     await using server = await tcpServer();
     const delivery = deliveryTo(server.port);
     const confirmed = sentBy(await delivery.send(Buffer.from('one'), never));
@@ -43,7 +44,7 @@ describe('delivery over a stream', () => {
     await delivery.dispose();
   });
 
-  it('hands every unconfirmed batch back when the collector resets, and goes on with a new connection', async () => {
+  it('hands every unconfirmed batch back after a reset, and continues on a new connection', async () => {
     await using server = await tcpServer();
     const delivery = deliveryTo(server.port, { stepMs: 60_000 });
     const first = sentBy(await delivery.send(Buffer.from('one'), never));
@@ -57,7 +58,7 @@ describe('delivery over a stream', () => {
     await delivery.dispose();
   });
 
-  it('hands a batch back when the collector closes in good order but unasked, also after it sent a banner', async () => {
+  it('hands a batch back if the collector closes without being asked, also after it sent a banner', async () => {
     await using server = await tcpServer((socket) => socket.write('220 welcome\r\n'));
     const delivery = deliveryTo(server.port, { stepMs: 60_000 });
     const confirmed = sentBy(await delivery.send(Buffer.from('one'), never));
@@ -77,7 +78,7 @@ describe('delivery over a stream', () => {
     await delivery.dispose();
   });
 
-  it('keeps a send that comes during finish for the next connection', async () => {
+  it('sends what arrives during finish over the next connection', async () => {
     await using server = await tcpServer((socket) => {
       socket.pause();
       setTimeout(() => socket.resume(), 50);
@@ -94,7 +95,7 @@ describe('delivery over a stream', () => {
     await delivery.dispose();
   });
 
-  it('hands back what a collector answered that then takes no connection: it was being stopped', async () => {
+  it('hands back what was answered by a collector that accepts no connection afterwards', async () => {
     await using server = await tcpServer(
       (socket) =>
         socket.on('end', () => {
@@ -110,32 +111,33 @@ describe('delivery over a stream', () => {
     expect(await confirmed).toMatchObject({ kind: 'retry', reason: 'network' });
   });
 
-  it('hands back what was answered where the next connection is over at once, goes elsewhere, or is refused for good', async () => {
+  it('hands back what was answered if the next connection ends at once, goes elsewhere, or is refused', async () => {
     await using elsewhere = await tcpServer();
     for (const way of ['over', 'elsewhere', 'stop'] as const) {
       await using server = await tcpServer();
       let opened = 0;
-      const open: StreamRules['open'] = async (kill) => {
+      const open: StreamOptions['open'] = async (signal) => {
         const proves = ++opened === 2;
         if (proves && way === 'stop')
           return { code: '', verdict: { kind: 'stop', reason: 'auth', detail: 'not trusted' } };
         const { port } = proves && way === 'elsewhere' ? elsewhere : server;
-        const wire = await openConnection(
-          { to: { host: '127.0.0.1', port }, where: 'tcp://it', timeoutMs: 2_000 },
-          kill,
-        );
-        if (proves && way === 'over' && wire instanceof Connection) wire.destroy();
-        return wire;
+        const to = { host: '127.0.0.1', port };
+        const connection = await openConnection({ to, where: 'tcp://it', timeoutMs: 2_000, tcpInfo }, signal);
+        if (proves && way === 'over' && connection instanceof Connection) connection.destroy();
+        return connection;
       };
       const delivery = deliveryTo(server.port, { stepMs: 60_000, open });
       const confirmed = sentBy(await delivery.send(Buffer.from('one'), never));
       await delivery.finish(never);
-      expect(await confirmed, way).toMatchObject({ kind: 'retry', detail: expect.stringMatching(/was it stopped\?/) });
+      expect(await confirmed, way).toMatchObject({
+        kind: 'retry',
+        detail: expect.stringMatching(/was the collector stopped\?/),
+      });
       await delivery.dispose();
     }
   });
 
-  it('hands back, oldest first, what it sent meanwhile where the connection that was to prove an answer does not last', async () => {
+  it('hands back, oldest first, what was sent over the connection that should have proven an answer and was lost', async () => {
     await using server = await tcpServer();
     const delivery = deliveryTo(server.port, { stepMs: 60_000, proofMs: 60_000, maxUnconfirmedBatches: 1 });
     const order: string[] = [];
@@ -154,16 +156,16 @@ describe('delivery over a stream', () => {
 
   it.each([
     ['were reset', (socket: Socket) => socket.resetAndDestroy(), 0],
-    ['were thrown away by a collector that is stopped', (socket: Socket) => socket.end(), 2],
-  ])('sends nothing newer where older ones %s while it made room', async (_, end, refused) => {
+    ['were discarded by a collector that is stopping', (socket: Socket) => socket.end(), 2],
+  ])('sends nothing newer if older batches %s while it made room', async (_, end, refused) => {
     await using server = await tcpServer(
       (socket, index) => socket.on('end', () => (index === 0 ? end(socket) : socket.end())),
       { allowHalfOpen: true },
     );
-    const wire = { to: { host: '127.0.0.1', port: server.port }, where: 'tcp://it', timeoutMs: 2_000 };
+    const connection = { to: { host: '127.0.0.1', port: server.port }, where: 'tcp://it', timeoutMs: 2_000, tcpInfo };
     let opened = 0;
-    const open: StreamRules['open'] = async (kill) =>
-      ++opened === refused ? retryFault('network', 'refused') : openConnection(wire, kill);
+    const open: StreamOptions['open'] = async (signal) =>
+      ++opened === refused ? retryFailure('network', 'refused') : openConnection(connection, signal);
     const delivery = deliveryTo(server.port, { stepMs: 50, maxUnconfirmedBatches: 2, open });
     const older = [
       sentBy(await delivery.send(Buffer.from('one'), never)),
@@ -177,20 +179,23 @@ describe('delivery over a stream', () => {
     await delivery.dispose();
   });
 
-  it('sends nothing newer where older ones came back since it was asked to', async () => {
-    await using server = await tcpServer();
+  it('sends nothing newer if older batches were handed back after the call', async () => {
+    await using server = await tcpServer(() => {}, { allowHalfOpen: true });
     const delivery = deliveryTo(server.port, { stepMs: 60_000 });
-    const { returns } = delivery;
     const older = sentBy(await delivery.send(Buffer.from('one'), never));
     await server.until(() => server.text() === 'one');
-    server.sockets[0]?.resetAndDestroy();
+    // It waits for its turn behind the half-close, which the reset ends.
+    server.sockets[0]?.on('end', () => server.sockets[0]?.resetAndDestroy());
+    const finishing = delivery.finish(never);
+    const newer = delivery.send(Buffer.from('two'), never);
     expect(await older).toMatchObject({ kind: 'retry' });
-    expect(await delivery.send(Buffer.from('two'), never, returns)).toMatchObject({ kind: 'retry' });
+    await finishing;
+    expect(await newer).toMatchObject({ kind: 'retry' });
     expect(await delivery.send(Buffer.from('one'), never)).toMatchObject({ kind: 'sent' });
     await delivery.dispose();
   });
 
-  it('gives a half-closed connection up once time has confirmed all it carried', async () => {
+  it('ends a half-closed connection once time has confirmed everything it carried', async () => {
     await using server = await tcpServer(
       (socket) => {
         socket.pause();
@@ -207,7 +212,7 @@ describe('delivery over a stream', () => {
     await delivery.dispose();
   });
 
-  it('asks a collector to close that otherwise does so before time can confirm anything', async () => {
+  it('half-closes soon if the collector keeps closing before time can confirm anything', async () => {
     await using server = await tcpServer((socket) => socket.setTimeout(100, () => socket.end()));
     const delivery = deliveryTo(server.port, { stepMs: 20 });
     const sends: string[] = [];
@@ -222,15 +227,15 @@ describe('delivery over a stream', () => {
     await delivery.dispose();
   });
 
-  it('leaves no connection behind that was still being made when it was disposed of', async () => {
+  it('leaves no connection behind that was being opened when it was disposed of', async () => {
     await using server = await tcpServer();
     const asked = Promise.withResolvers<void>();
     const made = Promise.withResolvers<void>();
-    const wire = { to: { host: '127.0.0.1', port: server.port }, where: 'tcp://it', timeoutMs: 2_000 };
-    const open: StreamRules['open'] = async (kill) => {
+    const connection = { to: { host: '127.0.0.1', port: server.port }, where: 'tcp://it', timeoutMs: 2_000, tcpInfo };
+    const open: StreamOptions['open'] = async (signal) => {
       asked.resolve();
       await made.promise;
-      return openConnection(wire, kill);
+      return openConnection(connection, signal);
     };
     const delivery = deliveryTo(server.port, { open });
     const sending = delivery.send(Buffer.from('one'), never);
@@ -243,7 +248,7 @@ describe('delivery over a stream', () => {
     expect([server.sockets.length, server.text()]).toEqual([1, '']);
   });
 
-  it('hands back a batch whose writing ends while it is disposed of', async () => {
+  it('hands back a batch that was being written when it was disposed of', async () => {
     const resume = Promise.withResolvers<void>();
     await using server = await tcpServer((socket) => {
       socket.pause();
@@ -259,22 +264,22 @@ describe('delivery over a stream', () => {
     expect(answer.kind === 'sent' ? await answer.confirmed : answer).toMatchObject({ kind: 'retry' });
   });
 
-  it('tells nobody of a failure who no longer waits for a confirmation', async () => {
+  it('causes no unhandled rejection if the caller no longer waits for a confirmation', async () => {
     await using server = await tcpServer();
     const unhandled: unknown[] = [];
     const note = (reason: unknown) => unhandled.push(reason);
     process.on('unhandledRejection', note);
-    const kill = new AbortController();
+    const forced = new AbortController();
     const delivery = deliveryTo(server.port, { stepMs: 60_000 });
-    await delivery.send(Buffer.from('one'), kill.signal);
-    kill.abort(new Error('enough'));
+    await delivery.send(Buffer.from('one'), forced.signal);
+    forced.abort(new Error('enough'));
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     process.off('unhandledRejection', note);
     expect(unhandled).toEqual([]);
     await delivery.dispose();
   });
 
-  it('sends what comes next over the connection that proved the last answer', async () => {
+  it('sends the next batch over the connection that proved the last answer', async () => {
     await using server = await tcpServer();
     const delivery = deliveryTo(server.port, { stepMs: 60_000 });
     for (const text of ['one', 'two', 'three']) {
@@ -287,7 +292,7 @@ describe('delivery over a stream', () => {
     await delivery.dispose();
   });
 
-  it('finishes as soon as the connection is lost, and hands everything back', async () => {
+  it('ends finish when the connection is lost, and hands everything back', async () => {
     await using server = await tcpServer(() => {}, { allowHalfOpen: true });
     const delivery = deliveryTo(server.port, { stepMs: 60_000, closeWaitMs: 60_000 });
     const confirmed = sentBy(await delivery.send(Buffer.from('one'), never));
@@ -299,7 +304,7 @@ describe('delivery over a stream', () => {
     await delivery.finish(never);
   });
 
-  it('rotates the connection where the unconfirmed bytes reach their bound, without waiting for the steps', async () => {
+  it('half-closes when the unconfirmed bytes reach their bound, without waiting for time', async () => {
     await using server = await tcpServer();
     const delivery = deliveryTo(server.port, { stepMs: 60_000 });
     const confirmed: Promise<Verdict>[] = [];
@@ -314,7 +319,7 @@ describe('delivery over a stream', () => {
     );
   });
 
-  it('rotates the connection where the unconfirmed batches reach theirs', async () => {
+  it('half-closes when the unconfirmed batches reach their bound', async () => {
     await using server = await tcpServer();
     const delivery = deliveryTo(server.port, { stepMs: 60_000, maxUnconfirmedBatches: 3 });
     const confirmed: Promise<Verdict>[] = [];
@@ -324,7 +329,7 @@ describe('delivery over a stream', () => {
     await delivery.dispose();
   });
 
-  it('falls back to the steps with a collector that leaves a half-close unanswered, in the end without trying', async () => {
+  it('lets time confirm if the collector leaves half-closes unanswered, and tries them less often', async () => {
     await using server = await tcpServer(() => {}, { allowHalfOpen: true });
     const delivery = deliveryTo(server.port, { closeWaitMs: 20 });
     const confirmed: Promise<Verdict>[] = [];
@@ -336,22 +341,29 @@ describe('delivery over a stream', () => {
     await delivery.dispose();
   });
 
-  it('gives up a connection that takes nothing, and hands the batch back', async () => {
+  it('ends a connection whose peer reads nothing for the timeout, and hands the batch back', async () => {
     await using server = await tcpServer(() => {}, { pauseOnConnect: true });
     const delivery = deliveryTo(server.port, {
       stepMs: 60_000,
       maxUnconfirmedBytes: 64 * 1024 ** 2,
-      open: (kill) =>
-        openConnection({ to: { host: '127.0.0.1', port: server.port }, where: 'tcp://it', timeoutMs: 200 }, kill),
+      open: (signal) =>
+        openConnection(
+          { to: { host: '127.0.0.1', port: server.port }, where: 'tcp://it', timeoutMs: 200, tcpInfo },
+          signal,
+        ),
     });
     const answers: (Verdict | Sent)[] = [];
     do answers.push(await delivery.send(Buffer.alloc(1024 ** 2), never));
     while (answers.at(-1)?.kind === 'sent');
-    expect(answers.at(-1)).toEqual({ kind: 'retry', reason: 'timeout', detail: 'tcp://it: took nothing for 200 ms' });
+    expect(answers.at(-1)).toEqual({
+      kind: 'retry',
+      reason: 'timeout',
+      detail: 'tcp://it: the collector read nothing for 200 ms',
+    });
     for (const answer of answers.slice(0, -1)) expect(await sentBy(answer)).toMatchObject({ kind: 'retry' });
   });
 
-  it('does not confirm what the collector’s TCP has not acknowledged', async () => {
+  it('accepts nothing that the TCP of the collector has not acknowledged', async () => {
     await using server = await tcpServer(() => {}, { pauseOnConnect: true });
     const delivery = deliveryTo(server.port, { timeoutMs: 200, maxUnconfirmedBytes: 64 * 1024 ** 2 });
     // Taken by the kernel at once: into the collector's buffers the first, into ours the rest.
@@ -361,7 +373,7 @@ describe('delivery over a stream', () => {
     expect(await rest).toMatchObject({ kind: 'retry', reason: 'timeout' });
   });
 
-  it('takes nothing for acknowledged that waits to be written', async () => {
+  it('does not count as acknowledged what waits to be written', async () => {
     await using server = await tcpServer(() => {}, { pauseOnConnect: true });
     const delivery = deliveryTo(server.port, { timeoutMs: 400, maxUnconfirmedBytes: 64 * 1024 ** 2 });
     const taken = sentBy(await delivery.send(Buffer.alloc(3 * 1024 ** 2), never));
@@ -371,24 +383,24 @@ describe('delivery over a stream', () => {
     expect(await waiting).toMatchObject({ kind: 'retry', reason: 'timeout' });
   });
 
-  it('throws the reason of kill from a send that waits, and rejects what is unconfirmed with it', async () => {
+  it('throws the reason of the signal from a waiting send, and rejects unconfirmed batches with it', async () => {
     await using server = await tcpServer(() => {}, { pauseOnConnect: true });
     const delivery = deliveryTo(server.port, { stepMs: 60_000, maxUnconfirmedBytes: 64 * 1024 ** 2 });
-    const kill = new AbortController();
+    const forced = new AbortController();
     const reason = new Error('enough');
-    const confirmed = sentBy(await delivery.send(Buffer.from('one'), kill.signal));
-    const waiting = delivery.send(Buffer.alloc(32 * 1024 ** 2), kill.signal);
+    const confirmed = sentBy(await delivery.send(Buffer.from('one'), forced.signal));
+    const waiting = delivery.send(Buffer.alloc(32 * 1024 ** 2), forced.signal);
     const outcomes = Promise.allSettled([confirmed, waiting]);
     await server.until(() => server.sockets.length === 1);
-    kill.abort(reason);
+    forced.abort(reason);
     expect(await outcomes).toEqual([
       { status: 'rejected', reason },
       { status: 'rejected', reason },
     ]);
-    await expect(delivery.send(Buffer.from('late'), kill.signal)).rejects.toBe(reason);
+    await expect(delivery.send(Buffer.from('late'), forced.signal)).rejects.toBe(reason);
   });
 
-  it('says what refuses a connection', async () => {
+  it('reports why a connection was refused', async () => {
     const server = await tcpServer();
     await server[Symbol.asyncDispose]();
     const answer = await deliveryTo(server.port).send(Buffer.from('one'), never);

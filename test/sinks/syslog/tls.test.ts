@@ -8,13 +8,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Verdict } from '../../../src/lib/verdict.ts';
 import type { Sink } from '../../../src/sinks/sink.ts';
 import { Connection } from '../../../src/sinks/syslog/connection.ts';
+import { openSyslog } from '../../../src/sinks/syslog/definition.ts';
 import { openConnection } from '../../../src/sinks/syslog/open-connection.ts';
-import { openSyslog } from '../../../src/sinks/syslog/sink.ts';
+import { loadTcpInfo } from '../../../src/sinks/syslog/tcp-info.ts';
 import { Authority, certificatesMissing, type Leaf } from '../../support/authority.ts';
 import { drive, encoded, eventOf, options, sinkDeps } from '../../support/syslog.ts';
 import { tcpServer } from '../../support/tcp-server.ts';
 
 const never = new AbortController().signal;
+const tcpInfo = loadTcpInfo();
 const skipped = certificatesMissing === undefined ? '' : ` (skipped: ${certificatesMissing})`;
 
 describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${skipped}`, () => {
@@ -78,7 +80,7 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     ['whose authority is unknown', {}, { caFile: undefined }, /not trusted.*tls\.caFile/],
     ['that names another host', { names: 'DNS:other.example.com' }, {}, /tls\.servername/],
     ['that has expired', { days: -3 }, {}, /expired.*new certificate/],
-  ])('stops at a certificate %s, and says the remedy', async (_, leaf, tls, detail) => {
+  ])('stops at a certificate %s, and names the remedy', async (_, leaf, tls, detail) => {
     await using server = await collector(authority.leaf(leaf));
     await using sink = openSyslog(to(server.port, tls), sinkDeps());
     for (const verdict of [await deliver(sink), await sink.probe(never)])
@@ -86,13 +88,13 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     expect(server.received()).toBe('');
   });
 
-  it('takes a certificate for another host where tls.servername says so', async () => {
+  it('accepts a certificate for another host if tls.servername names it', async () => {
     await using server = await collector(authority.leaf({ names: 'DNS:other.example.com' }));
     await using sink = openSyslog(to(server.port, { servername: 'other.example.com' }), sinkDeps());
     expect(await deliver(sink)).toEqual({ kind: 'accepted' });
   });
 
-  it('stops at another certificate than the pinned one', async () => {
+  it('stops at a certificate other than the pinned one', async () => {
     await using server = await collector(good);
     const fingerprint256 = Array(32).fill('00').join(':');
     await using sink = openSyslog(to(server.port, { fingerprint256 }), sinkDeps());
@@ -120,7 +122,7 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
   const strict = ['-Verify', '1', '-verify_return_error'];
 
   it.each(['tls1_2', 'tls1_3'] as const)(
-    'shows a client certificate, and stops without one that is trusted, under %s',
+    'presents a client certificate, and stops without a trusted one, with %s',
     async (version) => {
       using others = new Authority('Somebody else');
       await using server = await strictCollector(version);
@@ -142,7 +144,7 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     },
   );
 
-  it('asks whether a client certificate is wanted where the collector closes without a reason', async () => {
+  it('asks whether a client certificate is required if the collector closes without a reason', async () => {
     await using server = await collector(good);
     await using sink = openSyslog(to(server.port), sinkDeps());
     const answer = await sink.send({ records: [encoded(eventOf({ id: 1 }))] }, never);
@@ -151,7 +153,7 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     expect(verdict).toMatchObject({ kind: 'retry', detail: expect.stringMatching(/client certificate\?/) });
   });
 
-  it('stops where the port speaks no TLS', async () => {
+  it('stops if the port does not speak TLS', async () => {
     await using server = await tcpServer((socket) => socket.write('220 hello, this is plain text\r\n'));
     await using sink = openSyslog(to(server.port), sinkDeps());
     expect(await sink.probe(never)).toMatchObject({
@@ -161,7 +163,7 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     });
   });
 
-  it('retries where the handshake never ends', async () => {
+  it('retries if the handshake does not end', async () => {
     await using server = await tcpServer();
     await using sink = openSyslog({ ...to(server.port), timeout: 200 }, sinkDeps());
     expect(await sink.probe(never)).toMatchObject({
@@ -171,7 +173,7 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     });
   });
 
-  it('refuses a collector that speaks less than tls.minVersion', async () => {
+  it('stops at a collector below tls.minVersion', async () => {
     await using server = await collector(good, { maxVersion: 'TLSv1.2' });
     await using sink = openSyslog(to(server.port, { minVersion: 'TLSv1.3' }), sinkDeps());
     expect(await sink.probe(never)).toMatchObject({
@@ -181,7 +183,7 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     });
   });
 
-  it('warns from 21 days before a certificate ends, the collector’s or ours, once a day', async () => {
+  it('warns once a day from 21 days before a certificate of either side ends', async () => {
     await using server = await collector(authority.leaf({ days: 20 }));
     const deps = sinkDeps();
     let now = Date.now();
@@ -189,9 +191,9 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     const records = [encoded(eventOf({ id: 1 }))];
     await drive(sink, records);
     await drive(sink, records);
-    const warnings = () => deps.happenings.filter(({ event }) => event === 'sink.warning');
+    const warnings = () => deps.events.filter(({ event }) => event === 'sink.warning');
     expect(warnings()).toMatchObject([
-      { topic: 'certificate', detail: expect.stringMatching(/collector’s certificate ends at 20/) },
+      { topic: 'certificate', detail: expect.stringMatching(/collector's certificate ends at 20/) },
       { topic: 'certificate', detail: expect.stringMatching(/client certificate ends at 20/) },
     ]);
     now += 25 * 3_600_000;
@@ -199,40 +201,42 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     expect(warnings()).toHaveLength(4);
   });
 
-  it('warns of no certificate that lasts for longer', async () => {
+  it('does not warn about a certificate that is valid for longer', async () => {
     await using server = await collector(authority.leaf({ days: 25 }));
     const deps = sinkDeps();
     await using sink = openSyslog(to(server.port), deps);
     expect(await sink.probe(never)).toEqual({ kind: 'accepted' });
-    expect(deps.happenings.filter(({ event }) => event === 'sink.warning')).toEqual([]);
+    expect(deps.events.filter(({ event }) => event === 'sink.warning')).toEqual([]);
   });
 
-  it('takes a close_notify that came before its half-close for no answer to it', async () => {
+  it('does not treat a close_notify that arrived before its half-close as an answer', async () => {
     const { certFile, keyFile } = good;
     const said = new Int32Array(new SharedArrayBuffer(4));
     const workerData = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8'), said };
     const worker = new Worker(new URL('../../support/close-notify.ts', import.meta.url), { workerData });
     const [port] = (await once(worker, 'message')) as [number];
     const current = () => ({ ca: readFileSync(authority.caFile), servername: 'localhost' });
-    const tls = { hasClientCertificate: false, clientCertificateExpiresMs: undefined, current };
-    const wire = await openConnection({ to: { host: '127.0.0.1', port }, where: 'it', timeoutMs: 5_000, tls }, never);
-    if (!(wire instanceof Connection)) throw new Error(wire.verdict.detail);
-    await wire.acknowledgedBytes();
-    expect(await wire.write(Buffer.from('a record'))).toBeUndefined();
-    const closed = wire.halfClose(5_000);
+    const tls = { hasClientCertificate: false, current };
+    const connection = await openConnection(
+      { to: { host: '127.0.0.1', port }, where: 'it', timeoutMs: 5_000, tls, tcpInfo },
+      never,
+    );
+    if (!(connection instanceof Connection)) throw new Error(connection.verdict.detail);
+    expect(await connection.write(Buffer.from('a record'))).toBeUndefined();
+    const closed = connection.halfClose(5_000);
     // Busy until it has come, and until the half-close is due: at once, before the socket is read.
     await new Promise((resolve) => setImmediate(resolve));
     expect(Atomics.wait(said, 0, 0, 10_000)).not.toBe('timed-out');
     for (const startMs = performance.now(); performance.now() - startMs < 20; );
     await closed;
-    expect(wire.fault).toMatchObject({ verdict: { kind: 'retry' } });
+    expect(connection.failure).toMatchObject({ verdict: { kind: 'retry' } });
     await worker.terminate();
   });
 
   it.each([
     ['a reset, as of one that had not read all', 'resetAndDestroy', { verdict: { kind: 'retry', reason: 'network' } }],
     ['the end in good order', 'end', undefined],
-  ] as const)('looks whether an answered half-close is followed by %s', async (_, how, fault) => {
+  ] as const)('looks whether the close of TCP behind an answered half-close is %s', async (_, how, fault) => {
     await using at = await collector(good);
     const between = createTcpServer({ allowHalfOpen: true }, (near) => {
       const far = connect({ port: at.port, host: '127.0.0.1', allowHalfOpen: true });
@@ -245,14 +249,17 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
     await once(between, 'listening');
     const { port } = between.address() as AddressInfo;
     const current = () => ({ ca: readFileSync(authority.caFile), servername: 'localhost' });
-    const tls = { hasClientCertificate: false, clientCertificateExpiresMs: undefined, current };
-    const wire = await openConnection({ to: { host: '127.0.0.1', port }, where: 'it', timeoutMs: 5_000, tls }, never);
-    if (!(wire instanceof Connection)) throw new Error(wire.verdict.detail);
-    expect(await wire.write(Buffer.from('a record'))).toBeUndefined();
-    await wire.halfClose(5_000);
-    expect(wire.isOver).toBe(true);
-    if (fault === undefined) expect(wire.fault).toBeUndefined();
-    else expect(wire.fault).toMatchObject(fault);
+    const tls = { hasClientCertificate: false, current };
+    const connection = await openConnection(
+      { to: { host: '127.0.0.1', port }, where: 'it', timeoutMs: 5_000, tls, tcpInfo },
+      never,
+    );
+    if (!(connection instanceof Connection)) throw new Error(connection.verdict.detail);
+    expect(await connection.write(Buffer.from('a record'))).toBeUndefined();
+    await connection.halfClose(5_000);
+    expect(connection.isOver).toBe(true);
+    if (fault === undefined) expect(connection.failure).toBeUndefined();
+    else expect(connection.failure).toMatchObject(fault);
     between.close();
   });
 });
