@@ -1,7 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { credentials } from '../../src/sinks/syslog/credentials.ts';
+import { Credentials } from '../../src/sinks/syslog/credentials.ts';
 import type { SyslogOptions } from '../../src/sinks/syslog/options.ts';
+import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { configOf, load, problemsOf, withSink, withSource } from '../support/configuration.ts';
 import { scratch } from '../support/scratch.ts';
 import { testPair } from '../support/test-pair.ts';
@@ -64,7 +65,12 @@ describe('a file of several certificates', () => {
     const problems: string[] = [];
     const { tls } = configOf(load(withSink('type: syslog', 'address: tls://a', `tls: { caFile: ${path} }`)))
       .sinks[0] as SyslogOptions;
-    const made = credentials(tls, (detail) => problems.push(detail));
+    const deps = {
+      name: 'syslog',
+      now: Date.now,
+      emit: (event: TelemetryEvent) => void (event.event === 'sink.warning' && problems.push(event.detail)),
+    };
+    const made = new Credentials(tls, deps, 'tls://a');
     const { secureContext } = made.current();
     file('renewed.pem', good + broken);
     expect(made.current().secureContext).not.toBeUndefined();
