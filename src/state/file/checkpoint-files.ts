@@ -13,7 +13,16 @@ import {
   type RenameCheck,
   StateProblem,
 } from '../store.ts';
-import { ignore, isFileSystems, isSameFile, makeDirectory, moveFile, readText, replaceFile, syncDirectory } from './durable.ts';
+import {
+  ignore,
+  isFileSystems,
+  isSameFile,
+  makeDirectory,
+  moveFile,
+  readText,
+  replaceFile,
+  syncDirectory,
+} from './durable.ts';
 
 export interface CheckpointFilesOptions {
   /** `<state>/checkpoints`; created by the first save. */

@@ -6,7 +6,15 @@ import { type AuditEvent, auditEvent, type Cursor } from '../../event/event.ts';
 import { Mutex } from '../../lib/mutex.ts';
 import type { DeadLetter, DeadLetterStore, DeadLetterSummary, IdInterval } from '../store.ts';
 import { type Line, linesOf, readLine, readWindow, type Window } from './dead-letter-lines.ts';
-import { ignore, isSameFile, makeDirectory, moveFile, openForAppend, openForReading, syncDirectory } from './durable.ts';
+import {
+  ignore,
+  isSameFile,
+  makeDirectory,
+  moveFile,
+  openForAppend,
+  openForReading,
+  syncDirectory,
+} from './durable.ts';
 
 export interface DeadLetterFileOptions {
   /** `<state>/dead-letter`; created if it is missing. */

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DeadLetterFile } from '../../../src/state/file/dead-letter-files.ts';
-import { CheckpointFiles } from '../../../src/state/file/checkpoint-files.ts';
-import type { Checkpoint } from '../../../src/state/store.ts';
-import { version } from '../../../src/state/checkpoint-text.ts';
 import { readPendingAcks } from '../../../src/sinks/splunk-hec/pending-acks.ts';
+import { version } from '../../../src/state/checkpoint-text.ts';
+import { CheckpointFiles } from '../../../src/state/file/checkpoint-files.ts';
+import { DeadLetterFile } from '../../../src/state/file/dead-letter-files.ts';
+import type { Checkpoint } from '../../../src/state/store.ts';
 import { auditEvent } from '../../support/audit-events.ts';
 
 /** State directories as each version of the program left them. They are never changed: a new version adds its own. */
