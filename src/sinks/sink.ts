@@ -4,61 +4,70 @@ import type { Format } from '../format/format.ts';
 import type { Verdict } from '../lib/verdict.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 
-/** On the wire, not yet known to be safe: `confirmed` tells, and never rejects but with the reason of `kill`. */
+/** On the wire, not yet known to be safe. */
 export interface Sent {
   readonly kind: 'sent';
+  /** The last verdict. Rejects only with the reason of `kill`. */
   readonly confirmed: Promise<Verdict>;
 }
 
 export interface ResumedBatch {
   /** Inclusive id ranges. */
   readonly ranges: readonly (readonly [Cursor, Cursor])[];
-  /** Never rejects but with the reason of the sink's closing. */
+  /** The last verdict. Rejects only with the reason of the sink's closing. */
   readonly confirmed: Promise<Verdict>;
 }
 
-/** What a batch may hold; counted on the encoded records. A single record over `maxBytes` travels alone. */
+/** What a batch may hold, counted on the encoded records. A single record above `maxBytes` is sent alone. */
 export interface BatchLimits {
   readonly maxEvents: number;
   readonly maxBytes: number;
-  /** What travels with each record (an envelope) and counts towards `maxBytes` too; default 0. */
+  /** What is sent with each record (an envelope) and counts towards `maxBytes`; default 0. */
   readonly overheadBytes?: number;
 }
 
-/** A destination, used by one route. It neither logs failures nor retries: it answers with a verdict. */
+/** A destination, used by one pipeline. It neither logs failures nor retries: it returns verdicts. */
 export interface Sink extends AsyncDisposable {
-  /** Batches that may be sent and not yet confirmed at once: 1, or more where the far side confirms later. */
+  /** How many batches may be sent and not yet confirmed: 1, or more if the destination confirms later. */
   readonly window: number;
   readonly limits: BatchLimits;
   /**
-   * Sends one batch; the route calls it again only when the last call has resolved. `accepted`: the far side can lose
-   * it no more; `sent`: the next may follow, the confirmation comes later. Stopping does not interrupt it, `kill` does.
-   * @throws the reason of `kill`
+   * Longest time from the start of `send` to the last verdict on the batch, milliseconds. At a reload a pipeline may take
+   * that long to finish what is on the wire. Absent: the shutdown timeout is enough.
+   */
+  readonly confirmWithinMs?: number;
+  /**
+   * Sends one batch. It is called again only when the last call has resolved. `accepted`: the destination can't lose the
+   * batch any more. `sent`: the next batch may follow, the confirmation comes later. A graceful stop does not interrupt
+   * it, `kill` does. @throws the reason of `kill`
    */
   send(batch: Batch, kill: AbortSignal): Promise<Verdict | Sent>;
-  /** Nothing more is coming for now: hastens the outstanding confirmations where that can be done (half-close). */
+  /**
+   * Nothing more is sent for now: speeds up pending confirmations if that is possible (half-close, faster polls). After
+   * `kill` it may take another second, to receive a confirmation that is reported only once: until it returns, the
+   * confirmations of sent and resumed batches still count and have to be saved.
+   */
   finish?(kill: AbortSignal): Promise<void>;
   /**
-   * What must be remembered over a restart to ask about batches sent and not confirmed; JSON. The route saves it with
-   * the checkpoint, also after each `sent`.
+   * What a later process needs to ask about batches that are sent and not confirmed, as JSON. It is saved with the
+   * checkpoint, also after each `sent`.
    */
   pendingAcks?(): unknown;
   /**
-   * Batches an earlier process sent, taken from `deps.journal`, whose fate may still be learnt. Their ids count as in
-   * flight; `accepted` makes them delivered, anything else has them read and sent again.
+   * Batches that an earlier process sent, from `deps.pendingAcks`, whose verdict is still to come. Their ids count as in
+   * flight. `accepted` makes them delivered; after any other verdict they are read and sent again.
    */
   readonly resumed?: readonly ResumedBatch[];
   /**
-   * Sends one record of the forwarder's own, clearly apart from audit records and always as JSON. May be called while a
-   * `send` is under way, and holds up none longer than a record of that size would.
-   * @throws the reason of `kill`
+   * Sends one record about the forwarder itself, clearly separate from audit records and always as JSON. May be called
+   * while a `send` runs, and delays it no longer than a record of that size takes. @throws the reason of `kill`
    */
-  sendStatus(note: StatusRecord, kill: AbortSignal): Promise<Verdict | Sent>;
-  /** Goes the way of `send` as far as can be without delivering anything; serves `check`. */
+  sendStatus(record: StatusRecord, kill: AbortSignal): Promise<Verdict | Sent>;
+  /** Does as much of a `send` as is possible without delivering anything; used by `check`. */
   probe(kill: AbortSignal): Promise<Verdict>;
 }
 
-/** What a sink gets from the world around it. */
+/** What a sink gets from the program. */
 export interface SinkDeps {
   readonly name: string;
   /** Host name of the tenant. */
@@ -70,7 +79,7 @@ export interface SinkDeps {
   readonly now: () => number;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
-  /** What `Sink.journal` gave in an earlier process, as it stands in the checkpoint. */
+  /** What `Sink.pendingAcks` returned in an earlier process, as the checkpoint has it. */
   readonly pendingAcks?: unknown;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
