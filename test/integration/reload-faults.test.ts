@@ -57,7 +57,7 @@ describe('SIGHUP with faults around it:', () => {
   });
 
   it('a new key is in force before the old one is asked with again, however long telemetry takes', async () => {
-    const silent = createServer(() => {});
+    const silent = createServer((socket) => socket.on('error', () => {}).resume());
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const { port } = silent.address() as { port: number };
     await using simulator = await startSimulator({ events: 20, rate: 20, key: 'SIEM-LOG-ONLY-old' });
