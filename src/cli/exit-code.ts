@@ -26,9 +26,15 @@ export function codeOf(error: unknown): number {
   return isFileSystems(error) ? exitCode.state : exitCode.bug;
 }
 
-/** Whether it is the file system's error about a path. Running pipelines wait for those, so it is about the state at the start. */
+const fullOrBroken = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']);
+
+/**
+ * Whether it is the file system's error; a write through an open file names no path. Running pipelines wait until it passes,
+ * so it is about the state at the start.
+ */
 function isFileSystems(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && 'path' in error;
+  if (!(error instanceof Error) || !('syscall' in error)) return false;
+  return 'path' in error || fullOrBroken.has(String((error as NodeJS.ErrnoException).code));
 }
 
 /**

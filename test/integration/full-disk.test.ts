@@ -84,6 +84,26 @@ describe.skipIf(missing !== undefined)(
         }
       },
     );
+
+    it('that is full at the start is exit code 73', async () => {
+      const state = join(directory, 'full-start');
+      mkdirSync(state);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=0700', 'tmpfs', state]);
+      try {
+        await using simulator = await startSimulator({ events: 10, key });
+        const { file } = configure(simulator.url, { state, source: 'startAt: now' });
+        const prepared = startProgram(['once', '-c', file]);
+        expect(await prepared.ended, prepared.stderr()).toBe(0);
+        fill(join(state, 'ballast'));
+        writeFileSync(file, readFileSync(file, 'utf8').replace('name: console', 'name: other'));
+        for (const command of ['run', 'once']) {
+          const program = startProgram([command, '-c', file]);
+          expect(await program.ended, program.stderr()).toBe(73);
+        }
+      } finally {
+        execFileSync('umount', ['-l', state]);
+      }
+    });
   },
 );
 
