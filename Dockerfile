@@ -5,10 +5,10 @@
 #     -v forwarder-state:/var/lib/qasphere-siem-forwarder \
 #     -e QASPHERE_URL=https://acme.eu1.qasphere.com -e QASPHERE_API_KEY qasphere-siem-forwarder
 #
-# A configuration file is mounted at /etc/qasphere-siem-forwarder/config.yaml, where the health check finds it too;
-# secrets come from files (apiKeyFile: /run/secrets/qasphere_api_key). With onKeyRejected: wait it stays up when the key
-# is refused, and turns unhealthy; a container is restarted whatever its exit code. With another --user, the volume must
-# belong to that one.
+# Mount a configuration file at /etc/qasphere-siem-forwarder/config.yaml, where the health check finds it too. Secrets come
+# from files (apiKeyFile: /run/secrets/qasphere_api_key). With onKeyRejected: wait the program stays up when the key is
+# rejected, and the container becomes unhealthy; otherwise the runtime restarts it whatever its exit code. With another
+# --user, the volume must belong to that user.
 
 FROM node:26-bookworm-slim AS build
 WORKDIR /app
@@ -44,8 +44,8 @@ ENV NODE_ENV=production \
     STATE_DIRECTORY=/var/lib/qasphere-siem-forwarder
 VOLUME /var/lib/qasphere-siem-forwarder
 USER 65532:65532
-# SIGUSR1 would open a debugger.
-ENTRYPOINT ["/nodejs/bin/node", "--disable-warning=ExperimentalWarning", "--disable-sigusr1", "/app/dist/main.js"]
+# The options are those of packaging/bundle.ts, which says why.
+ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=8", "--heap-growing-percent=100", "--invocation-count-for-maglev=2000", "--disable-warning=ExperimentalWarning", "--disable-sigusr1", "/app/dist/main.js"]
 CMD ["run"]
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=2m --retries=3 \

@@ -3,9 +3,9 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { bundling, root, version } from './bundle.ts';
+import { bundling, nodeOptions, root, version } from './bundle.ts';
 
-/** One file with Node inside: `npm run build:binary`. Runs on the Node that is to be inside. */
+/** Builds one executable with Node inside: `npm run build:binary`. The Node that runs this is the one inside. */
 const output = join(root, 'dist', 'qasphere-siem-forwarder');
 
 const work = mkdtempSync(join(tmpdir(), 'forwarder-binary-'));
@@ -15,7 +15,7 @@ try {
 
   const node = join(work, 'node');
   copyFileSync(process.execPath, node);
-  // Before, not after: a finished executable does not survive it. A quarter smaller; without binutils it stays as it is.
+  // A quarter smaller. Must come first: strip damages the finished executable. Without binutils it is left out.
   spawnSync('strip', ['--strip-unneeded', node]);
   const config = join(work, 'sea.json');
   writeFileSync(
@@ -26,8 +26,7 @@ try {
       output,
       executable: node,
       disableExperimentalSEAWarning: true,
-      // node:ffi is experimental; SIGUSR1 would open a debugger to everyone on this host.
-      execArgv: ['--disable-warning=ExperimentalWarning', '--disable-sigusr1'],
+      execArgv: nodeOptions,
       execArgvExtension: 'env',
     }),
   );

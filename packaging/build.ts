@@ -4,8 +4,9 @@ import { build } from 'esbuild';
 import { bundling, root } from './bundle.ts';
 
 /**
- * dist/: `npm run build`. Bundled, because a program of a thousand small files takes half as long again to start and holds
- * 9 MiB more; split where a command is loaded only when it is asked for. Source maps lie beside, for `--enable-source-maps`.
+ * Builds the program into dist/: `npm run build`. Bundled, because a program of a thousand small files takes half as long
+ * again to start and needs 9 MiB more; split, so that a command is loaded only when it is called. Source maps lie beside, for
+ * `--enable-source-maps`.
  */
 await build({
   ...bundling,
@@ -14,7 +15,7 @@ await build({
   outdir: join(root, 'dist'),
   splitting: true,
   minify: true,
-  // With an error nobody caught Node prints the line it came from.
+  // For an uncaught error Node prints the whole source line.
   lineLimit: 160,
   sourcemap: true,
 });

@@ -6,7 +6,21 @@ export const root = join(import.meta.dirname, '..');
 const about = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 export const { version } = about;
 
-/** What is bundled need not look for its package.json. */
+/**
+ * Options of Node for every packaged start; Dockerfile names the same. Node's own defaults let the young generation of the
+ * heap grow to 32 MiB and the old one by several times what survived: with these an import of a million events peaks at 145
+ * MiB instead of 201, for about 5 % more CPU. SIGUSR1 would open a debugger to everyone on the host. NODE_OPTIONS takes only
+ * some of them.
+ */
+export const nodeOptions = [
+  '--max-semi-space-size=8',
+  '--heap-growing-percent=100',
+  '--invocation-count-for-maglev=2000',
+  '--disable-warning=ExperimentalWarning',
+  '--disable-sigusr1',
+];
+
+/** The bundle knows its version without package.json. */
 const fixedVersion: Plugin = {
   name: 'fixed-version',
   setup({ onLoad }) {
@@ -17,14 +31,14 @@ const fixedVersion: Plugin = {
   },
 };
 
-/** How the program and what it needs become few files, whoever runs them. */
+/** How the program and its dependencies are bundled. */
 export const bundling = {
   bundle: true,
   platform: 'node',
   format: 'esm',
-  // Of the oldest Node the package takes.
+  // The oldest Node that the package supports.
   target: 'node26',
-  // CommonJS dependencies ask for Node's modules with require.
+  // CommonJS dependencies load Node's modules with require.
   banner: {
     js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);",
   },
