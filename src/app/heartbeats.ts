@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
+import { bigintsAsText } from '../lib/json.ts';
 import { printable } from '../lib/printable.ts';
 import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
@@ -154,9 +155,7 @@ function inForce(sink: SinkConfig, { source }: Config): Record<string, unknown> 
   };
 }
 
-const idsAsText = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
-
 /** SHA-256 over the configuration in force; secrets are left out. */
 export function fingerprint(config: Config): string {
-  return createHash('sha256').update(JSON.stringify(config, idsAsText)).digest('hex');
+  return createHash('sha256').update(JSON.stringify(config, bigintsAsText)).digest('hex');
 }

@@ -2,6 +2,7 @@ import type { Context } from '../app/context.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
+import { bigintsAsText } from '../lib/json.ts';
 import { setNetworkDefaults } from '../lib/network-defaults.ts';
 import { SchemaDrift } from '../source/schema-drift.ts';
 import { createEmit } from '../telemetry/emit.ts';
@@ -49,6 +50,6 @@ export function realContext(config: Config, cli: CliContext, also: Emit = () => 
 
 /** Whether an address with TLS is named anywhere. The audit log of a real tenant always is. */
 function mentionsTls(config: Config, env: CliContext['env']): boolean {
-  const text = JSON.stringify({ config, env }, (_, value) => (typeof value === 'bigint' ? String(value) : value));
+  const text = JSON.stringify({ config, env }, bigintsAsText);
   return /"(https|tls|relp\+tls):/.test(text);
 }

@@ -1,23 +1,16 @@
 import * as z from 'zod';
-import type { Cursor } from '../event/event.ts';
+import type { StartAt } from '../event/start-at.ts';
 
-/** Where a sink without a checkpoint starts; `timeMs` is milliseconds since the epoch. */
-export type StartAt =
-  | { readonly kind: 'beginning' }
-  | { readonly kind: 'now' }
-  | { readonly kind: 'id'; readonly id: Cursor }
-  | { readonly kind: 'time'; readonly timeMs: number };
-
-const largestId = 2n ** 63n - 1n;
+const MAX_ID = 2n ** 63n - 1n;
 const instant = z.iso.datetime({ offset: true });
 const day = z.iso.date();
 
-/** The meaning of `startAt`, or undefined. A day is its midnight in UTC; a time of day needs its zone. */
+/** The meaning of `startAt`, or undefined. A day means midnight UTC; a time of day requires its zone. */
 export function parseStartAt(text: string): StartAt | undefined {
   if (text === 'beginning' || text === 'now') return { kind: text };
   if (/^\d{1,19}$/.test(text)) {
     const id = BigInt(text);
-    return id > largestId ? undefined : { kind: 'id', id };
+    return id > MAX_ID ? undefined : { kind: 'id', id };
   }
   if (!instant.safeParse(text).success && !day.safeParse(text).success) return undefined;
   const timeMs = Date.parse(text);
@@ -26,13 +19,10 @@ export function parseStartAt(text: string): StartAt | undefined {
 
 const form = 'write beginning, now, an event id, or an ISO timestamp such as 2026-01-31T00:00:00Z';
 
-/** `beginning`, `now`, an event id or an ISO timestamp. Ids beyond 2^53 must come as text. */
+/** `beginning`, `now`, an event id or an ISO timestamp. Ids beyond 2^53 must be text. */
 export const startAt = z.union([z.int().min(0), z.string()], form).transform((value, context) => {
   const parsed = parseStartAt(String(value));
   if (parsed !== undefined) return parsed;
-  context.addIssue({
-    code: 'custom',
-    message: form,
-  });
+  context.addIssue({ code: 'custom', message: form });
   return z.NEVER;
 });

@@ -1,5 +1,6 @@
 // Above 250 lines until the delivery queue owns all that is in flight.
 import type { Cursor, Encoded } from '../event/event.ts';
+import type { StartAt } from '../event/start-at.ts';
 import type { StatusRecord } from '../event/status-record.ts';
 import type { Notifier } from '../lib/notifier.ts';
 import { type ShutdownSignals, scopeWithGrace } from '../lib/shutdown.ts';
@@ -16,7 +17,7 @@ import { HighWaterMark } from './high-water-mark.ts';
 import { verifyLastDelivered } from './history-check.ts';
 import { InFlightRecovery } from './in-flight-recovery.ts';
 import { Reader } from './reader.ts';
-import { findStartPosition, type StartAt } from './start-position.ts';
+import { findStartPosition } from './start-position.ts';
 import type { Ticks } from './ticks.ts';
 import { writeDeadLetter } from './write-dead-letter.ts';
 

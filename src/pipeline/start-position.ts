@@ -1,17 +1,9 @@
 import type { Cursor } from '../event/event.ts';
 import { type IdRange, IdRanges } from '../event/id-ranges.ts';
+import type { StartAt } from '../event/start-at.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
 import type { Page, Source } from '../source/source.ts';
 import type { Checkpoint, CheckpointStore } from '../state/store.ts';
-
-/** Where a sink without a checkpoint begins. */
-export type StartAt =
-  | { readonly kind: 'beginning' }
-  | { readonly kind: 'now' }
-  /** From this event on, itself included. */
-  | { readonly kind: 'id'; readonly id: Cursor }
-  /** From the first event created at or after it; milliseconds since the epoch. */
-  | { readonly kind: 'time'; readonly timeMs: number };
 
 export interface StartPosition {
   readonly after: Cursor;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { auditEvent, type Batch, type Encoded } from '../event/event.ts';
 import type { StatusRecord } from '../event/status-record.ts';
 import { jsonFormat } from '../format/json.ts';
+import { bigintsAsText } from '../lib/json.ts';
 import { reasons, type Verdict } from '../lib/verdict.ts';
 import type { Sent, Sink, SinkDeps } from '../sinks/sink.ts';
 import type { TelemetryEvent } from '../telemetry/telemetry-event.ts';
@@ -424,7 +425,7 @@ class TestBench<Destination extends AsyncDisposable> implements AsyncDisposable 
   }
 
   #note(said: object): void {
-    this.#said.push(JSON.stringify(said, (_, value) => (typeof value === 'bigint' ? String(value) : value)));
+    this.#said.push(JSON.stringify(said, bigintsAsText));
   }
 }
 

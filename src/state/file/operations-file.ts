@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { bigintsAsText } from '../../lib/json.ts';
 import type { OperationsPage, OperationsRecord } from '../store.ts';
 import { makeDirectory, openForAppend, readTail, syncDirectory } from './durable.ts';
 
@@ -25,7 +26,7 @@ export class OperationsFile {
   async append(record: OperationsRecord): Promise<void> {
     const { directory, now } = this.#options;
     const at = new Date(now()).toISOString();
-    const line = JSON.stringify({ at, uid: process.getuid?.() ?? null, ...record }, idsAsText);
+    const line = JSON.stringify({ at, uid: process.getuid?.() ?? null, ...record }, bigintsAsText);
     await makeDirectory(directory);
     await using file = await openForAppend(this.#path);
     const { size } = await file.stat();
@@ -58,5 +59,3 @@ function parsed(line: string): Record<string, unknown>[] {
     return [];
   }
 }
-
-const idsAsText = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
