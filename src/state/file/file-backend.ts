@@ -143,9 +143,7 @@ class FileStateStore extends FileState implements StateStore {
     super(options, tenant);
     this.#heartbeat = new HeartbeatFile(options.directory, options.emit);
     this.#lock = lock;
-    this.#timer = setInterval(() => {
-      this.#repairing = this.#repairing.then(() => this.#repair());
-    }, options.restoreEveryMs ?? 10_000).unref();
+    this.#timer = setInterval(() => void this.#repairInTurn(), options.restoreEveryMs ?? 10_000).unref();
   }
 
   load(sink: string): Promise<Checkpoint | undefined> {
@@ -153,17 +151,17 @@ class FileStateStore extends FileState implements StateStore {
   }
 
   async save(checkpoint: Checkpoint): Promise<void> {
-    this.#requireOwnership();
+    await this.#requireOwnership();
     await this.checkpoints.save(checkpoint);
   }
 
   async overwrite(checkpoint: Checkpoint): Promise<void> {
-    this.#requireOwnership();
+    await this.#requireOwnership();
     await usingState(this.options.directory, () => this.checkpoints.overwrite(checkpoint));
   }
 
   async remove(sink: string): Promise<void> {
-    this.#requireOwnership();
+    await this.#requireOwnership();
     await usingState(this.options.directory, () => this.checkpoints.remove(sink));
   }
 
@@ -178,7 +176,7 @@ class FileStateStore extends FileState implements StateStore {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    this.#requireOwnership();
+    await this.#requireOwnership();
     await usingState(this.options.directory, async () => {
       const moves = await deadLetterMoves(this.letters, from, to);
       if (typeof moves === 'string') throw new StateProblem(`${moves} exists already, and a rename never overwrites`);
@@ -192,19 +190,25 @@ class FileStateStore extends FileState implements StateStore {
   }
 
   async saveHeartbeat(state: HeartbeatState): Promise<void> {
-    this.#requireOwnership();
+    await this.#requireOwnership();
     await this.#heartbeat.save(state);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
-    await this.#repairing;
-    await this.#repair();
+    await this.#repairInTurn();
     await this.#lock[Symbol.asyncDispose]();
   }
 
-  #requireOwnership(): void {
+  /** @throws {Fenced} */
+  async #requireOwnership(): Promise<void> {
+    if (this.#fenced === undefined && !this.#lock.isInPlace()) await this.#repairInTurn();
     if (this.#fenced !== undefined) throw this.#fenced;
+  }
+
+  #repairInTurn(): Promise<void> {
+    this.#repairing = this.#repairing.then(() => this.#repair());
+    return this.#repairing;
   }
 
   /** Never rejects, except for a bug. */
@@ -212,7 +216,7 @@ class FileStateStore extends FileState implements StateStore {
     if (this.#fenced !== undefined) return;
     const { directory, now } = this.options;
     try {
-      if (!(await this.#lock.isInPlace())) {
+      if (!this.#lock.isInPlace()) {
         await prepareState(directory);
         const lock = await lockState(directory, now);
         await this.#lock[Symbol.asyncDispose]();

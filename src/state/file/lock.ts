@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, lstatSync } from 'node:fs';
 import { lstat, open, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const waitMs = 250;
 
 export interface StateLock extends AsyncDisposable {
   /** Whether the locked file is still in its place: another process could lock a new one. */
-  isInPlace(): Promise<boolean>;
+  isInPlace(): boolean;
 }
 
 /**
@@ -43,12 +43,12 @@ export async function lockState(directory: string, now: () => number): Promise<S
     database.close();
     throw error;
   }
-  const isInPlace = async () => (await lstat(path).catch(ignore('ENOENT')))?.ino === inode;
+  const isInPlace = () => lstatSync(path, { throwIfNoEntry: false })?.ino === inode;
   return {
     isInPlace,
     async [Symbol.asyncDispose]() {
       // Else the name in it is not ours any more.
-      if (await isInPlace()) await unlink(owner).catch(ignoreFileSystem);
+      if (isInPlace()) await unlink(owner).catch(ignoreFileSystem);
       database.close();
     },
   };
