@@ -2,17 +2,26 @@
 export const longestRetryAfterMs = 300_000;
 
 /**
- * Milliseconds that a Retry-After header asks to wait (RFC 9110 section 10.2.3: seconds, or an HTTP date), at most five
- * minutes; undefined where there is none or it is unreadable. A date in the past is 0.
+ * Milliseconds since the epoch of an HTTP date (RFC 9110 section 5.6.7, the obsolete forms included); undefined if there is
+ * none or it is unreadable. A date without a zone is GMT.
  */
-export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
-  const text = header?.trim();
-  if (text === undefined || text === '') return undefined;
-  if (/^\d+(\.\d+)?$/.test(text)) return Math.min(Number(text) * 1000, longestRetryAfterMs);
+export function httpDateMs(header: string | undefined): number | undefined {
+  const text = header?.trim() ?? '';
   // Every form of an HTTP date starts with a day's name; Date.parse alone would take "-5" for a year.
   if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/i.test(text)) return undefined;
-  const at = Date.parse(/(GMT|UTC)$/i.test(text) ? text : `${text} GMT`);
-  return Number.isNaN(at) ? undefined : Math.min(Math.max(at - nowMs, 0), longestRetryAfterMs);
+  const ms = Date.parse(/(GMT|UTC)$/i.test(text) ? text : `${text} GMT`);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+/**
+ * Milliseconds that a Retry-After header asks to wait (RFC 9110 section 10.2.3: seconds, or an HTTP date), at most five
+ * minutes; undefined if there is none or it is unreadable. A date in the past is 0.
+ */
+export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
+  const text = header?.trim() ?? '';
+  if (/^\d+(\.\d+)?$/.test(text)) return Math.min(Number(text) * 1000, longestRetryAfterMs);
+  const at = httpDateMs(text);
+  return at === undefined ? undefined : Math.min(Math.max(at - nowMs, 0), longestRetryAfterMs);
 }
 
 const remedies: readonly (readonly [RegExp, string])[] = [
@@ -27,10 +36,7 @@ const remedies: readonly (readonly [RegExp, string])[] = [
   [/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/, 'the port does not speak TLS'],
 ]; // biome-ignore format: a table
 
-/**
- * What a person must do about a TLS error that no retry cures (Node's and OpenSSL's codes), or undefined where the code
- * is none of these.
- */
+/** The remedy for a TLS error that no retry cures, by Node's or OpenSSL's code; undefined for any other code. */
 export function tlsRemedy(code: string): string | undefined {
   return remedies.find(([pattern]) => pattern.test(code))?.[1];
 }

@@ -1,7 +1,10 @@
+import { retryUntilSettled } from '../lib/backoff.ts';
 import type { HttpClient } from '../lib/http.ts';
+import { retryAfterMs } from '../lib/http-answer.ts';
+import type { Notifier } from '../lib/notifier.ts';
 import type { SecretSource } from '../lib/secret.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
-import type { Stop } from '../lib/verdict.ts';
+import type { Retry, Stop } from '../lib/verdict.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 
@@ -15,70 +18,101 @@ export interface KeyScopeOptions {
   readonly policy: 'warn' | 'require' | 'off';
 }
 
-/** What was learnt of the key. */
-export type KeyScope = 'restricted' | 'broad' | 'unknown';
+/** What the key may do: read the audit log alone, or more. */
+export interface KeyScope {
+  readonly kind: 'restricted' | 'broad';
+  /** What another endpoint answered. */
+  readonly detail: string;
+}
+
+export interface KeyScopeRetry {
+  readonly random: () => number;
+  /** A SIGHUP: ask now. */
+  readonly wake: Notifier;
+}
 
 const path = '/api/public/v0/project';
-const remedy = 'replace it by a key whose name begins with SIEM-LOG-ONLY-: such a key can read the audit log alone';
+const remedy = 'replace it by a key whose name begins with SIEM-LOG-ONLY: such a key can read the audit log alone';
+const backoff = { firstMs: 1_000, longestMs: 60_000 };
 
 /**
- * Asks another endpoint with the key, once in the signals of this object, and closes the connection after the status line:
- * a restricted key is answered 403. Nothing is read, nothing stored.
+ * Finds out whether the key can do more than read the audit log: requests another endpoint, to which a restricted key gets
+ * 403, and closes the connection after the status line. Any other answer than 403 and 2xx decides nothing, and the
+ * question is repeated until one does.
+ *
+ * States: not asked; asking; known. With `warn` the events flow in all of them. With `require` nothing is delivered before
+ * `known`, and a key that can do more stops the source: an unclear answer must not pass for a good one.
  */
 export class KeyScopeCheck {
   readonly #options: KeyScopeOptions;
-  #looking: Promise<Stop | undefined> | undefined;
+  #asking: Promise<Stop | undefined> | undefined;
   #isKnown = false;
+  #waitingFor: string | undefined;
 
   constructor(options: KeyScopeOptions) {
     this.#options = options;
   }
 
   /**
-   * Looks, the first time it is called. With `require` it resolves when the answer is there, to a stop where the key can
-   * do more; else at once: `settled` tells when it is over.
+   * Starts to ask when it is first called. With `require` it resolves when the scope is known, with a stop if the key can
+   * do more; else at once, and `settled` resolves when no question is open. Undefined if `signals` end it.
    */
-  async look(signals: ShutdownSignals): Promise<Stop | undefined> {
+  async check(signals: ShutdownSignals, retry: KeyScopeRetry): Promise<Stop | undefined> {
     const { policy } = this.#options;
     if (policy === 'off') return undefined;
-    this.#looking ??= this.#once(signals);
-    return policy === 'require' ? this.#looking : undefined;
+    this.#asking ??= this.#untilKnown(signals, retry);
+    return policy === 'require' ? this.#asking : undefined;
   }
 
-  /** Whether the key was looked at, or need not be: what was found is told. */
+  /** Whether the scope is known, or need not be. */
   get isKnown(): boolean {
     return this.#isKnown || this.#options.policy === 'off';
   }
 
-  /** Resolves when nothing is being asked any more. */
-  async settled(): Promise<void> {
-    await this.#looking;
+  /** Why nothing is delivered, if that is because the scope is not known yet. */
+  get waitingFor(): string | undefined {
+    return this.#options.policy === 'require' ? this.#waitingFor : undefined;
   }
 
-  async #once(signals: ShutdownSignals): Promise<Stop | undefined> {
+  /** Resolves when nothing is being asked any more. */
+  async settled(): Promise<void> {
+    await this.#asking;
+  }
+
+  async #untilKnown(signals: ShutdownSignals, { random, wake }: KeyScopeRetry): Promise<Stop | undefined> {
     const { policy, emit } = this.#options;
-    const found = await this.ask(signals).catch(() => undefined);
-    // Broken off by the end of `life`.
-    if (found === undefined) return undefined;
+    const onRetry = ({ detail }: Retry) => {
+      const unknown = `whether the API key can do more than read the audit log is not known yet: ${detail}`;
+      // Repeated only if the reason changes: the question may be repeated for hours.
+      if (unknown !== this.#waitingFor) emit({ event: 'source.key_scope', scope: 'unknown', detail: unknown });
+      this.#waitingFor = unknown;
+    };
+    const scope = await retryUntilSettled<KeyScope | { readonly kind: 'stopped' }>(
+      async () => (await this.ask(signals)) ?? { kind: 'stopped' },
+      { ...backoff, random, wake, onRetry },
+      signals,
+    ).catch((error: unknown) => {
+      if (signals.forced.aborted && error === signals.forced.reason) return undefined;
+      throw error;
+    });
+    if (scope?.kind !== 'restricted' && scope?.kind !== 'broad') return undefined;
     this.#isKnown = true;
-    const { scope, said } = found;
-    const detail = {
-      restricted: 'the API key can read the audit log alone, as it should',
-      broad: `the API key can do more than read the audit log: ${remedy}`,
-      unknown: `whether the API key can do more than read the audit log is unknown: ${said}`,
-    }[scope];
-    if (scope !== 'broad') emit({ event: 'source.key_scope', scope, detail });
-    else if (policy === 'require')
-      return { kind: 'stop', reason: 'auth', detail: `${detail} (restrictedKey: require)` };
-    else emit({ event: 'daemon.warning', topic: 'restricted_key', detail });
+    this.#waitingFor = undefined;
+    if (scope.kind === 'restricted') {
+      emit({ event: 'source.key_scope', scope: 'restricted', detail: 'the API key can read the audit log alone' });
+      return undefined;
+    }
+    const detail = `the API key can do more than read the audit log: ${remedy}`;
+    if (policy === 'require') return { kind: 'stop', reason: 'auth', detail: `${detail} (restrictedKey: require)` };
+    emit({ event: 'daemon.warning', topic: 'restricted_key', detail });
     return undefined;
   }
 
-  /** One request. */
-  async ask(signals: ShutdownSignals): Promise<{ scope: KeyScope; said: string }> {
+  /** One request; undefined if `signals.graceful` fires before it. @throws the reason of `signals.forced` */
+  async ask(signals: ShutdownSignals): Promise<KeyScope | Retry | undefined> {
     const { origin, apiKey, authScheme, http, pace } = this.#options;
     const answered = await pace.turn(signals);
-    if (answered === undefined) return { scope: 'unknown', said: 'stopped' };
+    if (answered === undefined) return undefined;
     const startedMs = performance.now();
     const authorization = `${authScheme} ${apiKey.current.reveal()}`;
     const outcome = await http.request(
@@ -86,8 +120,13 @@ export class KeyScopeCheck {
       signals.forced,
     );
     answered(outcome.kind === 'answer' ? startedMs + outcome.sentMs : undefined);
-    if (outcome.kind === 'failure') return { scope: 'unknown', said: outcome.detail };
-    const scope = outcome.status === 403 ? 'restricted' : outcome.status === 200 ? 'broad' : 'unknown';
-    return { scope, said: `${path} answered ${outcome.status}` };
+    if (outcome.kind === 'failure') return { kind: 'retry', reason: 'network', detail: outcome.detail };
+    const { status, headers } = outcome;
+    const detail = `${path} answered ${status}`;
+    if (status === 403) return { kind: 'restricted', detail };
+    if (status >= 200 && status < 300) return { kind: 'broad', detail };
+    const afterMs = retryAfterMs(headers['retry-after'], Date.now());
+    if (status === 429) pace.hold(afterMs ?? 1_000);
+    return { kind: 'retry', reason: 'server', detail, ...(afterMs !== undefined && { afterMs }) };
   }
 }

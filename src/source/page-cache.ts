@@ -6,6 +6,7 @@ import type { Retry, Stop } from '../lib/verdict.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 import type { AuditApi, Fetched } from './audit-api.ts';
 import type { KeyScopeCheck } from './key-scope.ts';
+import { contractPatience, RefusalCheck, type RefusalPatience } from './refusal-check.ts';
 import { type Page, type Source, SourceStop } from './source.ts';
 import type { Refused } from './verdicts.ts';
 
@@ -16,39 +17,49 @@ export interface CachedSourceOptions {
   readonly random: () => number;
   /** A SIGHUP: ask now. */
   readonly wake: Notifier;
-  /** Whether the key can do more than read the audit log; looked at with the first page. */
+  /** Whether the key can do more than read the audit log; checked with the first page. */
   readonly restriction: KeyScopeCheck;
-  /** Pages to keep for routes a little behind; 0 where there is one route. */
+  /** Pages to cache for pipelines that are a little behind; 0 if there is one pipeline. */
   readonly keepPages: number;
-  /** The signals of the whole source; it ends with the process. */
+  /** The source ends with them. */
   readonly signals: ShutdownSignals;
+  /** When a 401 is believed. Default: as in the contract. */
+  readonly patience?: RefusalPatience;
 }
 
-/** Bytes of text that kept pages may hold. */
-const keepBytes = 16 * 1024 ** 2;
-const keyWaitMs = 5 * 60_000;
+/** Bytes of text that cached pages may hold. */
+const MAX_CACHED_BYTES = 16 * 1024 ** 2;
+/** With `onKeyRejected: wait`, milliseconds. */
+const REJECTED_KEY_WAIT_MS = 5 * 60_000;
 
-/** One reader for all routes: what two want at one cursor is asked for once, and recent pages are kept for a while. */
+type Settled = Fetched | Stop | Refused | { readonly kind: 'stopped' };
+
+/**
+ * One reader for all pipelines: what two of them ask for at one cursor is requested once, and recent pages are cached for a
+ * while. It retries what is passing for as long as it takes. What is not passing stops it for good: each later call throws
+ * the same `SourceStop`.
+ */
 export class CachedSource implements Source, AsyncDisposable {
   readonly #options: CachedSourceOptions;
   readonly #signals: ShutdownSignals;
   readonly #running = new Map<string, Promise<Page | undefined>>();
-  #kept: Page[] = [];
+  #cached: readonly Page[] = [];
   #stopped: SourceStop | undefined;
-  readonly #troubles = new Map<string, string>();
-  #key: 'unknown' | 'accepted' | 'refused' = 'unknown';
+  /** Of the requests that wait for their next attempt, why. */
+  readonly #errors = new Map<string, string>();
+  #isAccepted = false;
   #peeks = 0;
-  /** Since when nothing came, monotonic; and how often it was asked for. */
+  /** Since when no request has succeeded, monotonic milliseconds, and the failed attempts since. */
   #outage: { sinceMs: number; attempts: number } | undefined;
 
   constructor(options: CachedSourceOptions) {
     this.#options = options;
-    // Nothing is lost with a read that is broken off: it need not be waited for.
+    // An aborted read loses nothing, so a stop does not wait for it.
     this.#signals = { graceful: options.signals.graceful, forced: options.signals.graceful };
   }
 
   get trouble(): string | undefined {
-    return this.#troubles.values().next().value;
+    return this.#errors.values().next().value ?? this.#options.restriction.waitingFor;
   }
 
   async page(after: Cursor, notBeforeMs: number, signals: ShutdownSignals): Promise<Page | undefined> {
@@ -56,14 +67,12 @@ export class CachedSource implements Source, AsyncDisposable {
     for (;;) {
       if (signals.graceful.aborted) return undefined;
       if (this.#stopped !== undefined) throw this.#stopped;
-      const kept = this.#kept.find((page) => page.after === after && page.asked.monotonicMs >= notBeforeMs);
-      if (kept !== undefined) return kept;
-      const page = await untilAborted(
-        signals.graceful,
-        this.#running.get(key) ?? this.#start(key, () => this.#fetch(key, after)),
-      );
+      const cached = this.#cached.find((page) => page.after === after && page.asked.monotonicMs >= notBeforeMs);
+      if (cached !== undefined) return cached;
+      const running = this.#running.get(key) ?? this.#start(key, () => this.#fetch(key, after));
+      const page = await untilAborted(signals.graceful, running);
       if (page === undefined) return undefined;
-      // A request that was on its way before may not show what is new: ask again.
+      // A request that began earlier may not show what is new: ask again.
       if (page.asked.monotonicMs >= notBeforeMs) return page;
     }
   }
@@ -78,68 +87,83 @@ export class CachedSource implements Source, AsyncDisposable {
     return page === undefined ? undefined : { ...page, events: page.events.slice(0, 1) };
   }
 
+  /** Waits for running requests; the source's signals must have fired. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled([...this.#running.values(), this.#options.restriction.settled()]);
+    this.#cached = [];
+  }
+
   #start(key: string, fetch: () => Promise<Page | undefined>): Promise<Page | undefined> {
     const running = fetch().finally(() => {
       this.#running.delete(key);
-      this.#troubles.delete(key);
+      this.#errors.delete(key);
     });
+    // Its callers see the rejection; one that left earlier must not make it an unhandled one.
     running.catch(() => {});
     this.#running.set(key, running);
     return running;
   }
 
-  async #fetch(key: string, after: Cursor, most?: number): Promise<Page | undefined> {
-    const { api, emit, random, wake } = this.#options;
+  async #fetch(key: string, after: Cursor, count?: number): Promise<Page | undefined> {
     const signals = this.#signals;
-    const verdict = await retryUntilSettled<Fetched | Stop | { kind: 'stopped' }>(
-      async () => this.#patient((await api.fetch(after, signals, most)) ?? { kind: 'stopped' }),
+    const verdict = await this.#settle(key, after, count).catch((error: unknown): Settled => {
+      if (signals.forced.aborted && error === signals.forced.reason) return { kind: 'stopped' };
+      throw error;
+    });
+    if (verdict.kind === 'stop') throw this.#stop(verdict);
+    if (verdict.kind !== 'page') return undefined;
+    this.#accepted();
+    this.#recovered(key);
+    const { restriction } = this.#options;
+    const broad = await restriction.check(signals, this.#options);
+    if (broad !== undefined) throw this.#stop(broad);
+    // A stop may have ended the wait for the key's scope before it was known.
+    if (restriction.waitingFor !== undefined) return undefined;
+    if (count === undefined) this.#cache(verdict.page);
+    return verdict.page;
+  }
+
+  /** Repeats the request until its answer is not passing. */
+  #settle(key: string, after: Cursor, count: number | undefined): Promise<Settled | Retry> {
+    const { api, emit, random, wake, patience = contractPatience } = this.#options;
+    const signals = this.#signals;
+    const refusals = new RefusalCheck(api.apiKey, patience);
+    return retryUntilSettled<Settled>(
+      async () => {
+        await refusals.beforeRequest(signals);
+        const answer = await api.fetch(after, signals, count);
+        if (answer === undefined) return { kind: 'stopped' };
+        if (!isRefused(answer)) return answer;
+        const believed = refusals.judge(answer);
+        return isRefused(believed) ? this.#rejected(believed) : believed;
+      },
       {
         firstMs: 1000,
         longestMs: 60_000,
         random,
         wake,
-        onRetry: (verdict, attempt, waitMs) => {
-          this.#troubles.set(key, verdict.detail);
+        onRetry: ({ reason, detail }, attempt, waitMs) => {
+          this.#errors.set(key, detail);
           this.#outage ??= { sinceMs: performance.now(), attempts: 0 };
           this.#outage.attempts += 1;
-          emit({ event: 'source.retry', reason: verdict.reason, detail: verdict.detail, attempt, waitMs });
+          emit({ event: 'source.retry', reason, detail, attempt, waitMs });
         },
       },
       signals,
-    ).catch((error): { kind: 'stopped' } => {
-      if (signals.graceful.aborted) return { kind: 'stopped' };
-      throw error;
-    });
-    switch (verdict.kind) {
-      case 'page':
-        this.#accepted();
-        this.#recovered(key);
-        if (most === undefined) this.#keep(verdict.page);
-        await this.#lookAtKey(signals);
-        return verdict.page;
-      case 'stop':
-        throw this.#stop(verdict);
-      default:
-        return undefined;
-    }
+    );
   }
 
-  /** With `onKeyRejected: wait` a refusal is waited out, told once as what it is. */
-  #patient<A>(verdict: A | Retry | Stop | Refused): A | Retry | Stop {
-    if (!isRefused(verdict) || this.#options.onKeyRejected === 'exit') return verdict as A | Retry | Stop;
-    const { status, detail, causes, reason } = verdict;
-    this.#key = 'refused';
-    this.#options.emit({ event: 'source.refused', status, detail, causes, waitMs: keyWaitMs });
-    return { kind: 'retry', reason, detail: `the API refuses the key: ${detail}`, afterMs: keyWaitMs };
+  /** With `onKeyRejected: wait` a rejected key is reported once as such, and tried again. */
+  #rejected(refused: Refused): Refused | Retry {
+    const { onKeyRejected, emit } = this.#options;
+    if (onKeyRejected === 'exit') return refused;
+    const { status, detail, causes, reason } = refused;
+    this.#isAccepted = false;
+    emit({ event: 'source.refused', status, detail, causes, waitMs: REJECTED_KEY_WAIT_MS });
+    return { kind: 'retry', reason, detail: `API key rejected: ${detail}`, afterMs: REJECTED_KEY_WAIT_MS };
   }
 
-  /** @throws {SourceStop} where the key can do more than it may */
-  async #lookAtKey(signals: ShutdownSignals): Promise<void> {
-    const broad = await this.#options.restriction.look(signals);
-    if (broad !== undefined) throw this.#stop(broad);
-  }
-
-  /** From here on there are no pages any more; said once. */
+  /** No pages from here on; reported once. */
   #stop(verdict: Stop | Refused): SourceStop {
     if (this.#stopped !== undefined) return this.#stopped;
     const { reason, detail } = verdict;
@@ -152,38 +176,31 @@ export class CachedSource implements Source, AsyncDisposable {
   }
 
   #accepted(): void {
-    if (this.#key === 'accepted') return;
-    this.#key = 'accepted';
+    if (this.#isAccepted) return;
+    this.#isAccepted = true;
     this.#options.emit({ event: 'source.accepted' });
   }
 
-  /** The outage is over when no request waits for its next try any more. */
+  /** The outage ends when no request waits for its next attempt any more. */
   #recovered(key: string): void {
-    this.#troubles.delete(key);
-    if (this.#outage === undefined || this.#troubles.size > 0) return;
+    this.#errors.delete(key);
+    if (this.#outage === undefined || this.#errors.size > 0) return;
     const { attempts, sinceMs } = this.#outage;
     this.#outage = undefined;
     this.#options.emit({ event: 'source.recovered', attempts, outageMs: Math.round(performance.now() - sinceMs) });
   }
 
-  #keep(page: Page): void {
-    if (this.#options.keepPages === 0) return;
-    this.#kept = [page, ...this.#kept.filter((other) => other.after !== page.after)].slice(0, this.#options.keepPages);
-    while (this.#kept.reduce((sum, kept) => sum + bytesOf(kept), 0) > keepBytes) this.#kept.pop();
-  }
-
-  /** Waits for what is on its way; `life` must have ended. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.allSettled([...this.#running.values(), this.#options.restriction.settled()]);
-    this.#kept = [];
+  #cache(page: Page): void {
+    const { keepPages } = this.#options;
+    const pages = [page, ...this.#cached.filter((other) => other.after !== page.after)].slice(0, keepPages);
+    while (pages.reduce((sum, cached) => sum + bytesOf(cached), 0) > MAX_CACHED_BYTES) pages.pop();
+    this.#cached = pages;
   }
 }
 
-function bytesOf(page: Page): number {
-  // The events are views into one body.
-  return page.events[0]?.text.buffer.byteLength ?? 0;
-}
+/** The events of a page are views into one body. */
+const bytesOf = (page: Page): number => page.events[0]?.text.buffer.byteLength ?? 0;
 
-function isRefused(verdict: unknown): verdict is Refused {
-  return typeof verdict === 'object' && verdict !== null && 'causes' in verdict;
+function isRefused(verdict: { readonly kind: string }): verdict is Refused {
+  return 'causes' in verdict;
 }

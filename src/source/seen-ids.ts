@@ -4,26 +4,26 @@ import type { Moment } from '../lib/moment.ts';
 
 export interface NewEvents {
   /** Events that no earlier page held. */
-  readonly fresh: readonly AuditEvent[];
-  /** For each of them, how long it took from `createdAt` to this page; empty where they may have waited for us. */
+  readonly newEvents: readonly AuditEvent[];
+  /** For each of them, milliseconds from `createdAt` to this page; empty if they may have waited for us. */
   readonly delaysMs: readonly number[];
 }
 
-/** Looked for less often than this, an event's wait says nothing of the server, milliseconds. */
+/** If the end of the log was last seen longer ago, an event's delay says nothing about the server, milliseconds. */
 const attentiveMs = 5 * 60_000;
 
-/** So many ids are kept one by one, twice over. */
-const idsKept = 30_000;
+/** Ids stored one by one, at most twice as many. */
+const MAX_IDS = 30_000;
 
 /**
- * Tells what of a page was never fetched before: ids outside the stretches of the log that pages have covered, and
- * those that appeared late within such a stretch. Ids are kept one by one only for the newest; below, what lies within
- * a stretch counts as fetched.
+ * Finds the events of a page that were never fetched before: ids outside the ranges of the log that pages have covered, and
+ * ids that appeared late inside them. Only the newest ids are stored one by one; below them everything inside a range
+ * counts as fetched.
  */
 export class SeenIds {
-  /** Stretches read, `]from, to]`, ascending and apart: about one for each route. */
+  /** Ranges read, `]from, to]`, ascending and disjoint: about one per pipeline. */
   #read: { from: Cursor; to: Cursor }[] = [];
-  /** Every id fetched that is greater than `#forgotten`. */
+  /** Every id fetched that is greater than `#forgotten`, in two generations. */
   #seen = new IdRanges();
   #seenBefore = new IdRanges();
   #forgotten: Cursor = -1n;
@@ -34,14 +34,14 @@ export class SeenIds {
     const last = events.at(-1)?.id ?? after;
     const greatest = this.#read.at(-1)?.to ?? after;
     const isCovered = ({ id }: AuditEvent) => this.#read.some(({ from, to }) => id > from && id <= to);
-    const fresh = after >= greatest ? events : events.filter((event) => this.#isUnseen(event) || !isCovered(event));
+    const newEvents = after >= greatest ? events : events.filter((event) => this.#isUnseen(event) || !isCovered(event));
     const isTimely = (event: AuditEvent) => event.id > greatest || isCovered(event);
-    const delaysMs = this.#isAttentive(asked) ? delays(fresh.filter(isTimely), asked, answered) : [];
+    const delaysMs = this.#isAttentive(asked) ? delays(newEvents.filter(isTimely), asked, answered) : [];
     this.#cover(after, last);
-    this.#remember(fresh);
-    if (fresh.length === 0 && last >= greatest) this.#endSeen = asked;
+    this.#remember(newEvents);
+    if (newEvents.length === 0 && last >= greatest) this.#endSeen = asked;
     else if (last > greatest && delaysMs.length === 0) this.#endSeen = undefined;
-    return { fresh, delaysMs };
+    return { newEvents, delaysMs };
   }
 
   #isAttentive({ monotonicMs }: Moment): boolean {
@@ -54,7 +54,7 @@ export class SeenIds {
 
   #remember(events: readonly AuditEvent[]): void {
     this.#seen.addAll(events.map(({ id }) => id));
-    if (this.#seen.size < idsKept) return;
+    if (this.#seen.size < MAX_IDS) return;
     const { last } = this.#seenBefore;
     if (last !== undefined && last > this.#forgotten) this.#forgotten = last;
     this.#seenBefore = this.#seen;
@@ -63,13 +63,13 @@ export class SeenIds {
 
   #cover(from: Cursor, to: Cursor): void {
     const merged = { from, to };
-    const apart = this.#read.filter((other) => {
+    const disjoint = this.#read.filter((other) => {
       if (other.to < merged.from || other.from > merged.to) return true;
       if (other.from < merged.from) merged.from = other.from;
       if (other.to > merged.to) merged.to = other.to;
       return false;
     });
-    this.#read = [...apart, merged].sort((a, b) => (a.from < b.from ? -1 : 1));
+    this.#read = [...disjoint, merged].sort((a, b) => (a.from < b.from ? -1 : 1));
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Finding, ok, warning } from '../../lib/finding.ts';
 import type { HttpAnswer } from '../../lib/http.ts';
+import { httpDateMs } from '../../lib/http-answer.ts';
 
 /** A difference that is told, milliseconds. */
 const noticeableMs = 5_000;
@@ -9,8 +10,8 @@ const noticeableMs = 5_000;
  * clock between `sentMs` and `headersMs` after the request began at `startedAtMs`.
  */
 export function judgeClock(answer: HttpAnswer, startedAtMs: number): Finding {
-  const date = Date.parse(answer.headers.date ?? '');
-  if (Number.isNaN(date))
+  const date = httpDateMs(answer.headers.date);
+  if (date === undefined)
     return warning(
       'clock',
       'the server does not tell its time: how long to wait for late events is measured from their first sight',

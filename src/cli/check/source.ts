@@ -116,11 +116,13 @@ async function checkRestriction({ config, pace, stop }: SourceCheck, http: HttpC
   const { url: origin, apiKey, authScheme, restrictedKey: policy } = config.source;
   if (policy === 'off') return skipped('key restriction', 'not looked at: restrictedKey is off');
   const restriction = new KeyScopeCheck({ origin, apiKey, authScheme, http, pace, emit: () => {}, policy });
-  const { scope, said } = await restriction.ask({ graceful: stop, forced: stop });
-  if (scope === 'restricted') return ok('key restriction', 'the key can read the audit log alone');
-  if (scope === 'unknown') return warning('key restriction', `not known: ${said}`);
+  const scope = await restriction.ask({ graceful: stop, forced: stop });
+  if (scope === undefined) return skipped('key restriction', 'interrupted');
+  if (scope.kind === 'restricted') return ok('key restriction', 'the key can read the audit log alone');
+  if (scope.kind === 'retry')
+    return warning('key restriction', `not known: ${scope.detail}`, 'run check again in a while');
   const remedy = 'replace it by a key whose name begins with SIEM-LOG-ONLY-: such a key can read the audit log alone';
-  const detail = `the key can do more than read the audit log: ${said}`;
+  const detail = `the key can do more than read the audit log: ${scope.detail}`;
   return policy === 'require'
     ? failed('key restriction', 'key', detail, remedy)
     : warning('key restriction', detail, remedy);

@@ -1,3 +1,5 @@
+import { httpDateMs } from '../../lib/http-answer.ts';
+
 const most = 16;
 const longest = 4096;
 /** RFC 6265 section 4.1.1: cookie-name and cookie-value, the quotes included. */
@@ -62,6 +64,5 @@ function ended(attributes: readonly string[], nowMs: number): boolean {
   const maxAge = of('max-age');
   if (maxAge !== undefined && /^-?\d+$/.test(maxAge)) return Number(maxAge) <= 0;
   const expires = of('expires');
-  const at = expires === undefined ? Number.NaN : Date.parse(expires);
-  return at <= nowMs;
+  return (httpDateMs(expires) ?? Number.POSITIVE_INFINITY) <= nowMs;
 }
