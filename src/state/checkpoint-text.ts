@@ -38,11 +38,10 @@ export function parse(text: string): Parsed {
   const body = end === null ? '' : `${text.slice(0, end.index)}}`;
   if (end === null || digest(body) !== end[1]) {
     // A newer version may have another checksum, so its version is believed without one.
-    const found = asObject(text)['version'];
-    return typeof found === 'number' && found > version ? newer(found) : damaged('the checksum does not match');
+    return newer(asObject(text)) ?? damaged('the checksum does not match');
   }
   const value = asObject(body);
-  if (value['version'] !== version) return newer(value['version']);
+  if (value['version'] !== version) return newer(value) ?? damaged('it has no version');
   const { sink, source, after, delivered, startAt, refusedInRow, newest, journal, updatedAt } = value;
   const ranges = Array.isArray(delivered) ? delivered.map(readRange) : [undefined];
   const startMs = startAt === undefined ? undefined : Date.parse(String(startAt));
@@ -74,10 +73,10 @@ export function parse(text: string): Parsed {
 
 const damaged = (detail: string): Parsed => ({ kind: 'damaged', detail });
 
-const newer = (found: unknown): Parsed => ({
-  kind: 'newer',
-  detail: `it has version ${printable(String(found), 20)}, and this program reads versions up to ${version}`,
-});
+function newer({ version: found }: Readonly<Record<string, unknown>>): Parsed | undefined {
+  if (typeof found !== 'number' || found <= version) return undefined;
+  return { kind: 'newer', detail: `it has version ${found}, and this program reads versions up to ${version}` };
+}
 
 /** The object that `text` is in JSON; an empty one if it is none. */
 function asObject(text: string): Readonly<Record<string, unknown>> {

@@ -1,4 +1,5 @@
-import { lstat, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { lstat, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -34,7 +35,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 describe('checkpoint files', () => {
-  it('give back what was saved, ids beyond 2^53 too', async () => {
+  it('return what was saved, ids beyond 2^53 too', async () => {
     const saved = checkpoint(9007199254740993n);
     await open().save(saved);
     expect(await open().load('splunk')).toEqual(saved);
@@ -53,10 +54,10 @@ describe('checkpoint files', () => {
     });
   });
 
-  it('never give up the generation before where the newest is missing', async () => {
+  it('keep the generation before if the newest is missing', async () => {
     const store = open();
     for (const after of [1n, 2n]) await store.save(checkpoint(after));
-    // As a death leaves it where there are no hard links, or somebody's hand.
+    // As a crash leaves it on a file system without hard links, or a person.
     await rm(path('splunk.json'));
     await store.save(checkpoint(3n));
     expect(JSON.parse(await readFile(path('splunk.previous.json'), 'utf8')).after).toBe('1');
@@ -110,7 +111,7 @@ describe('checkpoint files', () => {
     expect(emitted).toMatchObject([{ event: 'checkpoint.fallback' }]);
   });
 
-  it('say once that they fell back, however often they are loaded', async () => {
+  it('report a fallback once, however often they are loaded', async () => {
     const store = open();
     await store.save(checkpoint(1n));
     await store.save(checkpoint(2n));
@@ -119,7 +120,7 @@ describe('checkpoint files', () => {
     expect(emitted).toMatchObject([{ event: 'checkpoint.fallback' }]);
   });
 
-  it('stop the start when both are damaged, or the only one, and stay as they are', async () => {
+  it('stop the start if both are damaged, or the only one, and stay unchanged', async () => {
     const store = open();
     await store.save(checkpoint(1n));
     await writeFile(path('splunk.json'), '{"version":1');
@@ -129,13 +130,13 @@ describe('checkpoint files', () => {
     expect(await readFile(path('splunk.json'), 'utf8')).toBe('{"version":1');
   });
 
-  it('stop the start when they belong to another tenant', async () => {
+  it('stop the start if they belong to another tenant', async () => {
     await open().save(checkpoint(1n));
     const other = open('https://other.eu1.qasphere.com');
     await expect(other.load('splunk')).rejects.toThrow(/acme\.eu1/);
   });
 
-  it('stop the start when a newer program wrote them, even though the one before is good', async () => {
+  it('stop the start if a newer version wrote them, even if the one before is good', async () => {
     const store = open();
     await store.save(checkpoint(1n));
     await store.save(checkpoint(2n));
@@ -191,11 +192,36 @@ describe('checkpoint files', () => {
     ['with a range at or below the cursor', { delivered: [[2n, 25n]] }],
     ['whose newest event has no id', { newest: { id: 'x' as never, sha256: 'ab' } }],
     ['whose newest event is no object', { newest: 'x' as never }],
-  ])('are damaged %s, for all that the checksum fits', async (_, more) => {
+  ])('are damaged %s, although the checksum matches', async (_, more) => {
     const store = open();
     await store.save(checkpoint(1n));
     await store.save(checkpoint(2n, more));
     expect((await store.load('splunk'))?.after).toBe(1n);
     expect(emitted).toMatchObject([{ event: 'checkpoint.fallback' }]);
+  });
+
+  it.each([
+    ['is not an object', 'null}'],
+    ['is not JSON', '{"version":1'],
+    [
+      'has a start that is no time',
+      '{"version":1,"sink":"splunk","source":"x","after":"1","delivered":[],"startAt":"x"',
+    ],
+  ])('are damaged if the text %s, although the checksum matches', async (_, text) => {
+    const store = open();
+    await store.save(checkpoint(1n));
+    await store.save(checkpoint(2n));
+    const sum = createHash('sha256').update(`${text}}`).digest('hex');
+    await writeFile(path('splunk.json'), `${text},"checksum":"${sum}"}\n`);
+    expect((await open().load('splunk'))?.after).toBe(1n);
+    expect((await open().inspect())[0]).toMatchObject({ condition: 'fallback' });
+  });
+
+  it('are damaged if the file is too large to be one', async () => {
+    const store = open();
+    await store.save(checkpoint(1n));
+    await store.save(checkpoint(2n));
+    await truncate(path('splunk.json'), 3 * 1024 ** 3);
+    expect((await open().load('splunk'))?.after).toBe(1n);
   });
 });
