@@ -8,6 +8,8 @@ export interface Context {
   readonly version: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly emit: Emit;
+  /** How many log lines were dropped since the start. */
+  readonly droppedLogLines?: () => number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** 0 ≤ x < 1. */

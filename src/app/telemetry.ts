@@ -10,7 +10,8 @@ import { operationsLog } from './heartbeats.ts';
 type Env = Context['env'];
 
 /** Telemetry for one state directory. Nothing is loaded and nothing listens before `apply`. */
-export function openTelemetry({ version, emit, now }: Context, config: Config, store: StateStore): Telemetry {
+export function openTelemetry(ctx: Context, config: Config, store: StateStore): Telemetry {
+  const { version, emit, now, droppedLogLines = () => 0 } = ctx;
   const clock = () => ({ epochMs: now(), monotonicMs: performance.now() });
   const { hostname, origin } = new URL(config.source.url);
   const { directory } = config.state;
@@ -21,7 +22,7 @@ export function openTelemetry({ version, emit, now }: Context, config: Config, s
     instance: `${hostname} ${directory}`,
     clock,
     recordOperation,
-    droppedLogLines: () => 0,
+    droppedLogLines,
     emit,
   });
 }

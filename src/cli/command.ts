@@ -1,6 +1,7 @@
 import type { Notifier } from '../lib/notifier.ts';
 import { parseDuration } from '../lib/options/values.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
+import type { LogOutput } from '../telemetry/standard-error.ts';
 
 /** One flag, for parseArgs and for the help. */
 export interface Flag {
@@ -24,7 +25,7 @@ export interface CliContext {
   print(text: string): Promise<void>;
   /** Writes a line to stderr. */
   complain(line: string): unknown;
-  readonly stderrIsTerminal: boolean;
+  readonly stderr: LogOutput;
   /** Asks a yes-or-no question; true at once if standard input is not a terminal. */
   confirm(question: string): Promise<boolean>;
 }

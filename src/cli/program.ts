@@ -1,7 +1,7 @@
 import { Notifier } from '../lib/notifier.ts';
 import { printable } from '../lib/printable.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
-import { journalPrefix, stderrIsJournal } from '../telemetry/systemd-journal.ts';
+import { journalPrefix, StandardError } from '../telemetry/standard-error.ts';
 import { UsageError } from './command.ts';
 import { dispatch } from './commands.ts';
 
@@ -15,16 +15,20 @@ export interface ProcessControl {
   exit(code: number): void;
 }
 
-/** Everything written outside the log is an error. */
-const prefix = stderrIsJournal(process.env) ? journalPrefix('error') : '';
+const program = 'qasphere-siem-forwarder';
 
 /** Runs the command line. @returns the exit code */
 export async function runProgram(
   argv: readonly string[],
   { signals, onHangup, setShutdownTimeout, exit }: ProcessControl,
 ): Promise<number> {
+  const stderr = new StandardError(process.env);
+  process.on('exit', () => stderr.flush());
+  // Everything written outside the log is an error.
+  const prefix = stderr.isJournal ? journalPrefix('error') : '';
+  const complain = (line: string) => stderr.write(`${prefix}${line}\n`);
   process.on('uncaughtException', (error) => {
-    reportBug(error);
+    reportBug(error, complain);
     exit(70);
   });
   hideExperimentalWarnings();
@@ -38,16 +42,18 @@ export async function runProgram(
       hangup,
       setShutdownTimeout,
       print: (text) => new Promise((resolve) => process.stdout.write(text, () => resolve())),
-      complain: (line) => process.stderr.write(`${prefix}${line}\n`),
-      stderrIsTerminal: process.stderr.isTTY === true,
+      complain,
+      stderr,
       confirm: async (question) => process.stdin.isTTY !== true || confirm(question, signals.graceful),
     });
   } catch (error) {
     const { codeOf, exitCode } = await import('./exit-code.ts');
     const code = codeOf(error);
-    if (code === exitCode.bug) reportBug(error);
-    else if (error instanceof UsageError) complain(error.message);
-    else complain(printable((error as Error).message, 2000));
+    if (code === exitCode.bug) reportBug(error, complain);
+    else
+      complain(
+        `${program}: ${error instanceof UsageError ? error.message : printable((error as Error).message, 2000)}`,
+      );
     return code;
   }
 }
@@ -80,14 +86,10 @@ function hideExperimentalWarnings(): void {
   });
 }
 
-function complain(line: string): void {
-  process.stderr.write(`${prefix}qasphere-siem-forwarder: ${line}\n`);
-}
-
 /** Writes name, message and stack frames only: an error's other members may hold secrets or audit data. */
-function reportBug(error: unknown): void {
+function reportBug(error: unknown, complain: (line: string) => void): void {
   const { name, message, stack } = error instanceof Error ? error : { name: 'throw', message: '', stack: '' };
-  complain(`internal error, please report it: ${name}: ${printable(message, 500)}`);
+  complain(`${program}: internal error, please report it: ${name}: ${printable(message, 500)}`);
   const frames = (stack ?? '').split('\n').filter((text) => /^\s+at /.test(text));
-  for (const line of frames.slice(0, 12)) process.stderr.write(`${prefix}${line}\n`);
+  for (const line of frames.slice(0, 12)) complain(line);
 }

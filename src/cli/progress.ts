@@ -26,7 +26,7 @@ export interface ProgressOptions {
 
 /** The progress of a drain: one line redrawn on a terminal, elsewhere a log line every 10 s. */
 export class Progress implements Disposable {
-  readonly #terminal: boolean;
+  readonly #stderr: CliContext['stderr'];
   readonly #options: ProgressOptions;
   readonly #now: () => number;
   readonly #startMs: number;
@@ -35,12 +35,12 @@ export class Progress implements Disposable {
   #log: Emit = () => {};
   #drawn = false;
 
-  constructor({ stderrIsTerminal }: Pick<CliContext, 'stderrIsTerminal'>, options: ProgressOptions = {}) {
-    this.#terminal = stderrIsTerminal;
+  constructor({ stderr }: Pick<CliContext, 'stderr'>, options: ProgressOptions = {}) {
+    this.#stderr = stderr;
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#startMs = this.#now();
-    this.#timer = setInterval(() => this.#show(), stderrIsTerminal ? redrawMs : logMs);
+    this.#timer = setInterval(() => this.#show(), stderr.isTerminal ? redrawMs : logMs);
   }
 
   logWith(emit: Emit): void {
@@ -76,8 +76,8 @@ export class Progress implements Disposable {
 
   #show(): void {
     if (this.#sinks.size === 0) return;
-    if (this.#terminal) {
-      process.stderr.write(`\r\u001b[K${this.line((process.stderr.columns || 80) - 1)}`);
+    if (this.#stderr.isTerminal) {
+      this.#stderr.write(`\r\u001b[K${this.line(this.#stderr.columns - 1)}`);
       this.#drawn = true;
       return;
     }
@@ -117,7 +117,7 @@ export class Progress implements Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
-    if (this.#drawn) process.stderr.write('\r\u001b[K');
+    if (this.#drawn) this.#stderr.write('\r\u001b[K');
   }
 }
 

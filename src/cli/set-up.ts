@@ -7,7 +7,6 @@ import { setNetworkDefaults } from '../lib/network-defaults.ts';
 import { SchemaDrift } from '../source/schema-drift.ts';
 import { createEmit } from '../telemetry/emit.ts';
 import { createLogger } from '../telemetry/logger.ts';
-import { stderrIsJournal } from '../telemetry/systemd-journal.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 import { version } from '../version.ts';
 import type { CliContext } from './command.ts';
@@ -26,13 +25,10 @@ export interface RealContext extends Context {
 
 /** Clock, randomness and log of the process; `also` gets every telemetry event too. */
 export function realContext(config: Config, cli: CliContext, also: Emit = () => {}): RealContext {
-  const logger = createLogger({
-    level: config.log.level,
-    terminal: cli.stderrIsTerminal,
-    journal: stderrIsJournal(cli.env),
-  });
+  const logger = createLogger({ level: config.log.level, output: cli.stderr });
   setNetworkDefaults({ tls: mentionsTls(config, cli.env) });
   const log = createEmit({ logger, now: () => performance.now() });
+  cli.stderr.onRoom((lines) => log({ event: 'log.dropped', lines }));
   return {
     version,
     env: cli.env,
@@ -44,6 +40,7 @@ export function realContext(config: Config, cli: CliContext, also: Emit = () => 
     random: Math.random,
     schemaDrift: new SchemaDrift(),
     wake: cli.hangup,
+    droppedLogLines: () => cli.stderr.dropped,
     setLogLevel: logger.setLevel,
   };
 }

@@ -7,8 +7,9 @@ const start = Date.UTC(2026, 0, 11);
 let now: number;
 const open: Progress[] = [];
 
-function progress(options: ProgressOptions = {}, stderrIsTerminal = true): Progress {
-  const made = new Progress({ stderrIsTerminal }, { now: () => now, ...options });
+function progress(options: ProgressOptions = {}, isTerminal = true): Progress {
+  const stderr = { isTerminal, isJournal: false, columns: 80, dropped: 0, write: () => {}, onRoom: () => {} };
+  const made = new Progress({ stderr }, { now: () => now, ...options });
   open.push(made);
   return made;
 }

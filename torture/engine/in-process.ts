@@ -88,7 +88,14 @@ export async function runInside(
     complain: (line) => {
       said += `${line}\n`;
     },
-    stderrIsTerminal: false,
+    stderr: {
+      isTerminal: false,
+      isJournal: false,
+      columns: 80,
+      dropped: 0,
+      write: (text) => process.stderr.write(text),
+      onRoom: () => {},
+    },
     confirm: async () => true,
   };
   const ended = living.run(one, () =>
