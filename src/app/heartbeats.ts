@@ -103,7 +103,7 @@ export async function withHeartbeat(
   work: () => Promise<void>,
 ): Promise<void> {
   if (heartbeats === undefined) return work();
-  const tell: SendStatus = (note, kill) => route.tell(note, kill);
+  const tell: SendStatus = (note, kill) => route.sendStatus(note, kill);
   const scope = childScope(signals);
   const feeding = heartbeats.run(route.name, tell, scope);
   try {

@@ -5,7 +5,7 @@ import type { Source } from '../source/source.ts';
 import type { StateStore } from '../state/store.ts';
 import { pipelineOptions } from './build-pipeline.ts';
 import type { Context } from './context.ts';
-import { isComplete, type PipelineOutcome, PipelineSupervisor } from './pipeline-supervisor.ts';
+import { type PipelineOutcome, PipelineSupervisor } from './pipeline-supervisor.ts';
 import { ReloadableSource } from './reloadable-source.ts';
 import { loadCheckpoints } from './tenant.ts';
 
@@ -39,7 +39,7 @@ export async function catchUpTenant(
     config.sinks.map((sink) => pipelineOptions(sink, config, ctx, parts)),
     ctx,
     scope,
-    { ...patience, onEnd: (pipeline) => !isComplete(pipeline) && pending.push(pipeline.name) },
+    { ...patience, onEnd: (pipeline) => !pipeline.isComplete && pending.push(pipeline.name) },
   );
   if (signals.graceful.aborted) ctx.emit({ event: 'daemon.stopped', pending });
   return outcomes;
@@ -129,17 +129,17 @@ async function runWithPatience(
   };
   let gaveUp = false;
   const lastProgressMs = () =>
-    pipeline.lane.parked === undefined ? Math.max(startMs, pipeline.lastProgressMs) : Number.NEGATIVE_INFINITY;
+    pipeline.parked === undefined ? Math.max(startMs, pipeline.lastProgressMs) : Number.NEGATIVE_INFINITY;
   const watching = untilIdle(lastProgressMs, patienceMs, own.graceful).then(async () => {
     if (own.graceful.aborted) return;
     gaveUp = true;
-    const { parked } = pipeline.lane;
+    const { parked } = pipeline;
     const idleMs = performance.now() - Math.max(startMs, pipeline.lastProgressMs);
     emit({
       event: 'pipeline.gave_up',
       sink: pipeline.name,
       waitingFor: parked !== undefined || pipeline.awaitsSink ? 'sink' : 'source',
-      detail: parked?.detail ?? pipeline.trouble ?? source?.trouble ?? 'no answer',
+      detail: parked?.detail ?? pipeline.lastError ?? source?.trouble ?? 'no answer',
       patienceMs: Math.round(idleMs),
     });
     stop.abort();

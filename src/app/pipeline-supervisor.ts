@@ -2,8 +2,8 @@ import { retryUntilSettled } from '../lib/backoff.ts';
 import { printable } from '../lib/printable.ts';
 import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
 import type { Retry } from '../lib/verdict.ts';
+import { SinkGone } from '../pipeline/delivery-queue.ts';
 import { Pipeline, type PipelineOptions } from '../pipeline/pipeline.ts';
-import { SinkGone } from '../pipeline/sink-gone.ts';
 import { SourceStop } from '../source/source.ts';
 import { CheckpointProblem, StateProblem } from '../state/store.ts';
 
@@ -175,9 +175,4 @@ function replace(running: Running, successor: PipelineOptions | undefined): void
 export function isStateError(error: unknown): error is Error {
   if (error instanceof CheckpointProblem || error instanceof StateProblem) return true;
   return error instanceof Error && 'syscall' in error;
-}
-
-/** Whether all that was sent is confirmed and saved. */
-export function isComplete(pipeline: Pipeline): boolean {
-  return pipeline.lane.isIdle && pipeline.isSaved;
 }

@@ -1,6 +1,6 @@
 import { createTask, type Logger, type ScheduledTask } from 'node-cron';
 import { Notifier } from '../lib/notifier.ts';
-import type { Ticks } from '../pipeline/ticks.ts';
+import type { Ticks } from '../pipeline/pipeline.ts';
 
 /** node-cron would write to standard output, between the records. */
 const silent: Logger = { info() {}, warn() {}, error() {}, debug() {} };

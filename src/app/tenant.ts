@@ -7,7 +7,7 @@ import { pipelineOptions } from './build-pipeline.ts';
 import { pipelineIdentity } from './config-diff.ts';
 import type { Context } from './context.ts';
 import { stopReason, withHeartbeat } from './heartbeats.ts';
-import { isComplete, isStateError, type PipelineOutcome, PipelineSupervisor } from './pipeline-supervisor.ts';
+import { isStateError, type PipelineOutcome, PipelineSupervisor } from './pipeline-supervisor.ts';
 import { ReloadableSource } from './reloadable-source.ts';
 import { CronSchedule, longestIntervalMs } from './schedule.ts';
 
@@ -84,7 +84,7 @@ class Tenant implements AsyncDisposable {
       run: async (pipeline, inner, isReplaced) => {
         const why = () => (isReplaced() ? undefined : stopReason(signals));
         await withHeartbeat(pipeline, inner, ctx.heartbeats, why, () => pipeline.run(this.#ticks, inner));
-        if (isComplete(pipeline)) this.pending.delete(pipeline.name);
+        if (pipeline.isComplete) this.pending.delete(pipeline.name);
         else this.pending.add(pipeline.name);
         return 'done';
       },

@@ -24,8 +24,29 @@ export class IdRanges {
     return this.#size;
   }
 
+  get first(): Cursor | undefined {
+    return this.#ranges[0]?.[0];
+  }
   get last(): Cursor | undefined {
     return this.#ranges.at(-1)?.[1];
+  }
+
+  /** The greatest id below `id`. */
+  lastBelow(id: Cursor): Cursor | undefined {
+    const at = this.#firstEndingAtOrAfter(id);
+    const range = this.#ranges[at];
+    return range !== undefined && range[0] < id ? id - 1n : this.#ranges[at - 1]?.[1];
+  }
+
+  /** How many ids above `id` are in the set, and in how many ranges. */
+  above(id: Cursor): { readonly ids: number; readonly ranges: number } {
+    const at = this.#firstEndingAtOrAfter(id + 1n);
+    let ids = 0;
+    for (let next = at; next < this.#ranges.length; next++) {
+      const [from, to] = this.#ranges[next] as [Cursor, Cursor];
+      ids += Number(to - (from > id ? from : id + 1n)) + 1;
+    }
+    return { ids, ranges: this.#ranges.length - at };
   }
 
   toArray(): readonly IdRange[] {
@@ -92,15 +113,17 @@ export class IdRanges {
     this.#size += 1;
   }
 
-  /** Forgets every id at or below `id`. */
-  dropUpTo(id: Cursor): void {
+  /** Removes every id at or below `id` and returns them. */
+  takeUpTo(id: Cursor): readonly IdRange[] {
     const keep = this.#firstEndingAtOrAfter(id + 1n);
-    for (const [from, to] of this.#ranges.splice(0, keep)) this.#size -= Number(to - from) + 1;
+    const taken: IdRange[] = this.#ranges.splice(0, keep);
     const first = this.#ranges[0];
     if (first !== undefined && first[0] <= id) {
-      this.#size -= Number(id - first[0]) + 1;
+      taken.push([first[0], id]);
       first[0] = id + 1n;
     }
+    for (const [from, to] of taken) this.#size -= Number(to - from) + 1;
+    return taken;
   }
 
   delete(id: Cursor): void {

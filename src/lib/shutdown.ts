@@ -1,12 +1,12 @@
-/** After `stop` begin nothing new; after `kill` drop what is in hand. */
+/** `graceful`: begin nothing new, finish what is in flight. `forced`: drop everything. */
 export interface ShutdownSignals {
   readonly graceful: AbortSignal;
   readonly forced: AbortSignal;
 }
 
 /**
- * A shorter signals inside `outer`; `end` stops it and lets go of `outer`.
- * (AbortSignal.any on a signal that lives for ever grows with each call.)
+ * Signals whose `graceful` also fires when `end` is called. `end` also removes the listener on `outer`: AbortSignal.any on a
+ * long-lived signal would grow with each call.
  */
 export function childScope(outer: ShutdownSignals): ShutdownSignals & { end(): void } {
   const scope = new AbortController();
@@ -20,37 +20,37 @@ export function childScope(outer: ShutdownSignals): ShutdownSignals & { end(): v
 }
 
 /**
- * A signals inside `outer` that outlasts its own stop by `graceMs()` milliseconds at most, asked for at the stop: then its `kill` fires, if that of
- * `outer` did not before. Dispose of it when all in it is over.
+ * A child scope whose `forced` fires `graceMs()` milliseconds after its `graceful`, or with that of `outer` if that is earlier.
+ * `graceMs` is read when `graceful` fires. Dispose of the scope when everything in it has ended.
  */
 export function scopeWithGrace(
   outer: ShutdownSignals,
   graceMs: () => number,
 ): ShutdownSignals & Disposable & { end(): void } {
   const { graceful, end } = childScope(outer);
-  const kill = new AbortController();
+  const forced = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  const onStop = () => {
-    timer = setTimeout(() => kill.abort(new Error('out of time')), graceMs());
+  const onGraceful = () => {
+    timer = setTimeout(() => forced.abort(new Error('out of time')), graceMs());
   };
-  const onKill = () => kill.abort(outer.forced.reason);
-  if (graceful.aborted) onStop();
-  else graceful.addEventListener('abort', onStop, { once: true });
-  if (outer.forced.aborted) onKill();
-  else outer.forced.addEventListener('abort', onKill);
+  const onForced = () => forced.abort(outer.forced.reason);
+  if (graceful.aborted) onGraceful();
+  else graceful.addEventListener('abort', onGraceful, { once: true });
+  if (outer.forced.aborted) onForced();
+  else outer.forced.addEventListener('abort', onForced);
   return {
     graceful,
-    forced: kill.signal,
+    forced: forced.signal,
     end,
     [Symbol.dispose]() {
       end();
       clearTimeout(timer);
-      outer.forced.removeEventListener('abort', onKill);
+      outer.forced.removeEventListener('abort', onForced);
     },
   };
 }
 
-/** Resolves after `ms` milliseconds, or early, without error, when `signal` fires. */
+/** Resolves after `ms` milliseconds, or without error as soon as `signal` fires. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
@@ -64,7 +64,10 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** What `promise` gives, or undefined as soon as `signal` fires. `promise` must never reject unseen elsewhere. */
+/**
+ * The result of `promise`, or undefined as soon as `signal` fires. From then on the result of `promise` is dropped, a
+ * rejection included.
+ */
 export function untilAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     const done = () => resolve(undefined);

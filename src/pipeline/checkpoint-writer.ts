@@ -1,120 +1,110 @@
-import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
-import { retryUntilSettled } from '../lib/backoff.ts';
+import type { AuditEvent, Cursor } from '../event/event.ts';
+import type { Notifier } from '../lib/notifier.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
-import type { Retry } from '../lib/verdict.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Checkpoint, CheckpointStore } from '../state/store.ts';
-import type { Emit } from '../telemetry/telemetry-event.ts';
 import type { HighWaterMark } from './high-water-mark.ts';
-import { digest } from './history-check.ts';
+import { retryStorage, type StorageContext } from './retry-storage.ts';
 
-export interface CheckpointWriterOptions {
-  readonly sink: string;
-  readonly source: string;
+export interface CheckpointWriterOptions extends StorageContext {
+  /** Origin of the tenant. */
+  readonly origin: string;
   readonly store: CheckpointStore;
-  readonly progress: HighWaterMark;
-  readonly emit: Emit;
-  readonly random: () => number;
-  readonly journal: Sink['pendingAcks'];
+  readonly mark: HighWaterMark;
+  readonly pendingAcks: Sink['pendingAcks'];
   readonly last: Checkpoint | undefined;
+  /** Notified when there is something to save, and when it is saved. */
+  readonly changed: Notifier;
 }
 
-/** What a route remembers beside its progress, and the saving of it all. */
+/** What a pipeline stores, and when: whatever was recorded is saved before anything else is sent. */
 export class CheckpointWriter {
   readonly #options: CheckpointWriterOptions;
-  #newest: AuditEvent | undefined;
-  #newestSaved: Checkpoint['newest'];
+  #newest: Checkpoint['newest'];
   #refusedInRow: number;
-  /** Changes that came, and those of them that are on disk. */
+  /** Changes so far, and those of them that are saved. */
   #changes = 0;
   #saved = 0;
-  #trouble: string | undefined;
+  #lastError: string | undefined;
   #savedAfter: Cursor | undefined;
+  #savedNewest: Checkpoint['newest'];
 
   constructor(options: CheckpointWriterOptions) {
     this.#options = options;
-    this.#newestSaved = options.last?.newest;
+    this.#newest = options.last?.newest;
+    this.#savedNewest = this.#newest;
     this.#refusedInRow = options.last?.refusedInRow ?? 0;
     this.#savedAfter = options.last?.after;
   }
 
-  get dirty(): boolean {
+  /** Something changed that is not saved. */
+  get isDirty(): boolean {
     return this.#changes !== this.#saved;
   }
-  /** The newest delivered event as it was last saved. */
+  /** The newest delivered event as of the last save. */
   get newest(): Checkpoint['newest'] {
-    return this.#newestSaved;
+    return this.#savedNewest;
   }
+  /** Events rejected alone in a row, without an acceptance between them; counted across restarts. */
   get refusedInRow(): number {
     return this.#refusedInRow;
   }
-  /** Why the state can't be written just now. */
-  get trouble(): string | undefined {
-    return this.#trouble;
+  /** Why the state can't be written. */
+  get lastError(): string | undefined {
+    return this.#lastError;
   }
 
-  /** Something changed that must be saved before anything new is sent. */
+  recordDelivered(event: AuditEvent): void {
+    this.#refusedInRow = 0;
+    if (event.id > (this.#newest?.id ?? -1n)) this.#newest = identityOf(event);
+    this.touch();
+  }
+
+  recordRejected(): void {
+    this.#refusedInRow += 1;
+    this.touch();
+  }
+
+  /** Something else changed: the mark, or the sink's pending acknowledgements. */
   touch(): void {
     this.#changes += 1;
+    this.#options.changed.notify();
   }
 
-  delivered(records: readonly Encoded[]): void {
-    this.#options.progress.settle(records.map(({ event }) => event.id));
-    this.#refusedInRow = 0;
-    const last = records.at(-1)?.event;
-    if (last !== undefined && last.id > (this.#newest?.id ?? this.#newestSaved?.id ?? -1n)) this.#newest = last;
-    this.#changes += 1;
-  }
-
-  setAside(record: Encoded): void {
-    this.#options.progress.settle([record.event.id]);
-    this.#refusedInRow += 1;
-    this.#changes += 1;
-  }
-
-  /** `after` moved without a delivery: time alone let it pass. */
+  /** `after` may have advanced without a delivery, by time alone. */
   touchIfMoved(): void {
-    if (this.#options.progress.after !== this.#savedAfter) this.#changes += 1;
+    if (this.#options.mark.after !== this.#savedAfter) this.touch();
   }
 
-  /** Saves; where the disk refuses, again and again until `signals.graceful`. */
-  async commit(signals: ShutdownSignals): Promise<void> {
-    const { sink, emit, random } = this.#options;
-    let sinceMs: number | undefined;
-    const { kind } = await retryUntilSettled<Retry | { kind: 'saved' }>(
-      async () => {
-        try {
-          await this.#save();
-          return { kind: 'saved' };
-        } catch (error) {
-          this.#trouble = `the checkpoint can't be written: ${(error as Error).message}`;
-          return { kind: 'retry', reason: 'server', detail: this.#trouble };
-        }
-      },
-      {
-        firstMs: 500,
-        longestMs: 10_000,
-        random,
-        onRetry: ({ detail }, attempt, waitMs) => {
-          sinceMs ??= performance.now();
-          emit({ event: 'checkpoint.retry', sink, detail, attempt, waitMs });
-        },
-      },
+  /** Saves every change until `signals.graceful`. */
+  async keepSaved(signals: ShutdownSignals): Promise<void> {
+    while (!signals.graceful.aborted) {
+      if (this.isDirty) await this.save(signals);
+      else await this.#options.changed.wait(signals.graceful);
+    }
+  }
+
+  /** Saves. If the storage fails, it tries again until `signals.graceful`. */
+  async save(signals: ShutdownSignals): Promise<void> {
+    const failure = "the checkpoint can't be written";
+    await retryStorage(
+      () => this.#save(),
+      failure,
+      this.#options,
       signals,
+      (detail) => {
+        this.#lastError = detail;
+      },
     );
-    if (kind === 'saved' && sinceMs !== undefined)
-      emit({ event: 'checkpoint.recovered', sink, outageMs: Math.round(performance.now() - sinceMs) });
+    this.#options.changed.notify();
   }
 
   async #save(): Promise<void> {
-    const { sink, source, store, progress, emit, journal } = this.#options;
-    if (this.#newest !== undefined) {
-      this.#newestSaved = { id: this.#newest.id, sha256: digest(this.#newest.text) };
-      this.#newest = undefined;
-    }
-    const { after, delivered } = progress;
+    const { sink, origin: source, store, mark, emit, pendingAcks } = this.#options;
+    const { after, delivered } = mark;
+    const newest = this.#newest;
     const changes = this.#changes;
-    const kept = journal?.();
+    const acks = pendingAcks?.();
     const startedMs = performance.now();
     await store.save({
       sink,
@@ -122,12 +112,17 @@ export class CheckpointWriter {
       after,
       delivered,
       refusedInRow: this.#refusedInRow,
-      ...(this.#newestSaved !== undefined && { newest: this.#newestSaved }),
-      ...(kept !== undefined && { pendingAcks: kept }),
+      ...(newest !== undefined && { newest }),
+      ...(acks !== undefined && { pendingAcks: acks }),
     });
     this.#saved = changes;
     this.#savedAfter = after;
-    this.#trouble = undefined;
+    this.#savedNewest = newest;
+    this.#lastError = undefined;
     emit({ event: 'checkpoint.saved', sink, after, elapsedMs: performance.now() - startedMs });
   }
+}
+
+function identityOf(event: AuditEvent): Checkpoint['newest'] {
+  return { id: event.id, createdAtMs: event.createdAtMs, action: event.action };
 }

@@ -1,260 +1,439 @@
-// Above 250 lines until batches, backoff and outages have one owner.
-import type { Encoded } from '../event/event.ts';
-import { retryUntilSettled } from '../lib/backoff.ts';
-import { Notifier } from '../lib/notifier.ts';
-import type { ShutdownSignals } from '../lib/shutdown.ts';
+// Above 250 lines: the queue is one state machine, described here.
+import type { Cursor, Encoded } from '../event/event.ts';
+import type { Notifier } from '../lib/notifier.ts';
+import { type ShutdownSignals, untilAborted } from '../lib/shutdown.ts';
 import type { Reject, Retry, Stop, Verdict } from '../lib/verdict.ts';
-import type { Sent } from '../sinks/sink.ts';
-import { DeliveryBackoff } from './delivery-backoff.ts';
-import type { DeliveryQueueOptions } from './delivery-queue-options.ts';
-import { type Entry, InFlight, takeAcceptedPrefix } from './in-flight.ts';
-import { OutageTracker } from './outage-tracker.ts';
-import { SinkGone } from './sink-gone.ts';
+import type { ResumedBatch, Sent, Sink } from '../sinks/sink.ts';
+import type { DeadLetterStore } from '../state/store.ts';
+import type { CheckpointWriter } from './checkpoint-writer.ts';
+import { DestinationState } from './destination-state.ts';
+import { type HighWaterMark, idsOf, least } from './high-water-mark.ts';
+import { retryStorage, type StorageContext } from './retry-storage.ts';
 
-/** After so many refusals in a row without one acceptance the fault is taken to be ours. */
+export interface DeliveryQueueOptions extends StorageContext {
+  readonly destination: Sink;
+  readonly mark: HighWaterMark;
+  readonly checkpoint: CheckpointWriter;
+  readonly deadLetter: Pick<DeadLetterStore, 'append'>;
+  /** Notified when anything changed that the queue or its callers wait for. */
+  readonly changed: Notifier;
+}
+
+/** The destination is gone for good: the pipeline ends. */
+export class SinkGone extends Error {
+  override readonly name = 'SinkGone';
+}
+
+/** After so many rejections in a row, without an acceptance between them, the fault is assumed to be ours. */
 export const breakerLimit = 100;
-const parkMs = 60_000;
-const backoff = { firstMs: 1000, longestMs: 60_000 };
+/** The reader waits while this many ranges of ids are done above an id that is not. */
+const maxRangesAbove = 10_000;
+/** The reader waits while unconfirmed batches of several pages keep more than this in memory. */
+const maxPageBytes = 64 * 1024 ** 2;
+
+interface Entry {
+  records: readonly Encoded[];
+  state: 'waiting' | 'sending' | 'sent';
+  /** Number of its last sending. */
+  send: number;
+  readonly offeredMs: number;
+  /** Goes to the dead letter next: rejected alone, or (`isBroken`) it could not be encoded. */
+  refusal: Reject | undefined;
+  readonly isBroken: boolean;
+}
 
 /**
- * Takes batches to a sink: in order, at most `sink.window` unconfirmed, each until it is confirmed or set aside. A batch
- * that comes back is sent again before anything new. Modes: sending, waiting for room, waiting out a setback, parked.
+ * The one owner of what is in flight: every batch between the reader and its confirmation. Which ids are in flight, how many
+ * batches are unconfirmed and whether there is room for more is computed from its entries; nothing else keeps a copy.
+ *
+ * A batch is in one of these states:
+ *
+ *     waiting ──send──▶ sending ──accepted──▶ done (removed: mark and checkpoint record it)
+ *        ▲                 │ sent
+ *        │                 ▼
+ *        ├──────retry─── sent ──accepted──▶ done
+ *        │
+ *        └─ split in place: at the record that was rejected (alone between its neighbours), in halves if that is not
+ *           known, or into a smaller head and the rest if the destination needs less at once
+ *
+ * A record that was rejected alone becomes *refused*: it goes to the dead letter, then it is removed. After 100 of them in a
+ * row without an acceptance, the queue parks instead and dead-letters nothing more until something is accepted.
+ *
+ * Batches that an earlier process sent (`resumed`) have no records, only ids. Confirmed, they are done; otherwise their ids
+ * are lost, and the reader reads them again.
+ *
+ * Rules, and what they cost:
+ *
+ * - Entries keep the order in which they were offered, and the first waiting one is sent next. So a batch that comes back
+ *   goes before anything new, and within a sink events stay in order but for what is sent again.
+ * - Nothing is sent, a retry included, while something confirmed is not saved. Saving runs beside the sending, so a slow
+ *   request does not delay it. After `kill -9` at most the batches in flight are repeated. The price is one save (two
+ *   fsyncs) for each batch when confirmations come one by one.
+ * - A verdict may confirm a part: those records are done at once, and only the rest is sent again.
+ * - `DestinationState` decides when the next attempt may start and how much it may carry. A pause holds for the whole
+ *   destination, not for one batch.
+ * - The reader waits (`room`) while a batch waits for its first sending, while too many ids are done above one that is not, and while
+ *   unconfirmed batches keep too many pages in memory. The read-ahead is one page.
+ * - On `graceful` nothing new is sent; what was sent is awaited until `forced`. A batch that was not confirmed by then stays
+ *   above `after` and is read again at the next start.
  */
 export class DeliveryQueue {
   readonly #options: DeliveryQueueOptions;
-  readonly #batches = new InFlight();
-  readonly #changed = new Notifier();
-  readonly #trouble: OutageTracker;
-  #lastAcceptedMs = performance.now();
-  readonly #setbacks: DeliveryBackoff;
-  #sends = 0;
-  /** A bug, or a destination that is gone for good, found while a late confirmation was booked: ends the run. */
+  readonly #sink: Sink;
+  readonly #state: DestinationState;
+  #entries: Entry[] = [];
+  readonly #resumed: Set<ResumedBatch>;
+  #lastProgressMs = performance.now();
+  /** What runs beside the sending. */
+  readonly #beside = new Set<Promise<void>>();
+  /** A bug, or a destination that is gone for good, found beside the sending: ends the run. */
   #failure: { readonly error: unknown } | undefined;
 
   constructor(options: DeliveryQueueOptions) {
     this.#options = options;
-    this.#trouble = new OutageTracker(options.name, options.emit);
-    this.#setbacks = new DeliveryBackoff({ ...backoff, random: options.random });
+    this.#sink = options.destination;
+    this.#state = new DestinationState(options);
+    this.#resumed = new Set(this.#sink.resumed);
+    for (const { ranges } of this.#resumed) for (const [, to] of ranges) options.mark.resume(to);
   }
 
-  /** What stands in the way just now, one printable line. */
-  get trouble(): string | undefined {
-    return this.#trouble.detail;
+  /** What is wrong with the destination, one printable line. */
+  get lastError(): string | undefined {
+    return this.#state.lastError;
   }
   get parked(): Stop | undefined {
-    return this.#trouble.parked;
+    return this.#state.parked;
   }
-  /** When something was last confirmed (or the lane was made), monotonic milliseconds. */
-  get lastAcceptedMs(): number {
-    return this.#lastAcceptedMs;
+  /** When something was last confirmed or dead-lettered (or the queue was created), monotonic milliseconds. */
+  get lastProgressMs(): number {
+    return this.#lastProgressMs;
   }
+  /** No batch of this process is unconfirmed. */
+  get isEmpty(): boolean {
+    return this.#entries.length === 0;
+  }
+  /** Neither is one of an earlier process. */
   get isIdle(): boolean {
-    return this.#batches.isEmpty;
+    return this.isEmpty && this.#resumed.size === 0;
+  }
+  /** The least id in flight. */
+  get first(): Cursor | undefined {
+    let first: Cursor | undefined;
+    for (const { records } of this.#entries) first = least(first, records[0]?.event.id);
+    for (const { ranges } of this.#resumed) first = least(first, ranges[0]?.[0]);
+    return first;
   }
 
-  /** Takes a batch; resolves when there is room for the next, or `signals.graceful` fires. */
-  async offer(records: readonly Encoded[], signals: ShutdownSignals): Promise<void> {
-    const wasIdle = this.isIdle;
-    this.#batches.push(records, performance.now());
-    if (wasIdle) this.#tellOldest();
-    this.#changed.notify();
-    while (!signals.graceful.aborted && this.#batches.anyUntried) await this.#changed.wait(signals.graceful);
+  has(id: Cursor): boolean {
+    for (const { ranges } of this.#resumed) if (ranges.some(([from, to]) => from <= id && id <= to)) return true;
+    return this.#entries.some(({ records }) => holds(records, id));
   }
 
-  /** Nothing more is coming for now: hastens confirmations. Resolves when all is confirmed and saved, or at `signals.graceful`. */
-  async flush(signals: ShutdownSignals): Promise<void> {
-    const isDone = () => signals.graceful.aborted || (this.isIdle && !this.#options.dirty());
+  /** How many ids above `id` are in flight. */
+  countAbove(id: Cursor): number {
+    let count = 0;
+    for (const { records } of this.#entries) for (const { event } of records) if (event.id > id) count += 1;
+    for (const { ranges } of this.#resumed)
+      for (const [from, to] of ranges) if (to > id) count += Number(to - (from > id ? from - 1n : id));
+    return count;
+  }
+
+  /** Takes batches; their ids are in flight from now on. `broken`: records that could not be encoded. */
+  push(
+    batches: readonly (readonly Encoded[])[],
+    broken: readonly { readonly encoded: Encoded; readonly detail: string }[] = [],
+  ): void {
+    const wasEmpty = this.isEmpty;
+    const entry = { state: 'waiting', send: 0, offeredMs: performance.now() } as const;
+    for (const records of batches) this.#entries.push({ ...entry, records, refusal: undefined, isBroken: false });
+    for (const { encoded, detail } of broken) {
+      const refusal = { kind: 'reject', reason: 'malformed', detail } as const;
+      this.#entries.push({ ...entry, records: [encoded], refusal, isBroken: true });
+    }
+    if (wasEmpty && !this.isEmpty) this.#reportOldest();
+    this.#options.changed.notify();
+  }
+
+  /** Resolves when there is room for another page, or `signals.graceful` fires. */
+  async room({ graceful }: ShutdownSignals): Promise<void> {
+    while (!graceful.aborted && !this.#hasRoom) await this.#options.changed.wait(graceful);
+  }
+
+  /** Nothing more comes for now. Resolves when everything is confirmed and saved, or `signals.graceful` fires. */
+  async flush({ graceful, forced }: ShutdownSignals): Promise<void> {
+    const { changed, checkpoint } = this.#options;
+    const isDone = () => graceful.aborted || (this.isIdle && !checkpoint.isDirty);
     while (!isDone()) {
-      if (!this.isIdle && !this.#batches.anyWaiting) await this.#options.sink.finish?.(signals.forced);
-      if (!isDone()) await this.#changed.wait(signals.graceful);
+      if (!this.isEmpty && this.#entries.every(({ state }) => state === 'sent')) await this.#sink.finish?.(forced);
+      if (!isDone()) await changed.wait(graceful);
     }
   }
 
-  /** Something outside wants `commit` to be looked at. */
-  nudge(): void {
-    this.#changed.notify();
-  }
-
-  /** A person asks to try at once. */
+  /** A person asks for an attempt now. */
   retryNow(): void {
-    this.#batches.hurry();
-    this.#changed.notify();
+    this.#state.retryNow();
+    this.#options.changed.notify();
   }
 
   /**
-   * Works until `signals.graceful`: then what is on the wire is waited for until `signals.forced`, and
-   * the rest is left. @throws a bug, the reason of `signals.forced`, or what `commit` and `setAside` throw
+   * Sends until `signals.graceful`, then waits for what is sent until `signals.forced`.
+   * @throws {SinkGone} @throws a bug, or the reason of `signals.forced`
    */
   async run(signals: ShutdownSignals): Promise<void> {
+    const { checkpoint } = this.#options;
+    const over = new AbortController();
+    const beside = { graceful: over.signal, forced: signals.forced };
+    this.#runBeside(checkpoint.keepSaved(beside), signals);
+    for (const batch of this.#resumed) this.#runBeside(this.#resume(batch, over.signal), signals);
+    let isWhole = false;
     try {
-      while (!signals.graceful.aborted) {
-        this.#throwIfFailed();
-        const entry = this.#batches.next(this.#options.sink.window);
-        if (this.#options.dirty()) {
-          await this.#options.commit(signals);
-          this.#changed.notify();
-        } else if (entry === undefined) {
-          await this.#changed.wait(signals.graceful);
-        } else if (entry.notBeforeMs > performance.now())
-          await this.#changed.wait(signals.graceful, entry.notBeforeMs - performance.now());
-        else await this.#work(entry, signals);
-      }
-      await this.#wind(signals);
+      await this.#sendAll(signals, over.signal);
+      await this.#awaitSent(signals);
+      isWhole = true;
     } finally {
-      // Also where `kill` cut a sending short: what was confirmed beside it must not come again.
-      if (this.#options.dirty()) await this.#options.commit({ graceful: signals.forced, forced: signals.forced });
+      over.abort();
+      await Promise.all(this.#beside);
+      // If a forced stop cut a sending short: what was confirmed beside it must not be repeated.
+      const graceful = isWhole ? signals.forced : AbortSignal.abort();
+      if (checkpoint.isDirty) await checkpoint.save({ graceful, forced: signals.forced });
     }
-  }
-
-  async #wind(signals: ShutdownSignals): Promise<void> {
-    if (this.#batches.anySent && !signals.forced.aborted) await this.#options.sink.finish?.(signals.forced);
-    while (!signals.forced.aborted && this.#batches.anySent && this.#failure === undefined)
-      await this.#changed.wait(signals.forced);
     this.#throwIfFailed();
   }
 
-  #throwIfFailed(): void {
-    if (this.#failure !== undefined) throw this.#failure.error;
-  }
-
-  async #work(entry: Entry, signals: ShutdownSignals): Promise<void> {
-    if (entry.refused !== undefined) await this.#refusedAlone(entry, entry.refused, signals);
-    // Our own fault is looked for with one event at a time.
-    else if (this.#options.refusedInRow() >= breakerLimit && entry.records.length > 1) this.#batches.split(entry, [1]);
-    else await this.#send(entry, signals);
-    this.#changed.notify();
-  }
-
-  async #send(entry: Entry, signals: ShutdownSignals): Promise<void> {
-    const { sink, random, wake } = this.#options;
-    entry.open = true;
-    this.#changed.notify();
-    // One that comes back while this one fails goes first, or the two would change places.
-    const isBehind = () => this.#batches.next(sink.window) !== entry;
-    const verdict = await retryUntilSettled<Verdict | Sent | { kind: 'behind' }>(
-      async (attempt) =>
-        attempt > 1 && isBehind()
-          ? { kind: 'behind' }
-          : this.#keepTaken(entry, await sink.send({ records: entry.records }, signals.forced)),
-      { ...backoff, random, wake, onRetry: (...told) => this.#trouble.retries(...told) },
-      signals,
-    );
-    switch (verdict.kind) {
-      case 'sent':
-        entry.state = 'sent';
-        entry.send = ++this.#sends;
-        this.#options.sent();
-        void this.#confirm(entry, verdict.confirmed, signals);
-        break;
-      case 'accepted':
-        this.#done(entry);
-        break;
-      case 'reject':
-        await this.#refused(entry, verdict, signals);
-        break;
-      case 'stop':
-        this.#park(entry, verdict);
-        break;
-      case 'retry': // only while stopping: the batch stays where it is
-      case 'behind':
-        break;
+  async #sendAll(signals: ShutdownSignals, over: AbortSignal): Promise<void> {
+    const { changed, checkpoint } = this.#options;
+    while (!signals.graceful.aborted) {
+      this.#throwIfFailed();
+      const entry = this.#next();
+      const pauseMs = this.#state.resumeAtMs - performance.now();
+      if (checkpoint.isDirty || entry === undefined) await changed.wait(signals.graceful);
+      else if (entry.refusal !== undefined) await this.#deadLetter(entry, entry.refusal, signals);
+      else if (pauseMs > 0) await changed.wait(signals.graceful, pauseMs);
+      else await this.#sendOrSplit(entry, signals, over);
     }
   }
 
-  /** Waits for a confirmation. Never rejects: the entry holds the result, `#failure` what ends the run. */
-  async #confirm(entry: Entry, confirmed: Promise<Verdict>, signals: ShutdownSignals): Promise<void> {
-    try {
-      const verdict = this.#keepTaken(entry, await confirmed);
-      if (verdict.kind === 'accepted') this.#done(entry);
-      else {
-        entry.state = 'waiting';
-        if (verdict.kind === 'retry') this.#setback(entry, verdict);
-        else if (verdict.kind === 'stop') this.#park(entry, verdict);
-        else if (entry.records.length > 1) this.#batches.isolate(entry, verdict.failedIndex);
-        else entry.refused = verdict;
-      }
-    } catch (error) {
-      // After a forced stop the batch stays unconfirmed. Everything else is a bug, or a destination that is gone.
-      if (!signals.forced.aborted || error !== signals.forced.reason) this.#failure ??= { error };
+  async #awaitSent({ forced }: ShutdownSignals): Promise<void> {
+    const isAnySent = () => this.#entries.some(({ state }) => state === 'sent');
+    if (isAnySent() && !forced.aborted) await this.#sink.finish?.(forced);
+    while (!forced.aborted && isAnySent() && this.#failure === undefined) await this.#options.changed.wait(forced);
+    this.#throwIfFailed();
+  }
+
+  /** The first waiting entry, unless the window is full. */
+  #next(): Entry | undefined {
+    const entry = this.#entries.find(({ state }) => state === 'waiting');
+    if (entry === undefined || entry.refusal !== undefined) return entry;
+    const sent = this.#entries.filter(({ state }) => state === 'sent').length;
+    return sent < this.#state.window(this.#sink.window) ? entry : undefined;
+  }
+
+  get #hasRoom(): boolean {
+    if (this.#entries.some(({ send }) => send === 0)) return false;
+    const { first } = this;
+    if (first === undefined) return true;
+    return this.#options.mark.doneAbove(first).ranges <= maxRangesAbove && !this.#holdsTooManyPages();
+  }
+
+  /** A batch keeps the page in memory that its events are views into. */
+  #holdsTooManyPages(): boolean {
+    const pages = new Set(this.#entries.map(({ records }) => records[0]?.event.text.buffer));
+    let bytes = 0;
+    for (const page of pages) bytes += page?.byteLength ?? 0;
+    return pages.size > 1 && bytes > maxPageBytes;
+  }
+
+  async #sendOrSplit(entry: Entry, signals: ShutdownSignals, over: AbortSignal): Promise<void> {
+    // To find our own fault, and for the same reason: one event at a time.
+    const maxRecords = this.#options.checkpoint.refusedInRow >= breakerLimit ? 1 : this.#state.maxRecords;
+    if (entry.records.length > maxRecords) return this.#split(entry, [maxRecords]);
+    entry.state = 'sending';
+    entry.send = this.#state.attempt();
+    this.#options.changed.notify();
+    const answer = await this.#sink.send({ records: entry.records }, signals.forced);
+    if (answer.kind !== 'sent') {
+      this.#conclude(entry, answer, (retry) => this.#state.failed(retry, entry.records.length));
+      return;
     }
-    this.#changed.notify();
+    entry.state = 'sent';
+    this.#state.sent();
+    if (this.#sink.pendingAcks !== undefined) this.#options.checkpoint.touch();
+    this.#runBeside(this.#confirm(entry, answer, over), signals);
+    if (this.#state.isOneByOne) await this.#sink.finish?.(signals.forced);
   }
 
-  /** Leading records that got through all the same are done; the rest is what the verdict speaks of. */
-  #keepTaken<V extends Verdict | Sent>(entry: Entry, verdict: V): V {
-    const { taken, rest } = takeAcceptedPrefix(entry, verdict);
-    if (taken.length > 0) this.#accepted(taken, entry);
-    return rest;
+  async #confirm(entry: Entry, { confirmed }: Sent, over: AbortSignal): Promise<void> {
+    const verdict = await untilAborted(over, confirmed);
+    if (verdict === undefined) return;
+    this.#conclude(entry, verdict, (retry) => this.#state.lost(entry.send, retry, entry.records.length));
   }
 
-  #setback(entry: Entry, verdict: Retry): void {
-    const afterMs = verdict.afterMs ?? 0;
-    const isFirst = this.#setbacks.recordLoss(entry.send, this.#sends);
-    const waitMs = Math.max(this.#setbacks.waitMs, afterMs);
-    if (isFirst) this.#trouble.retries(verdict, this.#setbacks.count, waitMs);
-    entry.notBeforeMs = performance.now() + waitMs;
+  async #resume(batch: ResumedBatch, over: AbortSignal): Promise<void> {
+    const verdict = await untilAborted(over, batch.confirmed);
+    if (verdict === undefined) return;
+    const { mark, checkpoint } = this.#options;
+    const ids = idsOf(batch.ranges);
+    this.#resumed.delete(batch);
+    this.#lastProgressMs = performance.now();
+    if (verdict.kind === 'accepted') mark.settle(ids, this.first);
+    else mark.lose(ids);
+    checkpoint.touch();
   }
 
-  async #refused(entry: Entry, verdict: Reject, signals: ShutdownSignals): Promise<void> {
-    if (entry.records.length > 1) this.#batches.isolate(entry, verdict.failedIndex);
-    else await this.#refusedAlone(entry, verdict, signals);
-  }
-
-  async #refusedAlone(entry: Entry, verdict: Reject, signals: ShutdownSignals): Promise<void> {
-    const { name, emit, setAside } = this.#options;
-    const refused = this.#options.refusedInRow();
-    const [record] = entry.records;
-    entry.refused = undefined;
-    if (refused >= breakerLimit) {
-      emit({ event: 'pipeline.breaker', sink: name, refused });
-      const detail = `${refused} events in a row were refused, so the fault is taken to be here, not in them: ${verdict.detail}`;
-      return this.#park(entry, { kind: 'stop', reason: verdict.reason, detail });
+  /** Does what a verdict says about a batch. @throws {SinkGone} */
+  #conclude(entry: Entry, whole: Verdict, onRetry: (verdict: Retry) => void): void {
+    const verdict = this.#bookPart(entry, whole);
+    if (verdict.kind === 'accepted') {
+      this.#remove(entry);
+      this.#book(entry, entry.records);
+      this.#state.accepted(entry.send, { window: this.#sink.window, maxRecords: this.#sink.limits.maxEvents });
+    } else {
+      entry.state = 'waiting';
+      if (verdict.kind === 'retry') onRetry(verdict);
+      else if (verdict.kind === 'stop') this.#park(verdict);
+      else if (entry.records.length > 1) this.#isolate(entry, verdict.failedIndex);
+      else entry.refusal = verdict;
     }
-    this.#trouble.ends();
-    if (record !== undefined) await setAside(record, verdict, signals);
-    this.#batches.remove(entry);
-    this.#tellOldest();
+    if (entry.records.length === 0) this.#remove(entry);
+    this.#options.changed.notify();
   }
 
-  #park(entry: Entry, verdict: Stop): void {
-    if (verdict.permanent) {
-      this.#options.emit({ event: 'pipeline.failed', sink: this.#options.name, detail: verdict.detail });
-      throw new SinkGone(verdict.detail);
-    }
-    entry.state = 'waiting';
-    entry.notBeforeMs = performance.now() + parkMs;
-    this.#trouble.parks(verdict);
+  /** Records that are confirmed although the batch is not are done. Returns the verdict on the rest. */
+  #bookPart(entry: Entry, verdict: Verdict): Verdict {
+    if (verdict.kind === 'accepted') return verdict;
+    const { records } = entry;
+    // A verdict that is not `accepted` is about at least one record, unless it names each of them.
+    const prefix = Math.min(verdict.acceptedPrefix ?? 0, records.length - 1);
+    const indexes = new Set(verdict.acceptedIndexes);
+    const isAccepted = (index: number) => index < prefix || indexes.has(index);
+    const accepted = records.filter((_, index) => isAccepted(index));
+    if (accepted.length === 0) return verdict;
+    this.#state.progressed();
+    entry.records = records.filter((_, index) => !isAccepted(index));
+    this.#book(entry, accepted);
+    if (verdict.kind !== 'reject') return verdict;
+    if (entry.records.length === 0) return { kind: 'accepted' };
+    const { failedIndex, ...rest } = verdict;
+    if (failedIndex === undefined || isAccepted(failedIndex)) return rest;
+    return { ...rest, failedIndex: records.slice(0, failedIndex).filter((_, index) => !isAccepted(index)).length };
   }
 
-  #accepted(records: readonly Encoded[], { offeredMs }: Entry): void {
-    const { name: sink, emit, delivered } = this.#options;
-    this.#lastAcceptedMs = performance.now();
-    this.#setbacks.reset();
-    this.#trouble.ends();
-    delivered(records);
+  /** These records of an entry are delivered and no longer in it. */
+  #book({ offeredMs }: Entry, records: readonly Encoded[]): void {
+    const { sink, emit, mark, checkpoint } = this.#options;
+    this.#lastProgressMs = performance.now();
     const event = records.at(-1)?.event;
     if (event === undefined) return;
+    mark.settle(
+      records.map(({ event: { id } }) => id),
+      this.first,
+    );
+    checkpoint.recordDelivered(event);
     const lastAtMs = event.createdAtMs;
     emit({
       event: 'pipeline.delivered',
       sink,
       records: records.length,
       last: event.id,
-      elapsedMs: this.#lastAcceptedMs - offeredMs,
+      elapsedMs: this.#lastProgressMs - offeredMs,
       ...(lastAtMs !== undefined && { lastAtMs }),
     });
   }
 
-  #done(entry: Entry): void {
-    this.#accepted(entry.records, entry);
-    this.#batches.remove(entry);
-    this.#tellOldest();
+  async #deadLetter(entry: Entry, refusal: Reject, signals: ShutdownSignals): Promise<void> {
+    const { sink, emit, mark, checkpoint, deadLetter } = this.#options;
+    const { reason, detail } = refusal;
+    const [record] = entry.records;
+    if (record === undefined) return this.#remove(entry);
+    const { refusedInRow: refused } = checkpoint;
+    if (!entry.isBroken) {
+      if (refused >= breakerLimit) {
+        entry.refusal = undefined;
+        emit({ event: 'pipeline.breaker', sink, refused });
+        const why = `${refused} events in a row were rejected, so the fault is assumed to be here: ${detail}`;
+        return this.#park({ kind: 'stop', reason, detail: why });
+      }
+      this.#state.answered(entry.send);
+    }
+    const { event } = record;
+    const write = () => deadLetter.append({ sink, reason: `${reason}: ${detail}`, event });
+    if (!(await retryStorage(write, "the dead letter can't be written", this.#options, signals))) return;
+    this.#remove(entry);
+    mark.settle([event.id], this.first);
+    if (entry.isBroken) checkpoint.touch();
+    else checkpoint.recordRejected();
+    this.#lastProgressMs = performance.now();
+    emit({ event: 'pipeline.set_aside', sink, id: event.id, reason, detail });
   }
 
-  /** Entries keep the order of ids, so the first holds the oldest event. */
-  #tellOldest(): void {
-    const event = this.#batches.oldest?.event;
-    const oldestAtMs = event === undefined ? undefined : (event.createdAtMs ?? event.receivedAtMs);
-    this.#options.emit({ event: 'pipeline.waiting', sink: this.#options.name, oldestAtMs });
+  #park(verdict: Stop): void {
+    if (verdict.permanent) {
+      this.#options.emit({ event: 'pipeline.failed', sink: this.#options.sink, detail: verdict.detail });
+      throw new SinkGone(verdict.detail);
+    }
+    this.#state.park(verdict);
   }
+
+  /** Puts the record at fault alone; halves the batch if it is not known. */
+  #isolate(entry: Entry, failedIndex: number | undefined): void {
+    const { length } = entry.records;
+    const isKnown = failedIndex !== undefined && failedIndex >= 0 && failedIndex < length;
+    this.#split(entry, isKnown ? [failedIndex, failedIndex + 1] : [length >> 1]);
+  }
+
+  /** Cuts an entry at the given indexes. */
+  #split(entry: Entry, cuts: readonly number[]): void {
+    const edges = [0, ...cuts, entry.records.length];
+    const parts = edges.slice(1).map((end, index) => entry.records.slice(edges[index], end));
+    const entries = parts
+      .filter((records) => records.length > 0)
+      .map((records): Entry => ({ ...entry, records, state: 'waiting' }));
+    this.#entries.splice(this.#entries.indexOf(entry), 1, ...entries);
+    this.#options.changed.notify();
+  }
+
+  #remove(entry: Entry): void {
+    const at = this.#entries.indexOf(entry);
+    if (at === -1) return;
+    this.#entries.splice(at, 1);
+    this.#reportOldest();
+    this.#options.changed.notify();
+  }
+
+  #reportOldest(): void {
+    const event = this.#entries[0]?.records[0]?.event;
+    const oldestAtMs = event === undefined ? undefined : (event.createdAtMs ?? event.receivedAtMs);
+    this.#options.emit({ event: 'pipeline.waiting', sink: this.#options.sink, oldestAtMs });
+  }
+
+  /** Awaited at the end of the run. Only the reason of a forced stop is expected; anything else ends the run. */
+  #runBeside(work: Promise<void>, { forced }: ShutdownSignals): void {
+    const guarded = work
+      .catch((error: unknown) => {
+        if (!forced.aborted || error !== forced.reason) this.#failure ??= { error };
+      })
+      .finally(() => {
+        this.#beside.delete(guarded);
+        this.#options.changed.notify();
+      });
+    this.#beside.add(guarded);
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+}
+
+/** Whether one of the records, which ascend, has this id. */
+function holds(records: readonly Encoded[], id: Cursor): boolean {
+  let low = 0;
+  let high = records.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const at = records[middle]?.event.id;
+    if (at === id) return true;
+    if (at !== undefined && at < id) low = middle + 1;
+    else high = middle;
+  }
+  return false;
 }

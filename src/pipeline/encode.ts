@@ -3,16 +3,16 @@ import type { Format } from '../format/format.ts';
 import { printable } from '../lib/printable.ts';
 import type { BatchLimits } from '../sinks/sink.ts';
 
-/** What a sink wants of an event, and how. */
+/** Which events a sink gets, and how they are written. */
 export interface EncodingOptions {
   /** Whether the sink gets events of this action. */
   readonly wants: (action: string) => boolean;
-  /** Takes out what the sink must not see; the same event where there is nothing. */
+  /** Removes what the sink must not see; returns the same event if there is nothing to remove. */
   readonly redact: (event: AuditEvent) => AuditEvent;
   readonly format: Format;
 }
 
-/** An event that its format or its redaction threw at: our bug. */
+/** An event whose redaction or format threw: our bug. */
 export class EncodingFailure {
   readonly encoded: Encoded;
   readonly detail: string;
@@ -23,7 +23,7 @@ export class EncodingFailure {
   }
 }
 
-/** The event as the sink wants it; undefined where it does not. */
+/** The event in the format of its sink; undefined if the sink does not get it. */
 export function encodeEvent(
   event: AuditEvent,
   { wants, redact, format }: EncodingOptions,
@@ -33,12 +33,13 @@ export function encodeEvent(
     const redacted = redact(event);
     return { event, redacted, record: format.encode(redacted) };
   } catch (error) {
-    const why = error instanceof Error ? printable(error.message) : 'threw';
-    return new EncodingFailure(event, `this is our bug, please report it: the format ${format.name} failed: ${why}`);
+    // A bug, but one event must not stop all others: it is reported and goes to the dead letter.
+    const why = error instanceof Error ? printable(error.message) : 'unknown error';
+    return new EncodingFailure(event, `bug in the format ${format.name}, please report it: ${why}`);
   }
 }
 
-/** Cuts records into batches by count and bytes, in order; a record over the limit stands alone. */
+/** Cuts records into batches by count and bytes, in order. A record over the limit is alone. */
 export function batches(records: readonly Encoded[], limits: BatchLimits): (readonly Encoded[])[] {
   const { maxEvents, maxBytes, overheadBytes = 0 } = limits;
   const cut: (readonly Encoded[])[] = [];
@@ -59,22 +60,42 @@ export function batches(records: readonly Encoded[], limits: BatchLimits): (read
 
 export interface EncodedPage {
   readonly records: readonly Encoded[];
-  /** Not wanted by the sink. */
+  /** Not for this sink. */
   readonly filtered: readonly Cursor[];
   readonly broken: readonly EncodingFailure[];
 }
 
-/** The events as the sink wants them, in order. */
-export function encodeAll(events: readonly AuditEvent[], wanted: EncodingOptions): EncodedPage {
+/** The events of one page for one sink, in order. */
+export function encodePage(events: readonly AuditEvent[], options: EncodingOptions): EncodedPage {
   const records: Encoded[] = [];
   const filtered: Cursor[] = [];
   const broken: EncodingFailure[] = [];
-  // Of a page's events each loop with an iterator leaves as many objects behind.
-  events.forEach((event) => {
-    const shaped = encodeEvent(event, wanted);
-    if (shaped === undefined) filtered.push(event.id);
-    else if (shaped instanceof EncodingFailure) broken.push(shaped);
-    else records.push(shaped);
+  for (const event of events) {
+    const encoded = encodeEvent(event, options);
+    if (encoded === undefined) filtered.push(event.id);
+    else if (encoded instanceof EncodingFailure) broken.push(encoded);
+    else records.push(encoded);
+  }
+  return { records: detach(records), filtered, broken };
+}
+
+/**
+ * Records hold views into their page. If they are a small part of it, they are copied: otherwise a filter that keeps one event
+ * of each page would keep whole pages in memory until those events are confirmed.
+ */
+function detach(records: readonly Encoded[]): readonly Encoded[] {
+  const page = records[0]?.event.text.buffer;
+  const bytes = records.reduce((sum, { event }) => sum + event.text.length, 0);
+  if (page === undefined || bytes * 2 > page.byteLength) return records;
+  // Not from the pool of small buffers: each of those would keep a whole slab.
+  const copies = Buffer.allocUnsafeSlow(bytes);
+  let end = 0;
+  return records.map(({ event, redacted, record }) => {
+    const text = copies.subarray(end, end + event.text.length);
+    end += event.text.copy(text);
+    const own = { ...event, text };
+    const isText = record.byteOffset === event.text.byteOffset && record.length === event.text.length;
+    const ownRecord = record.buffer !== page ? record : isText ? text : Buffer.from(record);
+    return { event: own, redacted: redacted === event ? own : redacted, record: ownRecord };
   });
-  return { records, filtered, broken };
 }

@@ -1,58 +1,76 @@
+// Above 250 lines: one model, whose rules depend on each other, and the explanation of it.
 import type { Cursor } from '../event/event.ts';
 import { type IdRange, IdRanges } from '../event/id-ranges.ts';
 import type { Moment } from '../lib/moment.ts';
 
-/** What of a page the window needs to know. */
+/** The parts of a page that decide how far `after` may advance. */
 export interface PageObservation {
+  /** The cursor it was requested with. */
   readonly after: Cursor;
   readonly asked: Moment;
   readonly answered: Moment;
   /** Ids of its events, ascending, all above `after`. */
   readonly ids: readonly Cursor[];
-  /** Of each event `createdAt`, milliseconds since the epoch; NaN where it can't be read. */
+  /** `createdAt` of each event, milliseconds since the epoch; NaN if it is unreadable. */
   readonly times: Float64Array;
 }
 
-/** A page whose word is not yet used up. */
-interface Evidence extends PageObservation {
-  /** Index of the first event not yet passed. */
-  next: number;
+/** The ids of a page that need attention, ascending. */
+export interface SiftedIds {
+  /** Not done and not in flight: to be delivered. */
+  readonly fresh: readonly Cursor[];
+  /** Those of `fresh` that appeared behind newer ones. */
+  readonly late: readonly Cursor[];
+  /** Appeared at or below `after`, so they are not delivered. Each is reported once. */
+  readonly missed: readonly Cursor[];
+  /** No event can appear any more up to the page's last one. */
+  readonly isSettled: boolean;
 }
-
-/** Pages that may wait for their events to be done. */
-const evidenceLimit = 256;
 
 interface Sighting {
   readonly upTo: Cursor;
   readonly seen: Moment;
 }
 
+/** So many ids at or below `after` are remembered, to recognize one that appears among them. */
+const rememberedIds = 200;
+
 /**
- * What one sink has, and what may still appear behind its cursor. Pure: no clock, no I/O.
+ * What one sink has, and where late events may still appear. Pure: no clock, no I/O. Ids are split by two positions:
  *
- * `after` is the point below which nothing can change any more: it passes an id only on the word of a page that was
- * asked for at least `settle` after that id's time and whose events up to that id are all done. An id's time is its
- * `createdAt`, but not later than the first page that showed it; that page's moment where `createdAt` can't be read. (That
- * it is not earlier than a lower id's follows: ids are passed in order.) Without a server clock, the wait is measured from first sight by the
- * monotonic clock. Limit: `createdAt` follows the order of ids to within `settle`.
+ *     … after ……………… frontier ……………… head
+ *       all done     some in flight     late events may still appear ("the window")
  *
- * Above `after` an id is *done* (delivered, filtered or set aside), *in flight* (offered, verdict unknown), or new.
+ * States of an id above `after`: *done* (delivered, filtered or dead-lettered on disk), *in flight* (the delivery queue has
+ * it), *lost* (an earlier process sent it and it was not confirmed: it must be read again), or unknown.
+ *
+ * `frontier` advances to an id when a page, requested at least `settle` after that id's time, covers everything from the old
+ * frontier up to it: what that page does not show cannot appear any more. An id's time is its `createdAt`, but not later than
+ * the first page that showed it; the moment of that page if `createdAt` is unreadable. Without a server clock, the wait is
+ * measured from the first sight by the monotonic clock. Premise: an event becomes visible at most `settle` after the
+ * `createdAt` of the next higher visible id.
+ *
+ * `after` follows the frontier up to the first id that is in flight or lost. What is done above that id goes to `delivered`,
+ * so a restart reads the gap again and repeats nothing. The caller must hand fresh ids to the delivery queue before it
+ * calls `conclude` with their page: an id that is neither done, in flight nor lost counts as nonexistent.
  */
 export class HighWaterMark {
   readonly #settleMs: number;
   readonly #done: IdRanges;
-  readonly #inFlight = new IdRanges();
+  readonly #lost = new IdRanges();
   #after: Cursor;
+  #frontier: Cursor;
   #head: Cursor;
-  #evidence: Evidence[] = [];
+  /** The newest ids at or below `after`, ascending. */
+  #passed: Cursor[] = [];
   #sightings: Sighting[] = [];
-  readonly #released = new IdRanges();
   readonly #lateSightings = new Map<Cursor, Moment>();
-  #blockedUntil: Moment | undefined;
+  #settledAt: Moment | undefined;
 
   constructor(settleMs: number, after: Cursor, delivered: Iterable<IdRange> = []) {
     this.#settleMs = settleMs;
     this.#after = after;
+    this.#frontier = after;
     this.#done = IdRanges.of(delivered);
     this.#head = this.#done.last ?? after;
   }
@@ -61,153 +79,146 @@ export class HighWaterMark {
   get after(): Cursor {
     return this.#after;
   }
-  /** The greatest id ever offered. */
+  /** No event can appear any more at or below. */
+  get frontier(): Cursor {
+    return this.#frontier;
+  }
+  /** The greatest id ever seen. */
   get head(): Cursor {
     return this.#head;
   }
-  /** Ids above `after` that are done, for the checkpoint: none where `settle` is off. */
+  /** Ids above `after` that are done. */
   get delivered(): readonly IdRange[] {
-    return this.#settleMs === 0 ? [] : this.#done.toArray();
+    return this.#done.toArray();
   }
-  /** Ids known above `after`, done or in flight. */
-  get windowSize(): number {
-    return this.#done.size + this.#inFlight.size;
+  /** The first id that must be read again. */
+  get firstLost(): Cursor | undefined {
+    return this.#lost.first;
   }
-  get inFlight(): number {
-    return this.#inFlight.size;
+  /** The smallest id that would be recognized as missed. */
+  get firstRemembered(): Cursor | undefined {
+    return this.#passed[0];
   }
-  /** Pages whose word still waits for an event to be done. */
-  get pagesInMind(): number {
-    return this.#evidence.length;
+  get remembered(): number {
+    return this.#passed.length;
   }
-  /** The time by which the oldest id that held `after` back will have settled; undefined where nothing is known. */
+  /** When the first id above the frontier will have settled; undefined if that is not known. */
   get settledAt(): Moment | undefined {
-    return this.#blockedUntil;
+    return this.#settledAt;
   }
 
-  isNew(id: Cursor): boolean {
-    return id > this.#after && !this.#done.has(id) && !this.#inFlight.has(id);
+  /** How many ids above `id` are done, and in how many ranges. */
+  doneAbove(id: Cursor): { readonly ids: number; readonly ranges: number } {
+    return this.#done.above(id);
   }
 
-  /**
-   * Takes a page in: its new ids are in flight from now on and come back, `late` counting those below the head. The
-   * page also bears witness to what it did not show. `settled`: nothing can appear any more up to its last event.
-   */
-  offer(page: PageObservation): { fresh: readonly Cursor[]; late: readonly Cursor[]; settled: boolean } {
-    const { fresh, late } = this.#sift(page);
-    this.#inFlight.addAll(fresh);
-    for (const id of late) this.#lateSightings.set(id, page.answered);
-    const last = page.ids.at(-1);
-    if (last !== undefined) {
-      if (last > this.#head) this.#head = last;
-      const seen = this.#sightings.at(-1)?.upTo;
-      if (seen === undefined || last > seen) this.#sightings.push({ upTo: last, seen: page.answered });
-      this.#bearWitness(page, last);
-    }
-    const settled = last === undefined || this.#isSettled(page, page.ids.length - 1);
-    this.#advance();
-    return { fresh, late, settled };
-  }
-
-  /** What of a page is new, ascending, and what of that is late. */
-  #sift({ ids }: PageObservation): { fresh: readonly Cursor[]; late: readonly Cursor[] } {
+  /** Finds what a page brings, and records the first sight of its ids. */
+  sift(page: PageObservation, isInFlight: (id: Cursor) => boolean): SiftedIds {
+    const { ids, answered } = page;
     const [first] = ids;
-    // The usual case: nothing at or below the head is in it.
-    if (first === undefined || first > this.#head) return { fresh: ids, late: [] };
-    const fresh = ids.filter((id) => this.isNew(id));
-    return { fresh, late: fresh.filter((id) => id <= this.#head && !this.#released.has(id)) };
+    const last = ids.at(-1);
+    if (first === undefined || last === undefined) return { fresh: [], late: [], missed: [], isSettled: true };
+    const isAllNew = first > this.#head;
+    const fresh = isAllNew
+      ? ids
+      : ids.filter((id) => id > this.#after && !this.#done.has(id) && (id > this.#head || !isInFlight(id)));
+    const late = isAllNew ? [] : fresh.filter((id) => id <= this.#head && !this.#lost.has(id));
+    for (const id of late) this.#lateSightings.set(id, answered);
+    if (last > this.#head) this.#head = last;
+    if (last > (this.#sightings.at(-1)?.upTo ?? this.#frontier)) this.#sightings.push({ upTo: last, seen: answered });
+    const isSettled = this.#firstUnsettled(page) === ids.length;
+    return { fresh, late, missed: first > this.#after ? [] : this.#missedIn(ids), isSettled };
   }
 
-  /** Marks ids as in flight that an earlier process sent and whose fate is not known yet. */
-  resume(ids: readonly Cursor[]): void {
-    for (const id of ids) {
-      if (!this.isNew(id)) continue;
-      this.#inFlight.add(id);
-      if (id > this.#head) this.#head = id;
+  /** Uses what a page proves. Its fresh ids must be done or in flight by now; `firstInFlight` is the least of those. */
+  conclude(page: PageObservation, firstInFlight: Cursor | undefined): void {
+    const { after, ids } = page;
+    if (after <= this.#frontier) {
+      const unsettled = this.#firstUnsettled(page);
+      const settledTo = ids[unsettled - 1];
+      if (settledTo !== undefined && settledTo > this.#frontier) this.#frontier = settledTo;
+      this.#settledAt = unsettled === ids.length ? undefined : plus(this.#timeOf(page, unsettled), this.#settleMs);
     }
+    // The ones it shows are in flight again. One that it does not show although it has settled is gone from the log.
+    const last = ids.at(-1);
+    if (last !== undefined) {
+      const shown = new Set(ids);
+      const isReadAgain = (id: Cursor) => id > after && (shown.has(id) || (id < last && id <= this.#frontier));
+      this.#lost.deleteAll(idsOf(this.#lost.toArray()).filter(isReadAgain));
+    }
+    this.#advance(firstInFlight);
   }
 
-  /** These are delivered, filtered or set aside on disk. */
-  settle(ids: readonly Cursor[]): void {
-    this.#inFlight.deleteAll(ids);
+  /** These ids are delivered, filtered or dead-lettered on disk. `firstInFlight`: the least id that is still in flight. */
+  settle(ids: readonly Cursor[], firstInFlight: Cursor | undefined): void {
+    this.#lost.deleteAll(ids);
     this.#done.addAll(ids.every((id) => id > this.#after) ? ids : ids.filter((id) => id > this.#after));
-    this.#advance();
+    this.#advance(firstInFlight);
   }
 
-  /** These are not: they are new again, and must be read again from `after` on. */
-  release(ids: readonly Cursor[]): void {
-    for (const id of ids) {
-      this.#inFlight.delete(id);
-      this.#released.add(id);
+  /** An earlier process sent these ids and their confirmation is awaited: they are not new when a page shows them. */
+  resume(last: Cursor): void {
+    if (last > this.#head) this.#head = last;
+  }
+
+  /** These ids are not delivered and must be read again. */
+  lose(ids: readonly Cursor[]): void {
+    this.#lost.addAll(ids.filter((id) => id > this.#after && !this.#done.has(id)));
+  }
+
+  #advance(firstInFlight: Cursor | undefined): void {
+    const open = least(firstInFlight, this.#lost.first);
+    const isHeldBack = open !== undefined && open <= this.#frontier;
+    const target = isHeldBack ? (this.#done.lastBelow(open) ?? this.#after) : this.#frontier;
+    if (target > this.#after) {
+      this.#after = target;
+      this.#remember(this.#done.takeUpTo(target));
     }
+    const keep = this.#sightings.findIndex(({ upTo }) => upTo > this.#frontier);
+    this.#sightings.splice(0, keep === -1 ? this.#sightings.length : keep);
+    for (const id of this.#lateSightings.keys()) if (id <= this.#frontier) this.#lateSightings.delete(id);
   }
 
-  /** A later page over the same range makes an earlier one's word worthless. */
-  #bearWitness(page: PageObservation, last: Cursor): void {
-    this.#evidence = this.#evidence.filter((earlier) => {
-      const earlierLast = earlier.ids.at(-1) ?? earlier.after;
-      return last < earlierLast || (page.after > earlier.after && page.after > this.#after);
-    });
-    // What is dropped here is only read again.
-    if (this.#evidence.length < evidenceLimit) this.#evidence.push({ ...page, next: 0 });
-  }
-
-  #advance(): void {
-    const before = this.#after;
-    for (;;) {
-      const evidence = this.#evidence[0];
-      if (evidence === undefined) break;
-      // A page that starts above `after` says nothing of what lies between.
-      if (evidence.after <= this.#after && this.#use(evidence) === 'waits') break;
-      this.#evidence.shift();
+  #remember(ranges: readonly IdRange[]): void {
+    const newest: Cursor[] = [];
+    for (let at = ranges.length - 1; at >= 0 && newest.length < rememberedIds; at--) {
+      const [from, to] = ranges[at] as IdRange;
+      for (let id = to; id >= from && newest.length < rememberedIds; id--) newest.push(id);
     }
-    if (this.#after > before) this.#forget();
+    this.#passed = [...this.#passed, ...newest.reverse()].slice(-rememberedIds);
   }
 
-  /** Passes as many of the page's events as its word covers; 'waits' where one of them is not done yet. */
-  #use(evidence: Evidence): 'waits' | 'used' {
-    let doneTo = this.#after;
-    for (; evidence.next < evidence.ids.length; evidence.next++) {
-      const id = evidence.ids[evidence.next] as Cursor;
-      if (id <= this.#after) continue;
-      if (!this.#isSettled(evidence, evidence.next)) {
-        this.#blockedUntil = plus(this.#timeOf(evidence, evidence.next), this.#settleMs);
-        return 'used';
-      }
-      if (id > doneTo) {
-        const end = this.#done.endBehind(id);
-        if (end === undefined) return 'waits';
-        doneTo = end;
-      }
-      this.#after = id;
-    }
-    this.#blockedUntil = undefined;
-    return 'used';
+  #missedIn(ids: readonly Cursor[]): readonly Cursor[] {
+    const from = this.#passed[0];
+    if (from === undefined) return [];
+    const missed = ids.filter((id) => id > from && id <= this.#after && !this.#passed.includes(id));
+    if (missed.length > 0) this.#passed = [...this.#passed, ...missed].sort((a, b) => (a < b ? -1 : 1));
+    return missed;
+  }
+
+  /** Index of the page's first event that has not settled; its length if there is none. */
+  #firstUnsettled(page: PageObservation): number {
+    const { ids } = page;
+    if (this.#settleMs === 0) return ids.length;
+    const at = ids.findIndex((id, index) => id > this.#frontier && !this.#isSettled(page, index));
+    return at === -1 ? ids.length : at;
+  }
+
+  /** Whether the page was requested at least `settle` after its event's time: by the server's clock if both are known. */
+  #isSettled(page: PageObservation, index: number): boolean {
+    const { monotonicMs, serverMs } = this.#timeOf(page, index);
+    if (serverMs === undefined || page.asked.serverMs === undefined)
+      return page.asked.monotonicMs - monotonicMs >= this.#settleMs;
+    return page.asked.serverMs - serverMs >= this.#settleMs;
   }
 
   /** The time of a page's event. */
-  #timeOf(page: PageObservation, index: number): Moment {
-    const seen = this.#seen(page, index);
-    const createdAtMs = page.times[index] ?? Number.NaN;
+  #timeOf({ ids, times, answered }: PageObservation, index: number): Moment {
+    const id = ids[index] as Cursor;
+    const seen = this.#lateSightings.get(id) ?? this.#sightingOf(id) ?? answered;
+    const createdAtMs = times[index] ?? Number.NaN;
     if (seen.serverMs === undefined || Number.isNaN(createdAtMs)) return seen;
     return { monotonicMs: seen.monotonicMs, serverMs: Math.min(createdAtMs, seen.serverMs) };
-  }
-
-  /** Whether the page was asked for at least `settle` after its event's time: by the server's clock where both know it. */
-  #isSettled(page: PageObservation, index: number): boolean {
-    if (this.#settleMs === 0) return true;
-    const { monotonicMs, serverMs } = this.#seen(page, index);
-    if (serverMs === undefined || page.asked.serverMs === undefined)
-      return page.asked.monotonicMs - monotonicMs >= this.#settleMs;
-    const createdAtMs = page.times[index] ?? Number.NaN;
-    const timeMs = Number.isNaN(createdAtMs) ? serverMs : Math.min(createdAtMs, serverMs);
-    return page.asked.serverMs - timeMs >= this.#settleMs;
-  }
-
-  /** When a page's event was first seen. */
-  #seen({ ids, answered }: PageObservation, index: number): Moment {
-    const id = ids[index] as Cursor;
-    return this.#lateSightings.get(id) ?? this.#sightingOf(id) ?? answered;
   }
 
   #sightingOf(id: Cursor): Moment | undefined {
@@ -221,20 +232,21 @@ export class HighWaterMark {
     }
     return this.#sightings[low]?.seen;
   }
-
-  #forget(): void {
-    this.#done.dropUpTo(this.#after);
-    this.#released.dropUpTo(this.#after);
-    const keep = this.#sightings.findIndex(({ upTo }) => upTo > this.#after);
-    this.#sightings.splice(0, keep === -1 ? this.#sightings.length : keep);
-    for (const id of this.#lateSightings.keys()) if (id <= this.#after) this.#lateSightings.delete(id);
-  }
 }
 
-/** Whether `moment` has come at `now`: by the server's clock where both know it. */
+/** Whether `moment` has come at `now`: by the server's clock if both are known. */
 export function hasCome(moment: Moment, now: Moment): boolean {
   if (moment.serverMs !== undefined && now.serverMs !== undefined) return now.serverMs >= moment.serverMs;
   return now.monotonicMs >= moment.monotonicMs;
+}
+
+export const least = (a: Cursor | undefined, b: Cursor | undefined): Cursor | undefined =>
+  a === undefined || (b !== undefined && b < a) ? b : a;
+
+export function idsOf(ranges: readonly IdRange[]): Cursor[] {
+  const ids: Cursor[] = [];
+  for (const [from, to] of ranges) for (let id = from; id <= to; id++) ids.push(id);
+  return ids;
 }
 
 function plus(moment: Moment, ms: number): Moment {

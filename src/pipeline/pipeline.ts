@@ -1,35 +1,30 @@
-// Above 250 lines until the delivery queue owns all that is in flight.
-import type { Cursor, Encoded } from '../event/event.ts';
+import type { Cursor } from '../event/event.ts';
 import type { StartAt } from '../event/start-at.ts';
 import type { StatusRecord } from '../event/status-record.ts';
-import type { Notifier } from '../lib/notifier.ts';
+import { Notifier } from '../lib/notifier.ts';
 import { type ShutdownSignals, scopeWithGrace } from '../lib/shutdown.ts';
-import type { Reject, Verdict } from '../lib/verdict.ts';
+import type { Stop, Verdict } from '../lib/verdict.ts';
 import type { Sent, Sink } from '../sinks/sink.ts';
-import type { Page, Source } from '../source/source.ts';
-import type { CheckpointStore } from '../state/store.ts';
+import type { Source } from '../source/source.ts';
+import type { CheckpointStore, DeadLetterStore, NewestEvent } from '../state/store.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
-import type { DeadLetter } from './dead-letter.ts';
 import { DeliveryQueue } from './delivery-queue.ts';
-import { batches, type EncodingOptions, encodeAll } from './encode.ts';
+import { batches, type EncodingOptions, encodePage } from './encode.ts';
 import { HighWaterMark } from './high-water-mark.ts';
 import { verifyLastDelivered } from './history-check.ts';
-import { InFlightRecovery } from './in-flight-recovery.ts';
-import { Reader } from './reader.ts';
+import { type NewPage, Reader } from './reader.ts';
 import { findStartPosition } from './start-position.ts';
-import type { Ticks } from './ticks.ts';
-import { writeDeadLetter } from './write-dead-letter.ts';
 
 export interface PipelineOptions extends EncodingOptions {
   readonly name: string;
   /** Origin of the tenant. */
   readonly origin: string;
   readonly source: Source;
-  /** Opens the sink, given what it remembered in an earlier process. */
-  readonly openSink: (journal: unknown) => Sink;
+  /** Opens the sink with what it stored in an earlier process. */
+  readonly openSink: (pendingAcks: unknown) => Sink;
   readonly store: CheckpointStore;
-  readonly deadLetter: DeadLetter;
+  readonly deadLetter: Pick<DeadLetterStore, 'open' | 'append'>;
   readonly settleMs: number;
   readonly pageSize: number;
   readonly startAt: StartAt;
@@ -37,95 +32,73 @@ export interface PipelineOptions extends EncodingOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly random: () => number;
+  /** A person asks for an attempt now (SIGHUP). */
   readonly wake: Notifier;
-  /** How long what is in hand may take once the route stops, for whatever reason, milliseconds; then it is dropped. */
+  /** How long what is in flight may take once the pipeline stops, for whatever reason, milliseconds. */
   readonly graceMs: () => number;
 }
 
-/** How often the newest delivered event is looked up, milliseconds. */
-const lookUpMs = 3_600_000;
+/** When to poll: `next` resolves to the latest tick after `last` (monotonic milliseconds), or undefined when `stop` fires. */
+export interface Ticks {
+  next(last: number, stop: AbortSignal): Promise<number | undefined>;
+}
 
-/** One sink's way: read, shape, deliver, remember. */
+/** How often it is verified that the newest delivered event is still there, milliseconds. */
+const historyCheckMs = 3_600_000;
+
+/** The way of a tenant's events to one sink: read, encode, deliver, checkpoint. */
 export class Pipeline implements AsyncDisposable {
   readonly name: string;
   readonly #options: PipelineOptions;
   readonly #sink: Sink;
-  readonly #progress: HighWaterMark;
-  readonly #memory: CheckpointWriter;
-  readonly #lane: DeliveryQueue;
-  readonly #setAside: (record: Encoded, verdict: Reject, signals: ShutdownSignals) => Promise<void>;
+  readonly #mark: HighWaterMark;
+  readonly #checkpoint: CheckpointWriter;
+  readonly #queue: DeliveryQueue;
   readonly #reader: Reader;
-  #setAsideMs = 0;
-  #lookedUpMs = Number.NEGATIVE_INFINITY;
-  readonly #fates: InFlightRecovery;
+  #checked: { readonly id: Cursor; readonly tickMs: number; readonly isRewritten: boolean } | undefined;
 
   /**
-   * Loads the checkpoint, or finds the start. A start that took asking is written down before anything else; any other
-   * one with the first page, for until then nothing tells that the address is right. Undefined where `life` ends first.
+   * Loads the checkpoint, or finds the start position. A start that had to be looked up is saved before anything else; any
+   * other one with the first page, because until then nothing proves that the address is right. Undefined if `signals` end
+   * first. @throws {CheckpointProblem} @throws {SourceStop} @throws the storage's error
    */
   static async open(options: PipelineOptions, signals: ShutdownSignals): Promise<Pipeline | undefined> {
     const { store, name, settleMs, emit, origin, random, deadLetter } = options;
     const last = await store.load(name);
-    const found = await findStartPosition(options, last, signals);
-    if (found === undefined) return undefined;
-    const progress = new HighWaterMark(settleMs, found.after, found.older ?? last?.delivered ?? []);
-    await deadLetter.open(progress.after);
+    const start = await findStartPosition(options, last, signals);
+    if (start === undefined) return undefined;
+    const mark = new HighWaterMark(settleMs, start.after, start.delivered);
+    await deadLetter.open(mark.after);
     const sink = options.openSink(last?.pendingAcks);
-    const journal = sink.pendingAcks?.bind(sink);
-    const memory = new CheckpointWriter({
-      sink: name,
-      source: origin,
-      store,
-      progress,
-      emit,
-      random,
-      journal,
-      last,
+    const changed = new Notifier();
+    const pendingAcks = sink.pendingAcks?.bind(sink);
+    const checkpoint = new CheckpointWriter({
+      ...{ sink: name, origin, store, mark, emit, random, pendingAcks, last, changed },
     });
-    if (found.from === 'now' || found.from === 'time') {
-      memory.touch();
-      await memory.commit(signals);
+    if (start.from === 'now' || start.from === 'time') {
+      checkpoint.touch();
+      await checkpoint.save(signals);
     }
-    const { head, after } = progress;
-    emit({ event: 'pipeline.start', sink: name, after: head, cursor: after, from: found.from });
-    return new Pipeline(options, sink, progress, memory);
+    emit({ event: 'pipeline.start', sink: name, after: mark.head, cursor: mark.after, from: start.from });
+    return new Pipeline(options, sink, mark, checkpoint, changed);
   }
 
-  private constructor(options: PipelineOptions, sink: Sink, progress: HighWaterMark, memory: CheckpointWriter) {
-    this.name = options.name;
+  private constructor(
+    options: PipelineOptions,
+    sink: Sink,
+    mark: HighWaterMark,
+    checkpoint: CheckpointWriter,
+    changed: Notifier,
+  ) {
+    const { name, source, pageSize, emit, random, deadLetter } = options;
+    this.name = name;
     this.#options = options;
     this.#sink = sink;
-    this.#progress = progress;
-    this.#memory = memory;
-    this.#fates = new InFlightRecovery(progress);
-    const { source, pageSize, emit, random, wake, deadLetter } = options;
-    this.#reader = new Reader({
-      sink: options.name,
-      source,
-      progress,
-      pageSize,
-      emit,
-      deliver: (events, inner) => this.#deliver(events, inner),
-    });
-    const aside = { sink: options.name, deadLetter, emit, random };
-    this.#setAside = async (record, verdict, signals) => {
-      if (!(await writeDeadLetter(record, verdict, aside, signals))) return;
-      memory.setAside(record);
-      this.#setAsideMs = performance.now();
-    };
-    this.#lane = new DeliveryQueue({
-      name: options.name,
-      sink,
-      emit,
-      random,
-      wake,
-      delivered: (records) => memory.delivered(records),
-      setAside: this.#setAside,
-      dirty: () => memory.dirty,
-      commit: (signals) => memory.commit(signals),
-      sent: () => sink.pendingAcks !== undefined && memory.touch(),
-      refusedInRow: () => memory.refusedInRow,
-    });
+    this.#mark = mark;
+    this.#checkpoint = checkpoint;
+    const shared = { sink: name, emit, random, mark };
+    this.#queue = new DeliveryQueue({ ...shared, destination: sink, checkpoint, deadLetter, changed });
+    this.#reader = new Reader({ sink: name, source, mark, inFlight: this.#queue, pageSize, emit });
   }
 
   /** Closes the sink. */
@@ -133,124 +106,131 @@ export class Pipeline implements AsyncDisposable {
     await this.#sink[Symbol.asyncDispose]();
   }
 
+  /** Everything at or below is done for good. */
   get after(): Cursor {
-    return this.#progress.after;
+    return this.#mark.after;
   }
+  /** The greatest id that was read. */
   get head(): Cursor {
-    return this.#progress.head;
+    return this.#mark.head;
   }
-  /** Whether all that is confirmed is on disk. */
+  /** Everything that was sent is confirmed and saved. */
+  get isComplete(): boolean {
+    return this.#queue.isEmpty && this.isSaved;
+  }
+  /** Everything that is confirmed is saved. */
   get isSaved(): boolean {
-    return !this.#memory.dirty;
+    return !this.#checkpoint.isDirty;
   }
-  get lane(): DeliveryQueue {
-    return this.#lane;
-  }
-  /** Whether the sink has yet to take, or to confirm, something. */
+  /** The sink has not yet taken, or not yet confirmed, something. */
   get awaitsSink(): boolean {
-    return !this.#lane.isIdle || this.#fates.open > 0;
+    return !this.#queue.isIdle;
   }
-  /** What holds this route up just now, one printable line. */
-  get trouble(): string | undefined {
-    return this.#memory.trouble ?? this.#lane.trouble;
+  /** The destination refuses us until a person acts. */
+  get parked(): Stop | undefined {
+    return this.#queue.parked;
   }
-  /** When a page or a confirmation last came, or an event was set aside, monotonic milliseconds. */
+  /** What prevents delivery, one printable line. */
+  get lastError(): string | undefined {
+    return this.#checkpoint.lastError ?? this.#queue.lastError;
+  }
+  /** When a page or a confirmation last arrived, or an event was dead-lettered, monotonic milliseconds. */
   get lastProgressMs(): number {
-    return Math.max(this.#reader.lastPageMs, this.#lane.lastAcceptedMs, this.#fates.lastMs, this.#setAsideMs);
+    return Math.max(this.#reader.lastPageMs, this.#queue.lastProgressMs);
   }
 
-  /** Sends a record of the forwarder's own. @throws the reason of `kill` */
-  tell(note: StatusRecord, kill: AbortSignal): Promise<Verdict | Sent> {
-    return this.#sink.sendStatus(note, kill);
+  /** Sends a status record of the forwarder's own. @throws the reason of `forced` */
+  sendStatus(record: StatusRecord, forced: AbortSignal): Promise<Verdict | Sent> {
+    return this.#sink.sendStatus(record, forced);
   }
 
-  /** Polls at every tick until `signals.graceful`. @throws {SourceStop} and bugs, after what is on the wire is confirmed */
+  /** Polls at every tick until `signals.graceful`. @throws {SourceStop} @throws {SinkGone} @throws a bug */
   async run(ticks: Ticks, signals: ShutdownSignals): Promise<void> {
-    await this.#besideLane(signals, async (inner) => {
+    await this.#whileDelivering(signals, async (inner) => {
       let last = Number.NEGATIVE_INFINITY;
       for (;;) {
         const tick = await ticks.next(last, inner.graceful);
         if (tick === undefined) return;
         last = tick;
-        const { newest } = this.#memory;
-        await this.#drain(tick, inner);
-        await this.#lookUp(newest, tick, inner);
+        const { newest } = this.#checkpoint;
+        await this.#poll(tick, inner);
+        await this.#checkHistory(newest, tick, inner);
       }
     });
   }
 
-  /** Catches up with the newest event as of `tickMs` (monotonic) or later, and has all of it confirmed. */
+  /** Catches up with the newest event as of `tickMs` (monotonic) or later, and has all of it confirmed and saved. */
   async once(tickMs: number, signals: ShutdownSignals): Promise<void> {
-    await this.#besideLane(signals, async (inner, fates) => {
-      const { newest } = this.#memory;
-      await this.#drain(tickMs, inner);
-      await this.#lane.flush(inner);
-      await fates;
-      if (this.#reader.rereadDue) {
-        await this.#drain(tickMs, inner);
-        await this.#lane.flush(inner);
+    await this.#whileDelivering(signals, async (inner) => {
+      const { newest } = this.#checkpoint;
+      await this.#poll(tickMs, inner);
+      await this.#queue.flush(inner);
+      // Batches of an earlier process whose confirmation turned out to be lost are read again.
+      if (this.#mark.firstLost !== undefined && !inner.graceful.aborted) {
+        await this.#poll(tickMs, inner);
+        await this.#queue.flush(inner);
       }
-      await this.#lookUp(newest, tickMs, inner);
+      await this.#checkHistory(newest, tickMs, inner);
     });
   }
 
-  /** Runs the lane beside `read`; when either ends, so does the other, in good order and within `graceMs`. */
-  async #besideLane(
-    signals: ShutdownSignals,
-    read: (inner: ShutdownSignals, fates: Promise<void>) => Promise<void>,
-  ): Promise<void> {
-    using inner = scopeWithGrace(signals, this.#options.graceMs);
-    const lane = this.#lane.run(inner).finally(() => inner.end());
-    const fates = this.#learnFates(inner);
-    const reading = read(inner, fates).finally(() => inner.end());
-    // At a SIGHUP what is parked is tried at once, also where the configuration stays as it is.
-    const waking = this.#options.wake.each(inner.graceful, () => this.#lane.retryNow());
-    const [outcome, ...others] = await Promise.allSettled([reading, lane, fates, waking]);
-    // What is left of a drop says nothing; why the reading ended does.
-    const failed = [outcome, ...(inner.forced.aborted ? [] : others)].find(({ status }) => status === 'rejected');
-    if (failed?.status === 'rejected') throw failed.reason;
+  async #poll(tickMs: number, signals: ShutdownSignals): Promise<void> {
+    for await (const page of this.#reader.pages(tickMs, signals)) {
+      this.#take(page);
+      await this.#queue.room(signals);
+      if (signals.graceful.aborted) return;
+    }
   }
 
-  /** Whether the log was rewritten since `newest` was delivered: at start and once in a while. */
-  async #lookUp(newest: CheckpointWriter['newest'], tickMs: number, signals: ShutdownSignals): Promise<void> {
-    if (newest === undefined || tickMs - this.#lookedUpMs < lookUpMs) return;
+  /**
+   * Takes a page over from the reader. Synchronous: no confirmation may arrive while its events are neither in the queue nor
+   * done, or `after` would pass them.
+   */
+  #take({ observation, newEvents }: NewPage): void {
+    const { emit, name: sink } = this.#options;
+    const startedMs = performance.now();
+    const { records, filtered, broken } = encodePage(newEvents, this.#options);
+    if (newEvents.length > 0)
+      emit({ event: 'pipeline.encoded', sink, records: records.length, elapsedMs: performance.now() - startedMs });
+    this.#queue.push(batches(records, this.#sink.limits), broken);
+    if (filtered.length > 0) {
+      this.#mark.settle(filtered, this.#queue.first);
+      this.#checkpoint.touch();
+      emit({ event: 'pipeline.filtered', sink, events: filtered.length });
+    }
+    this.#mark.conclude(observation, this.#queue.first);
+    this.#checkpoint.touchIfMoved();
+  }
+
+  /** Runs the queue beside `read`. When either ends, so does the other: what is in flight gets `graceMs`. */
+  async #whileDelivering(signals: ShutdownSignals, read: (inner: ShutdownSignals) => Promise<void>): Promise<void> {
+    using inner = scopeWithGrace(signals, this.#options.graceMs);
+    const delivering = this.#queue.run(inner).finally(() => inner.end());
+    const reading = read(inner).finally(() => inner.end());
+    // At a SIGHUP a parked sink is tried at once, even if the configuration did not change.
+    const waking = this.#options.wake.each(inner.graceful, () => this.#queue.retryNow());
+    const results = await Promise.allSettled([reading, delivering, waking]);
+    for (const result of results) {
+      const isExpected =
+        result.status === 'fulfilled' || (inner.forced.aborted && result.reason === inner.forced.reason);
+      if (!isExpected) throw result.reason;
+    }
+  }
+
+  /**
+   * Whether the log was rewritten since `newest` was delivered: at the start, once in a while, and, if it was, again as soon
+   * as something newer is delivered.
+   */
+  async #checkHistory(newest: NewestEvent | undefined, tickMs: number, signals: ShutdownSignals): Promise<void> {
+    const checked = this.#checked;
+    const isDue =
+      checked === undefined ||
+      tickMs - checked.tickMs >= historyCheckMs ||
+      (checked.isRewritten && newest?.id !== checked.id);
+    if (newest === undefined || !isDue) return;
     const result = await verifyLastDelivered(newest, this.#options.source, signals);
     if (result === 'unknown') return;
-    this.#lookedUpMs = tickMs;
+    this.#checked = { id: newest.id, tickMs, isRewritten: result === 'rewritten' };
     this.#options.emit({ event: 'pipeline.history_check', sink: this.name, id: newest.id, result });
-  }
-
-  async #drain(tickMs: number, signals: ShutdownSignals): Promise<void> {
-    await this.#reader.drain(tickMs, signals);
-    if (this.#memory.dirty) this.#lane.nudge();
-  }
-
-  async #deliver(events: Page['events'], signals: ShutdownSignals): Promise<void> {
-    this.#memory.touchIfMoved();
-    const startedMs = performance.now();
-    const { records, filtered, broken } = encodeAll(events, this.#options);
-    for (const { encoded, detail } of broken)
-      await this.#setAside(encoded, { kind: 'reject', reason: 'malformed', detail }, signals);
-    if (events.length > 0) {
-      const elapsedMs = performance.now() - startedMs;
-      this.#options.emit({ event: 'pipeline.encoded', sink: this.name, records: records.length, elapsedMs });
-    }
-    if (filtered.length > 0) {
-      this.#progress.settle(filtered);
-      this.#memory.touch();
-      this.#options.emit({ event: 'pipeline.filtered', sink: this.name, events: filtered.length });
-    }
-    for (const batch of batches(records, this.#sink.limits)) {
-      if (signals.graceful.aborted) return;
-      await this.#lane.offer(batch, signals);
-    }
-  }
-
-  #learnFates(signals: ShutdownSignals): Promise<void> {
-    return this.#fates.resolve(this.#sink.resumed ?? [], signals, (lost) => {
-      if (lost) this.#reader.reread();
-      this.#memory.touch();
-      this.#lane.nudge();
-    });
   }
 }

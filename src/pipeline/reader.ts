@@ -1,4 +1,4 @@
-import type { Cursor } from '../event/event.ts';
+import type { AuditEvent, Cursor } from '../event/event.ts';
 import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
 import type { Page, Source } from '../source/source.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
@@ -7,140 +7,172 @@ import { type HighWaterMark, hasCome, type PageObservation } from './high-water-
 export interface ReaderOptions {
   readonly sink: string;
   readonly source: Source;
-  readonly progress: HighWaterMark;
+  readonly mark: HighWaterMark;
+  /** What the delivery queue has. */
+  readonly inFlight: { has(id: Cursor): boolean; countAbove(id: Cursor): number };
   readonly pageSize: number;
   readonly emit: Emit;
-  /** Takes what is new, in order of id; resolves when there is room for more. */
-  readonly deliver: (events: Page['events'], signals: ShutdownSignals) => Promise<void>;
 }
 
-/** A server that gives fewer events than that in a full page is not thought of. */
-const shortestCap = 10;
-/** Pages of the window to read again in one poll, at most: the rest waits for the next. */
-const sweepPages = 100;
+/** A page, and its events that are neither done nor in flight, in order of id. */
+export interface NewPage {
+  readonly observation: PageObservation;
+  readonly newEvents: readonly AuditEvent[];
+}
 
-/** Reads what a sink does not have yet: the news, and what appeared behind the cursor. */
+/** Assumes that a server caps the page at 10 events or more. */
+const smallestCap = 10;
+/** Pages of the window to read again in one poll; the rest waits for the next poll. */
+const maxSweepPages = 100;
+/** How often a poll also reads the events just behind `after`, to report those that appeared there too late. */
+const lookBackMs = 5 * 60_000;
+
+/**
+ * Reads what a sink does not have. The first poll of a process reads from the frontier to the end of the log, because an
+ * earlier process may have left gaps anywhere below the head. After that, a window that fits into one page is read together
+ * with the new events, in one request. A larger window is read again ("swept") only when its first event has settled;
+ * until then polls start at the head.
+ */
 export class Reader {
   readonly #options: ReaderOptions;
-  /** Events in a full page, as the server gives them: some cap the count. */
+  /** Events in a full page: some servers cap the count. */
   #pageCap: number;
-  /** Events in the longest page so far: one as long may be full, whatever was asked for. */
-  #longestPage = shortestCap;
-  /** Something behind the cursor must be read again. */
-  #rereadDue = false;
+  /** Events in the longest page so far. Another page of this length may be full, whatever was requested. */
+  #longestPage = smallestCap;
+  #isCaughtUp = false;
   #lastPageMs = performance.now();
-  /** How far the server's clock is ahead of the monotonic one, as of the last page. */
+  #lookedBackMs = performance.now();
+  /** The server's clock minus the monotonic clock, as of the last page; undefined without a Date header. */
   #serverAheadMs: number | undefined;
+  #fresh = 0;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
     this.#pageCap = options.pageSize;
   }
 
-  /** When a page last came, monotonic milliseconds. */
+  /** When the last page arrived, monotonic milliseconds. */
   get lastPageMs(): number {
     return this.#lastPageMs;
   }
-  get rereadDue(): boolean {
-    return this.#rereadDue;
-  }
-
-  /** What is behind the cursor is read again with the next drain. */
-  reread(): void {
-    this.#rereadDue = true;
-  }
 
   /**
-   * Reads until a page brings nothing new, or nothing older than `tickMs` (a tenant that is never still has news for ever,
-   * and the window has its turn), then what of the window has settled since.
+   * The pages of one poll: until a page brings nothing new, or only events younger than `tickMs` (a busy tenant has new
+   * events for ever), then the part of the window that has settled. While a page is processed, the next one is fetched.
    */
-  async drain(tickMs: number, signals: ShutdownSignals): Promise<void> {
-    const { progress, emit, sink } = this.#options;
+  async *pages(tickMs: number, signals: ShutdownSignals): AsyncGenerator<NewPage, void> {
+    const { mark, emit, sink } = this.#options;
     emit({ event: 'pipeline.polling', sink });
-    // A window that fits into one page is read with the news, in one request; a larger one not at every poll.
-    const isSmall = () => progress.windowSize < this.#pageCap || this.#rereadDue;
-    // Of a large one from an earlier process nothing is known; it comes first, lest news pile up above it.
-    const swept = !isSmall() && progress.settledAt === undefined;
-    if (swept) await this.#read(progress.after, tickMs, signals, true);
-    const small = isSmall();
-    this.#rereadDue = false;
-    const fresh = await this.#read(small ? progress.after : progress.head, tickMs, signals, false);
-    emit({ event: 'pipeline.poll', sink, newEvents: fresh });
-    if (!small && !swept && this.#sweepDue(tickMs)) await this.#read(progress.after, tickMs, signals, true);
+    this.#fresh = 0;
+    const isWhole = !this.#isCaughtUp || mark.firstLost !== undefined || this.#windowSize() < this.#pageCap;
+    yield* this.#read(isWhole ? this.#start(tickMs) : mark.head, 'news', tickMs, signals);
+    emit({ event: 'pipeline.poll', sink, newEvents: this.#fresh });
+    if (!isWhole && this.#isSweepDue(tickMs)) yield* this.#read(mark.frontier, 'sweep', tickMs, signals);
   }
 
-  #sweepDue(tickMs: number): boolean {
-    const { settledAt } = this.#options.progress;
+  #windowSize(): number {
+    const { mark, inFlight } = this.#options;
+    return mark.doneAbove(mark.frontier).ids + inFlight.countAbove(mark.frontier);
+  }
+
+  #start(tickMs: number): Cursor {
+    const { frontier, firstLost, firstRemembered, remembered } = this.#options.mark;
+    if (firstLost !== undefined && firstLost <= frontier) return firstLost - 1n;
+    const fits = this.#windowSize() + remembered < this.#pageCap;
+    if (!this.#isCaughtUp || firstRemembered === undefined || !fits || tickMs - this.#lookedBackMs < lookBackMs)
+      return frontier;
+    this.#lookedBackMs = tickMs;
+    return firstRemembered - 1n;
+  }
+
+  #isSweepDue(tickMs: number): boolean {
+    const { settledAt } = this.#options.mark;
     const serverMs = this.#serverAheadMs === undefined ? undefined : tickMs + this.#serverAheadMs;
     return settledAt === undefined || hasCome(settledAt, { monotonicMs: tickMs, serverMs });
   }
 
-  /** Reads pages from `from` on, the next one while the last is being delivered; gives how many events were new. */
-  async #read(from: Cursor, tickMs: number, signals: ShutdownSignals, sweep: boolean): Promise<number> {
-    const { source, progress, deliver } = this.#options;
+  async *#read(
+    from: Cursor,
+    mode: 'news' | 'sweep',
+    tickMs: number,
+    signals: ShutdownSignals,
+  ): AsyncGenerator<NewPage, void> {
+    const { source, mark } = this.#options;
     const inner = childScope(signals);
-    let fresh = 0;
+    // Settled results: a page that is fetched ahead and fails must not be an unhandled rejection.
+    const fetch = async (after: Cursor) => (await Promise.allSettled([source.page(after, tickMs, inner)]))[0];
+    let ahead: ReturnType<typeof fetch> | undefined = fetch(from);
     let pages = 0;
     let before: Page | undefined;
-    let next: Promise<Page | undefined> | undefined = source.page(from, tickMs, inner);
     try {
-      while (next !== undefined) {
-        const page: Page | undefined = await next;
-        if (page === undefined) break;
+      while (ahead !== undefined) {
+        const result: Awaited<ReturnType<typeof fetch>> = await ahead;
+        ahead = undefined;
+        if (result.status === 'rejected') throw result.reason;
+        const page = result.value;
+        if (page === undefined) return;
         pages += 1;
         this.#learnCap(page, before);
         before = page;
-        const taken = this.#take(page);
-        fresh += taken.events.length;
-        const last: Cursor | undefined = page.events.at(-1)?.id;
-        const goesOn: boolean = sweep
-          ? last !== undefined && taken.settled && pages < sweepPages
-          : last !== undefined && (last < progress.head || !this.#isEnd(page, taken.events, tickMs));
-        next = goesOn && last !== undefined ? source.page(last, tickMs, inner) : undefined;
-        next?.catch(() => {});
-        await deliver(taken.events, signals);
+        const { isSettled, ...taken } = this.#take(page);
+        if (mode === 'news') this.#fresh += taken.newEvents.length;
+        const last = page.events.at(-1)?.id;
+        const isEnd =
+          last === undefined ||
+          (mode === 'sweep' ? !isSettled || pages >= maxSweepPages : this.#isEnd(page, last, taken.newEvents, tickMs));
+        // Something before this page must be read again, by a poll of its own.
+        const isInterrupted = mark.firstLost !== undefined && mark.firstLost <= page.after;
+        if (mode === 'news' && isEnd) this.#isCaughtUp = true;
+        if (!isEnd && !isInterrupted) ahead = fetch(last);
+        yield taken;
       }
     } finally {
       inner.end();
-      await next?.catch(() => {});
+      // Not needed any more. A source that has stopped reports it again at the next call.
+      await ahead;
     }
-    return fresh;
   }
 
   /**
-   * Whether the log as it was at `tickMs` ends in this page: it brought nothing new (known events that may fill it say
-   * nothing of what is behind them), or, while not full, only what was created since, by the server's clock.
+   * Whether the log as of `tickMs` ends in this page: it brings nothing new and is not full (known events that fill it say
+   * nothing about what follows), or it is not full and holds only events created since, by the server's clock.
    */
-  #isEnd(page: Page, fresh: Page['events'], tickMs: number): boolean {
-    if (fresh.length === 0) return page.after >= this.#options.progress.head || page.events.length < this.#longestPage;
+  #isEnd(page: Page, last: Cursor, newEvents: readonly AuditEvent[], tickMs: number): boolean {
+    const { head } = this.#options.mark;
+    if (last < head) return false;
+    if (newEvents.length === 0) return page.after >= head || page.events.length < this.#longestPage;
     const { serverMs, monotonicMs } = page.answered;
     if (serverMs === undefined || page.events.length >= this.#pageCap) return false;
     const tickServerMs = serverMs - (monotonicMs - tickMs);
-    return fresh.every((event) => (event.createdAtMs ?? Number.NEGATIVE_INFINITY) >= tickServerMs);
+    return newEvents.every((event) => (event.createdAtMs ?? Number.NEGATIVE_INFINITY) >= tickServerMs);
   }
 
-  /** A server that gives less than it is asked for shows it by pages of one length. */
+  /** A server that caps the page shows it by pages of equal length. */
   #learnCap(page: Page, before: Page | undefined): void {
     const { length } = page.events;
     this.#longestPage = Math.max(this.#longestPage, length);
     if (length > this.#pageCap) this.#pageCap = this.#options.pageSize;
-    else if (length >= shortestCap && length === before?.events.length) this.#pageCap = length;
+    else if (length >= smallestCap && length === before?.events.length) this.#pageCap = length;
   }
 
-  /** Takes a page in; what of it is new counts as in flight from here on. */
-  #take(page: Page): { events: Page['events']; settled: boolean } {
+  #take(page: Page): NewPage & { readonly isSettled: boolean } {
     this.#lastPageMs = performance.now();
     const { serverMs, monotonicMs } = page.asked;
     this.#serverAheadMs = serverMs === undefined ? undefined : serverMs - monotonicMs;
-    const { progress, emit, sink } = this.#options;
-    const { fresh, late, settled } = progress.offer(evidenceOf(page));
-    const [first] = late;
-    if (first !== undefined) emit({ event: 'pipeline.late', sink, events: late.length, first });
-    return { events: withIds(page.events, fresh), settled };
+    const { mark, inFlight, emit, sink } = this.#options;
+    const observation = observe(page);
+    const { fresh, late, missed, isSettled } = mark.sift(observation, (id) => inFlight.has(id));
+    const [firstLate] = late;
+    if (firstLate !== undefined) emit({ event: 'pipeline.late', sink, events: late.length, first: firstLate });
+    const firstMissed = missed[0];
+    const lastMissed = missed.at(-1);
+    if (firstMissed !== undefined && lastMissed !== undefined)
+      emit({ event: 'pipeline.missed', sink, events: missed.length, first: firstMissed, last: lastMissed });
+    return { observation, newEvents: withIds(page.events, fresh), isSettled };
   }
 }
 
-function evidenceOf({ events, after, asked, answered }: Page): PageObservation {
+function observe({ events, after, asked, answered }: Page): PageObservation {
   const ids = events.map(({ id }) => id);
   const times = new Float64Array(events.length);
   events.forEach((event, at) => {
@@ -150,7 +182,7 @@ function evidenceOf({ events, after, asked, answered }: Page): PageObservation {
 }
 
 /** Those of `events` that have one of the `ids`; both ascend. */
-function withIds(events: Page['events'], ids: readonly Cursor[]): Page['events'] {
+function withIds(events: readonly AuditEvent[], ids: readonly Cursor[]): readonly AuditEvent[] {
   if (ids.length === events.length) return events;
   let next = 0;
   return events.filter(({ id }) => {

@@ -1,14 +1,18 @@
-import type { Cursor } from '../event/event.ts';
+import type { AuditEvent, Cursor } from '../event/event.ts';
 import { type IdRange, IdRanges } from '../event/id-ranges.ts';
 import type { StartAt } from '../event/start-at.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
-import type { Page, Source } from '../source/source.ts';
+import type { Source } from '../source/source.ts';
 import type { Checkpoint, CheckpointStore } from '../state/store.ts';
 
-export interface StartPosition {
+/** A place in the log, in the terms of a checkpoint. */
+export interface Position {
   readonly after: Cursor;
-  /** Events behind it that are older than the start. */
-  readonly older?: readonly IdRange[];
+  /** Ids above `after` that count as delivered: those older than the start. */
+  readonly delivered: readonly IdRange[];
+}
+
+export interface StartPosition extends Position {
   readonly from: StartAt['kind'] | 'checkpoint';
 }
 
@@ -24,9 +28,9 @@ export interface StartPositionOptions {
 }
 
 /**
- * Where the sink goes on, or begins where it has no checkpoint. The time that is now is written down before the cursor
- * for it is looked for: a first start that is cut off means the same time again. Undefined where `life` ends first.
- * @throws the file system's error where that time can't be written
+ * Where the sink continues, or starts if it has no checkpoint. For `now` the current time is saved before its cursor is
+ * looked for, so that a first start that is interrupted means the same time when it is repeated. Undefined if `signals`
+ * end first. @throws the storage's error if that time can't be saved
  */
 export async function findStartPosition(
   options: StartPositionOptions,
@@ -34,68 +38,61 @@ export async function findStartPosition(
   signals: ShutdownSignals,
 ): Promise<StartPosition | undefined> {
   const { name, origin, startAt, source, store, settleMs, now } = options;
-  if (last !== undefined && last.startMs === undefined) return { after: last.after, from: 'checkpoint' };
+  if (last !== undefined && last.startMs === undefined)
+    return { after: last.after, delivered: last.delivered, from: 'checkpoint' };
   const from = last === undefined ? startAt.kind : 'time';
-  if (last === undefined && startAt.kind === 'beginning') return { after: 0n, from };
-  if (last === undefined && startAt.kind === 'id') return { after: startAt.id > 0n ? startAt.id - 1n : 0n, from };
-  const startMs = last?.startMs ?? (startAt.kind === 'time' ? startAt.timeMs : await serverTime(source, signals, now));
-  if (startMs === undefined) return undefined;
-  if (last === undefined && startAt.kind === 'now')
-    await store.save({ sink: name, source: origin, after: 0n, delivered: [], startMs, refusedInRow: 0 });
-  const found = await find(source, startMs, settleMs, signals);
-  if (found === undefined) return undefined;
-  // What may still appear among the older ones, and is none of them, is not to be passed by.
-  return settleMs === 0 ? { after: found.end, from } : { after: found.from, older: found.older.toArray(), from };
+  let wanted: StartAt = last?.startMs === undefined ? startAt : { kind: 'time', timeMs: last.startMs };
+  if (wanted.kind === 'now') {
+    const timeMs = await serverTime(source, signals, now);
+    if (timeMs === undefined) return undefined;
+    wanted = { kind: 'time', timeMs };
+    await store.save({ sink: name, source: origin, after: 0n, delivered: [], startMs: timeMs, refusedInRow: 0 });
+  }
+  const position = await findPosition(source, wanted, settleMs, signals, now);
+  return position && { ...position, from };
 }
 
-/** The server's time now, milliseconds since the epoch: its Date, else `now`. Undefined where `life` ends first. */
-export async function serverTime(
+/** The position for `startAt`. Undefined if `signals` end first. */
+export async function findPosition(
   source: Source,
+  startAt: StartAt,
+  settleMs: number,
   signals: ShutdownSignals,
   now: () => number,
-): Promise<number | undefined> {
+): Promise<Position | undefined> {
+  if (startAt.kind === 'beginning') return { after: 0n, delivered: [] };
+  if (startAt.kind === 'id') return { after: startAt.id > 0n ? startAt.id - 1n : 0n, delivered: [] };
+  const timeMs = startAt.kind === 'time' ? startAt.timeMs : await serverTime(source, signals, now);
+  if (timeMs === undefined) return undefined;
+  const after = await bisect(source, timeMs - settleMs, signals);
+  const older = after === undefined ? undefined : await readOlder(source, after, timeMs, signals);
+  if (after === undefined || older === undefined) return undefined;
+  // An event that was created since may still appear among the older ones: it must not be skipped.
+  return settleMs === 0 ? { after: older.last ?? after, delivered: [] } : { after, delivered: older.toArray() };
+}
+
+/** The last event of the log, as a cursor; undefined if `signals` end first. */
+export async function findEnd(source: Source, signals: ShutdownSignals): Promise<Cursor | undefined> {
+  const position = await findPosition(source, { kind: 'time', timeMs: Number.POSITIVE_INFINITY }, 0, signals, () => 0);
+  return position?.after;
+}
+
+/** The server's current time, milliseconds since the epoch: its Date header, else `now`. Undefined if `signals` end first. */
+async function serverTime(source: Source, signals: ShutdownSignals, now: () => number): Promise<number | undefined> {
   const page = await source.peek(0n, signals);
   return page === undefined ? undefined : (page.asked.serverMs ?? now());
 }
 
+/** An event without a readable `createdAt` counts as recent. */
+const isSince = (event: AuditEvent, timeMs: number) => (event.createdAtMs ?? timeMs) >= timeMs;
+
 /**
- * The cursor behind which the first event created at or after `timeMs` stands. Bisects with one event a request down to
- * `settleMs` before that time, since createdAt follows the order of ids to within `settle`, and reads on from there. An
- * unreadable createdAt counts as late enough. Undefined where `life` ends first.
+ * A cursor so that the event after it was created at `timeMs` or later, or does not exist, and the event at it was created
+ * earlier. One event per request. `createdAt` follows the order of ids only to within `settle`, so the caller searches for a
+ * time that much earlier and reads on from there.
  */
-export async function findTime(
-  source: Source,
-  timeMs: number,
-  settleMs: number,
-  signals: ShutdownSignals,
-): Promise<Cursor | undefined> {
-  return (await find(source, timeMs, settleMs, signals))?.end;
-}
-
-interface Found {
-  /** All up to it is older than the time by more than `settle`. */
-  readonly from: Cursor;
-  /** What was read behind that and is older than the time. */
-  readonly older: IdRanges;
-  /** The last of those. */
-  readonly end: Cursor;
-}
-
-async function find(
-  source: Source,
-  timeMs: number,
-  settleMs: number,
-  signals: ShutdownSignals,
-): Promise<Found | undefined> {
-  const from = await bisect(source, timeMs - settleMs, signals);
-  return from === undefined ? undefined : walk(source, from, timeMs, signals);
-}
-
-const isSince = (event: Page['events'][number], timeMs: number) => (event.createdAtMs ?? timeMs) >= timeMs;
-
-/** A cursor such that the event after it was created at `timeMs` or later, or there is none, and the one at it before. */
 async function bisect(source: Source, timeMs: number, signals: ShutdownSignals): Promise<Cursor | undefined> {
-  // Below or at `low` all is older; behind `high` nothing is, or there is nothing.
+  // Everything at or below `low` is older; nothing above `high` is, or there is nothing.
   let low = 0n;
   let high: Cursor | undefined;
   for (let at = 0n; high === undefined || low < high; at = high === undefined ? low * 2n : (low + high) / 2n) {
@@ -108,22 +105,21 @@ async function bisect(source: Source, timeMs: number, signals: ShutdownSignals):
   return low;
 }
 
-/** Reads pages from `from` on to the first event created at `timeMs` or later. */
-async function walk(
+/** The ids of the events after `from`, up to the first one created at `timeMs` or later. */
+async function readOlder(
   source: Source,
   from: Cursor,
   timeMs: number,
   signals: ShutdownSignals,
-): Promise<Found | undefined> {
+): Promise<IdRanges | undefined> {
   const startMs = performance.now();
   const older = new IdRanges();
-  for (let end = from; ; ) {
-    const page = await source.page(end, startMs, signals);
+  for (;;) {
+    const page = await source.page(older.last ?? from, startMs, signals);
     if (page === undefined) return undefined;
     const first = page.events.findIndex((event) => isSince(event, timeMs));
     const before = first === -1 ? page.events : page.events.slice(0, first);
     older.addAll(before.map(({ id }) => id));
-    end = before.at(-1)?.id ?? end;
-    if (first !== -1 || page.events.length === 0) return { from, older, end };
+    if (first !== -1 || page.events.length === 0) return older;
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { IdRange } from '../event/id-ranges.ts';
 import { printable } from '../lib/printable.ts';
-import type { Checkpoint } from './store.ts';
+import type { Checkpoint, NewestEvent } from './store.ts';
 
 /** The version written. There is no older one yet; a newer one is reported as `newer`. */
 export const version = 1;
@@ -23,7 +23,7 @@ export function print(checkpoint: Checkpoint, updatedAt: string): string {
     updatedAt,
     ...(startMs !== undefined && { startAt: new Date(startMs).toISOString() }),
     refusedInRow,
-    ...(newest !== undefined && { newest: { id: String(newest.id), sha256: newest.sha256 } }),
+    ...(newest !== undefined && { newest: printNewest(newest) }),
     ...(pendingAcks !== undefined && { journal: pendingAcks }),
   });
   return `${text.slice(0, -1)},"checksum":"${digest(text)}"}\n`;
@@ -65,7 +65,7 @@ export function parse(text: string): Parsed {
       delivered: ranges,
       ...(startMs !== undefined && { startMs }),
       refusedInRow: typeof refusedInRow === 'number' ? refusedInRow : 0,
-      ...(newest !== undefined && { newest: { id: BigInt(newest.id), sha256: newest.sha256 } }),
+      ...(newest !== undefined && { newest: readNewest(newest) }),
       ...(journal !== undefined && { pendingAcks: journal }),
     },
   };
@@ -104,10 +104,38 @@ function areAscending(after: bigint, ranges: readonly IdRange[]): boolean {
   });
 }
 
-function isNewest(value: unknown): value is { readonly id: string; readonly sha256: string } | undefined {
+function printNewest({ id, action, createdAtMs, sha256 }: NewestEvent): StoredNewest {
+  return {
+    id: String(id),
+    ...(action !== undefined && { action }),
+    ...(createdAtMs !== undefined && { createdAt: new Date(createdAtMs).toISOString() }),
+    ...(sha256 !== undefined && { sha256 }),
+  };
+}
+
+function readNewest({ id, action, createdAt, sha256 }: StoredNewest): NewestEvent {
+  return {
+    id: BigInt(id),
+    ...(action !== undefined && { action }),
+    ...(createdAt !== undefined && { createdAtMs: Date.parse(createdAt) }),
+    ...(sha256 !== undefined && { sha256 }),
+  };
+}
+
+interface StoredNewest {
+  readonly id: string;
+  readonly action?: string;
+  readonly createdAt?: string;
+  readonly sha256?: string;
+}
+
+function isNewest(value: unknown): value is StoredNewest | undefined {
   if (value === undefined) return true;
-  const { id, sha256 } = Object(value) as Record<string, unknown>;
-  return isDigits(id) && typeof sha256 === 'string';
+  const { id, sha256, action, createdAt } = Object(value) as Record<string, unknown>;
+  if (!isDigits(id)) return false;
+  if (typeof sha256 === 'string') return true;
+  const isDate = typeof createdAt === 'string' && !Number.isNaN(Date.parse(createdAt));
+  return typeof action === 'string' && (createdAt === undefined || isDate);
 }
 
 function isDigits(value: unknown): value is string {

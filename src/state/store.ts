@@ -2,6 +2,16 @@ import type { AuditEvent, Cursor } from '../event/event.ts';
 import type { Finding } from '../lib/finding.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
 
+/** Identifies the newest delivered event: if another event has its id, the log was rewritten. */
+export interface NewestEvent {
+  readonly id: Cursor;
+  readonly action?: string;
+  /** Milliseconds since the epoch; undefined if the event has no readable time. */
+  readonly createdAtMs?: number | undefined;
+  /** In place of `action` and `createdAtMs` in checkpoints of older versions: the SHA-256 of its text, hexadecimal. */
+  readonly sha256?: string;
+}
+
 /** What one sink needs to continue after a restart. */
 export interface Checkpoint {
   readonly sink: string;
@@ -15,8 +25,7 @@ export interface Checkpoint {
   readonly startMs?: number;
   /** Events rejected alone in a row without an acceptance between them; the limit is in contract section 4. */
   readonly refusedInRow: number;
-  /** The newest delivered event and the SHA-256 of its text: detects a log that was rewritten. */
-  readonly newest?: { readonly id: Cursor; readonly sha256: string };
+  readonly newest?: NewestEvent;
   /** What the sink itself stores, for example pending acknowledgements; JSON. */
   readonly pendingAcks?: unknown;
 }

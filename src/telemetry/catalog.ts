@@ -172,6 +172,13 @@ export const catalog = {
       `${sink}: ${events} late events appeared behind the cursor, the first is ${first}`,
     metrics: ({ sink, events }, { add }) => add('forwarder_late_events_total', events, { sink }),
   }),
+  /** Appeared at or behind the cursor later than `settle` allows: not delivered. */
+  'pipeline.missed': event<{ sink: string; events: number; first: Cursor; last: Cursor }>({
+    level: 'warn',
+    message: ({ sink, events, first, last }) =>
+      `${sink}: ${events} events appeared behind the cursor later than settle allows and were not delivered, ids ${first} to ${last}; deliver them with "replay --sink ${sink} --after ${first - 1n} --until ${last}" and raise settle`,
+    metrics: ({ sink, events }, { add }) => add('forwarder_missed_events_total', events, { sink }),
+  }),
   'pipeline.retry': event<{ sink: string; reason: Reason; detail: string; attempt: number; waitMs: number }>({
     level: 'warn',
     message: ({ sink, waitMs, detail }) => `${sink}: delivery failed, retrying in ${duration(waitMs)}: ${detail}`,
@@ -329,6 +336,7 @@ export const catalog = {
         add('forwarder_events_filtered_total', 0, { sink });
         add('forwarder_events_dead_lettered_total', 0, { sink });
         add('forwarder_late_events_total', 0, { sink });
+        add('forwarder_missed_events_total', 0, { sink });
         for (const reason of reasons) add('forwarder_delivery_failures_total', 0, { sink, reason });
       }
     },

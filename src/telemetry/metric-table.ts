@@ -21,6 +21,10 @@ export const metricTable = {
   forwarder_source_requests_total: counter('{request}', 'Requests to the API, by HTTP status or failure reason.'),
   forwarder_schema_drift_total: counter('{event}', 'Events that differ from the API’s documentation, by field.'),
   forwarder_unknown_actions_total: counter('{event}', 'Events whose action is not in the table of actions, by action.'),
+  forwarder_missed_events_total: counter(
+    '{event}',
+    'Events that appeared behind the cursor too late to be delivered, by sink.',
+  ),
   forwarder_late_events_total: counter('{event}', 'Events that appeared behind the cursor, by sink.'),
   forwarder_event_visibility_seconds: histogram(
     's',

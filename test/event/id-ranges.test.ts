@@ -10,7 +10,7 @@ const stretch = fc
 const step = fc.oneof(
   fc.record({ do: fc.constant('add' as const), id }),
   fc.record({ do: fc.constant('delete' as const), id }),
-  fc.record({ do: fc.constant('dropUpTo' as const), id }),
+  fc.record({ do: fc.constant('takeUpTo' as const), id }),
   fc.record({ do: fc.constantFrom('addAll' as const, 'deleteAll' as const), ids: fc.oneof(fc.array(id), stretch) }),
 );
 
@@ -46,8 +46,10 @@ describe('a set of id ranges', () => {
           let end = i;
           while (plain.has(end + 1n)) end++;
           expect(ranges.endBehind(i)).toBe(plain.has(i) ? end : undefined);
+          expect(ranges.lastBelow(i)).toBe(held.findLast((other) => other < i));
+          expect(ranges.above(i).ids).toBe(held.filter((other) => other > i).length);
         }
-        expect(ranges.last).toBe(held.at(-1));
+        expect([ranges.first, ranges.last]).toEqual([held.at(0), held.at(-1)]);
       }),
       { numRuns: 500 },
     );

@@ -33,7 +33,7 @@ describe('an event that a format or redaction throws at', () => {
       return json.encode(event);
     },
   };
-  const broken = 'this is our bug, please report it: the format cef failed: no such thing\\u000a\\u001b[31m';
+  const broken = 'bug in the format cef, please report it: no such thing\\u000a\\u001b[31m';
 
   it('is set aside alone, as malformed, and told as our bug; the others are delivered', async () => {
     const { kept, deadLetter } = deadLetters();

@@ -73,7 +73,7 @@ describe('a route', () => {
     const store = new MemoryStore();
     const { route, poll } = await routed(log(), store, { openSink: () => sink });
     const once = poll();
-    await until(() => route.lane.isIdle && sink.taken.length === 1);
+    await until(() => sink.taken.length === 1);
     expect(route.awaitsSink).toBe(true);
     tell({ kind: 'retry', reason: 'timeout', detail: 'never acknowledged' });
     await once;
@@ -110,7 +110,7 @@ describe('a route', () => {
     await until(() => sink.sends.length === 1);
     stop.abort();
     await run;
-    expect(route.lane.isIdle).toBe(false);
+    expect(route.isComplete).toBe(false);
   });
 
   it('ends when it is given up, though the disk is full', async () => {
@@ -164,7 +164,7 @@ describe('a route', () => {
     const wake = new Notifier();
     const { route, poll } = await routed(log(), new MemoryStore(), { openSink: () => sink, wake });
     const once = poll();
-    await until(() => route.lane.parked !== undefined);
+    await until(() => route.parked !== undefined);
     wake.notify();
     await once;
     expect(sink.taken).toEqual([1n, 2n, 3n]);

@@ -1,6 +1,7 @@
 import { type AuditEvent, auditEvent, type Cursor } from '../../src/event/event.ts';
 import { jsonFormat } from '../../src/format/json.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
+import { idsOf } from '../../src/pipeline/high-water-mark.ts';
 import { Pipeline, type PipelineOptions } from '../../src/pipeline/pipeline.ts';
 import type { Page, Source } from '../../src/source/source.ts';
 import { print } from '../../src/state/checkpoint-text.ts';
@@ -54,6 +55,11 @@ export class MemoryStore implements CheckpointStore {
     if (this.isFull) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
     this.last = checkpoint;
     this.largestBytes = Math.max(this.largestBytes, print(checkpoint, new Date(0).toISOString()).length);
+  }
+  /** Ids that the last checkpoint counts as done, of a log whose ids start at 1. */
+  done(): bigint[] {
+    const { after = 0n, delivered = [] } = this.last ?? {};
+    return idsOf([...(after > 0n ? [[1n, after] as const] : []), ...delivered]);
   }
 }
 

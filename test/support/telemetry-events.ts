@@ -37,6 +37,7 @@ export const samples: Samples = {
   'pipeline.delivered': { event: 'pipeline.delivered', sink, records: 2, last: 9n, elapsedMs: 12.3456, lastAtMs: 5 },
   'pipeline.filtered': { event: 'pipeline.filtered', sink, events: 2 },
   'pipeline.late': { event: 'pipeline.late', sink, events: 2, first: 3n },
+  'pipeline.missed': { event: 'pipeline.missed', sink, events: 2, first: 3n, last: 5n },
   'pipeline.retry': { event: 'pipeline.retry', sink, ...failing },
   'pipeline.recovered': { event: 'pipeline.recovered', sink, attempts: 2, outageMs: 1_000 },
   'pipeline.parked': { event: 'pipeline.parked', sink, reason: 'auth', detail: 'bad token' },

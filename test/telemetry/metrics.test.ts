@@ -57,6 +57,7 @@ describe('the metrics', () => {
         'forwarder_delivery_duration_seconds',
         'forwarder_source_requests_total',
         'forwarder_late_events_total',
+        'forwarder_missed_events_total',
         'forwarder_event_visibility_seconds',
         'forwarder_cursor',
         'forwarder_lag_seconds',

@@ -8,7 +8,7 @@ import type { HttpAnswer, HttpClient, HttpFailure } from '../../lib/http.ts';
 import { tlsRemedy } from '../../lib/http-answer.ts';
 import { printable } from '../../lib/printable.ts';
 import { tlsMaterial } from '../../lib/tls.ts';
-import { findTime } from '../../pipeline/start-position.ts';
+import { findEnd } from '../../pipeline/start-position.ts';
 import type { AuditApi } from '../../source/audit-api.ts';
 import { KeyScopeCheck } from '../../source/key-scope.ts';
 import type { RateLimiter } from '../../source/rate-limiter.ts';
@@ -142,7 +142,7 @@ async function checkNewest(check: SourceCheck, api: AuditApi, events: readonly A
     return ok('newest event', newest === undefined ? 'the log is empty' : `${inWords(newest)}; ${waiting}`);
   }
   const source = { trouble: undefined, page: (after: Cursor) => page(after), peek: (after: Cursor) => page(after, 1) };
-  const end = await findTime(source, Number.POSITIVE_INFINITY, 0, signals);
+  const end = await findEnd(source, signals);
   const newest = end === undefined ? undefined : (await page(end > 0n ? end - 1n : 0n, 1))?.events.at(0);
   if (newest === undefined) return warning('newest event', `not known; at least ${inWords(events.at(-1))}`);
   return ok('newest event', `${inWords(newest)}; more than ${events.length} newer than what the sinks have`);

@@ -5,7 +5,7 @@ import { type AuditEvent, type Cursor, eventValue } from '../../event/event.ts';
 import type { StartAt } from '../../event/start-at.ts';
 import type { HttpClient } from '../../lib/http.ts';
 import { printable } from '../../lib/printable.ts';
-import { findTime, serverTime } from '../../pipeline/start-position.ts';
+import { findPosition } from '../../pipeline/start-position.ts';
 import { RateLimiter } from '../../source/rate-limiter.ts';
 import type { Page, Source } from '../../source/source.ts';
 import { fetchOnce } from '../fetch-once.ts';
@@ -81,16 +81,15 @@ export class Lookup implements Disposable {
 
   /** The cursor that a first start would use now; undefined if a request failed. */
   async start(startAt: StartAt): Promise<Cursor | undefined> {
-    if (startAt.kind === 'beginning') return 0n;
-    if (startAt.kind === 'id') return startAt.id > 0n ? startAt.id - 1n : 0n;
     const signals = { graceful: this.#stop, forced: this.#stop };
     const source: Source = {
       trouble: undefined,
       peek: (after) => this.#ask(after, 1),
       page: (after) => this.#ask(after, this.#config.source.pageSize),
     };
-    const timeMs = startAt.kind === 'time' ? startAt.timeMs : await serverTime(source, signals, this.#ctx.now);
-    return timeMs === undefined ? undefined : findTime(source, timeMs, this.#config.source.settle, signals);
+    const { settle } = this.#config.source;
+    const position = await findPosition(source, startAt, settle, signals, this.#ctx.now);
+    return position && (position.delivered.at(-1)?.[1] ?? position.after);
   }
 
   async #isEmpty(after: Cursor, until: Cursor): Promise<boolean> {
