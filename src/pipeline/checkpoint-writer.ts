@@ -2,7 +2,7 @@ import type { AuditEvent, Cursor } from '../event/event.ts';
 import type { Notifier } from '../lib/notifier.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
 import type { Sink } from '../sinks/sink.ts';
-import type { Checkpoint, CheckpointStore } from '../state/store.ts';
+import type { Checkpoint, CheckpointStore, NewestEvent } from '../state/store.ts';
 import type { HighWaterMark } from './high-water-mark.ts';
 import { retryStorage, type StorageContext } from './retry-storage.ts';
 
@@ -20,14 +20,15 @@ export interface CheckpointWriterOptions extends StorageContext {
 /** What a pipeline stores, and when: whatever was recorded is saved before anything else is sent. */
 export class CheckpointWriter {
   readonly #options: CheckpointWriterOptions;
-  #newest: Checkpoint['newest'];
+  #newest: NewestEvent | undefined;
+  #keepsNewest = false;
   #refusedInRow: number;
   /** Changes so far, and those of them that are saved. */
   #changes = 0;
   #saved = 0;
   #lastError: string | undefined;
   #savedAfter: Cursor | undefined;
-  #savedNewest: Checkpoint['newest'];
+  #savedNewest: NewestEvent | undefined;
 
   constructor(options: CheckpointWriterOptions) {
     this.#options = options;
@@ -42,7 +43,7 @@ export class CheckpointWriter {
     return this.#changes !== this.#saved;
   }
   /** The newest delivered event as of the last save. */
-  get newest(): Checkpoint['newest'] {
+  get newest(): NewestEvent | undefined {
     return this.#savedNewest;
   }
   /** Events rejected alone in a row, without an acceptance between them; counted across restarts. */
@@ -54,9 +55,16 @@ export class CheckpointWriter {
     return this.#lastError;
   }
 
-  recordDelivered(event: AuditEvent): void {
+  recordDelivered({ id, createdAtMs, action }: AuditEvent): void {
     this.#refusedInRow = 0;
-    if (event.id > (this.#newest?.id ?? -1n)) this.#newest = identityOf(event);
+    if (!this.#keepsNewest && id > (this.#newest?.id ?? -1n)) this.#newest = { id, createdAtMs, action };
+    this.touch();
+  }
+
+  /** Another event has the id of `newest` now. It stays in the checkpoint, so every later check reports it, until `cursor set`. */
+  keepNewest(newest: NewestEvent): void {
+    this.#keepsNewest = true;
+    this.#newest = newest;
     this.touch();
   }
 
@@ -121,8 +129,4 @@ export class CheckpointWriter {
     this.#lastError = undefined;
     emit({ event: 'checkpoint.saved', sink, after, elapsedMs: performance.now() - startedMs });
   }
-}
-
-function identityOf(event: AuditEvent): Checkpoint['newest'] {
-  return { id: event.id, createdAtMs: event.createdAtMs, action: event.action };
 }

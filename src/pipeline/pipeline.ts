@@ -55,7 +55,7 @@ export class Pipeline implements AsyncDisposable {
   readonly #checkpoint: CheckpointWriter;
   readonly #queue: DeliveryQueue;
   readonly #reader: Reader;
-  #checked: { readonly id: Cursor; readonly tickMs: number; readonly isRewritten: boolean } | undefined;
+  #checkedMs = Number.NEGATIVE_INFINITY;
 
   /**
    * Loads the checkpoint, or finds the start position. A start that had to be looked up is saved before anything else; any
@@ -171,6 +171,7 @@ export class Pipeline implements AsyncDisposable {
         await this.#queue.flush(inner);
       }
       await this.#checkHistory(newest, tickMs, inner);
+      await this.#queue.flush(inner);
     });
   }
 
@@ -217,20 +218,13 @@ export class Pipeline implements AsyncDisposable {
     }
   }
 
-  /**
-   * Whether the log was rewritten since `newest` was delivered: at the start, once in a while, and, if it was, again as soon
-   * as something newer is delivered.
-   */
+  /** Whether the log was rewritten since `newest` was delivered: after the first poll and once in a while. */
   async #checkHistory(newest: NewestEvent | undefined, tickMs: number, signals: ShutdownSignals): Promise<void> {
-    const checked = this.#checked;
-    const isDue =
-      checked === undefined ||
-      tickMs - checked.tickMs >= historyCheckMs ||
-      (checked.isRewritten && newest?.id !== checked.id);
-    if (newest === undefined || !isDue) return;
+    if (newest === undefined || tickMs - this.#checkedMs < historyCheckMs) return;
     const result = await verifyLastDelivered(newest, this.#options.source, signals);
     if (result === 'unknown') return;
-    this.#checked = { id: newest.id, tickMs, isRewritten: result === 'rewritten' };
+    this.#checkedMs = tickMs;
+    if (result === 'rewritten') this.#checkpoint.keepNewest(newest);
     this.#options.emit({ event: 'pipeline.history_check', sink: this.name, id: newest.id, result });
   }
 }
