@@ -16,3 +16,12 @@ export function printable(text: string, limit = 200): string {
   const escaped = characters.slice(0, limit).join('').replace(unprintable, unicodeEscape);
   return isCut ? `${escaped}…` : escaped;
 }
+
+/**
+ * An error of our own code as text for the log. A SyntaxError is only named: its message quotes the text that was parsed,
+ * which may be an audit event.
+ */
+export function bugText(error: unknown): string {
+  if (error instanceof SyntaxError) return 'SyntaxError';
+  return error instanceof Error ? printable(error.message) : `threw a ${typeof error}`;
+}

@@ -1,6 +1,6 @@
 import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
 import type { Format } from '../format/format.ts';
-import { printable } from '../lib/printable.ts';
+import { bugText } from '../lib/printable.ts';
 import type { BatchLimits } from '../sinks/sink.ts';
 
 /** Which events a sink gets, and how they are written. */
@@ -34,8 +34,7 @@ export function encodeEvent(
     return { event, redacted, record: format.encode(redacted) };
   } catch (error) {
     // A bug, but one event must not stop all others: it is reported and goes to the dead letter.
-    const why = error instanceof Error ? printable(error.message) : 'unknown error';
-    return new EncodingFailure(event, `bug in the format ${format.name}, please report it: ${why}`);
+    return new EncodingFailure(event, `bug in the format ${format.name}, please report it: ${bugText(error)}`);
   }
 }
 

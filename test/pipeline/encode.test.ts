@@ -60,6 +60,14 @@ describe('an event that a format or redaction throws at', () => {
     expect(kept).toHaveLength(2);
   });
 
+  it('is not quoted in the reason, as a syntax error would quote it', async () => {
+    const { kept, deadLetter } = deadLetters();
+    const encode = (): Buffer => JSON.parse('{"email":ann@acme.test}');
+    const { poll } = await routed(logOf('a'), new MemoryStore(), { format: { ...failing, encode }, deadLetter });
+    await poll();
+    expect(kept[0]?.reason).toMatch(/the format cef, please report it: SyntaxError$/);
+  });
+
   it('is kept as the API sent it, unredacted', async () => {
     const { kept, deadLetter } = deadLetters();
     const redact = () => {

@@ -2,7 +2,7 @@ import { withoutControls } from '../../event/escape.ts';
 import { type AuditEvent, auditEvent, type Encoded } from '../../event/event.ts';
 import { type StatusRecord, statusRecordText } from '../../event/status-record.ts';
 import type { Format } from '../../format/format.ts';
-import { printable } from '../../lib/printable.ts';
+import { bugText } from '../../lib/printable.ts';
 import type { Reject } from '../../lib/verdict.ts';
 import type { SinkDeps } from '../sink.ts';
 import { createHeader, type Header, type HeaderOptions, headerField, parameter, timestamp } from './header.ts';
@@ -54,7 +54,7 @@ export function composeMessage(encoded: Encoded, options: MessageOptions): Buffe
     const message = truncate(encoded.redacted, maxBytes, compose);
     if (message !== undefined) return message;
   } catch (error) {
-    const detail = `the shortened event could not be encoded: ${printable(String(error))}`;
+    const detail = `the shortened event could not be encoded: ${bugText(error)}`;
     return { kind: 'reject', reason: 'malformed', detail };
   }
   const detail = `longer than maxMessageBytes (${maxBytes}) even after shortening: raise maxMessageBytes`;
