@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { configOf, load } from '../support/configuration.ts';
@@ -51,6 +51,12 @@ describe('the Kubernetes manifest', () => {
   const [configMap, set, service] = documents;
   const pod = set.spec.template.spec;
   const [container] = pod.containers;
+
+  it('keeps its state in a directory inside the volume, whose root may be writable by everyone', () => {
+    const { state } = configOf(load(withSecrets(configMap.data['config.yaml'])));
+    const { mountPath } = container.volumeMounts.find(({ name }: { name: string }) => name === 'state');
+    expect(dirname(state.directory)).toBe(mountPath);
+  });
 
   it('holds a valid configuration that waits when the key is refused and listens for the probes', () => {
     const { source, telemetry } = configOf(load(withSecrets(configMap.data['config.yaml'])));
