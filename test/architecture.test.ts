@@ -20,7 +20,7 @@ const layers: readonly (readonly string[])[] = [
 
 /** The packages a folder may import. */
 const packages: Readonly<Record<string, readonly string[]>> = {
-  lib: ['got', 'leven', 'zod'],
+  lib: ['got', 'leven', 'p-retry', 'zod'],
   telemetry: ['pino', '@opentelemetry/'],
   sinks: ['zod'],
   config: ['zod', 'yaml', 'node-cron'],

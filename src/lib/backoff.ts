@@ -1,3 +1,4 @@
+import pRetry from 'p-retry';
 import { Notifier } from './notifier.ts';
 import type { ShutdownSignals } from './shutdown.ts';
 import type { Retry } from './verdict.ts';
@@ -34,13 +35,37 @@ export async function retryUntilSettled<A extends { kind: string }>(
   signals: ShutdownSignals,
 ): Promise<A | Retry> {
   const { wake = new Notifier(), onRetry, random } = backoff;
-  for (let attempt = 1; ; attempt++) {
+  const attemptOnce = async (attempt: number): Promise<A | Retry> => {
     const answer = await ask(attempt);
-    if (answer.kind !== 'retry' || signals.graceful.aborted) return answer;
-    const retry = answer as Retry;
-    const waitMs = Math.max(retry.afterMs ?? 0, backoffMs(backoff, attempt, random), 1);
-    onRetry?.(retry, attempt, waitMs);
-    await wake.wait(signals.graceful, waitMs);
-    if (signals.graceful.aborted) return answer;
+    if (answer.kind === 'retry') throw new Unsettled(answer as Retry);
+    return answer;
+  };
+  try {
+    // p-retry counts and repeats; the wait is ours, because a wake-up ends it early and its length is the answer's to ask.
+    return await pRetry(attemptOnce, {
+      retries: Number.POSITIVE_INFINITY,
+      minTimeout: 0,
+      async onFailedAttempt({ error, attemptNumber }) {
+        if (!(error instanceof Unsettled) || signals.graceful.aborted) return;
+        const { retry } = error;
+        const waitMs = Math.max(retry.afterMs ?? 0, backoffMs(backoff, attemptNumber, random), 1);
+        onRetry?.(retry, attemptNumber, waitMs);
+        await wake.wait(signals.graceful, waitMs);
+      },
+      shouldRetry: ({ error }) => error instanceof Unsettled && !signals.graceful.aborted,
+    });
+  } catch (error) {
+    if (error instanceof Unsettled) return error.retry;
+    throw error;
+  }
+}
+
+/** Carries a `retry` verdict through p-retry, which repeats what throws. */
+class Unsettled extends Error {
+  readonly retry: Retry;
+
+  constructor(retry: Retry) {
+    super(retry.detail);
+    this.retry = retry;
   }
 }
