@@ -5,7 +5,7 @@ import { readText } from './file.ts';
 import { type Problem, pathText } from './problem.ts';
 import { readYaml } from './yaml.ts';
 
-/** A table of actions in a file of its own: parses to its rows. What is wrong in there is told with its place there. */
+/** The path of a file with a table of actions; parses to its rows. A problem in the file is reported with its place there. */
 export const actionsFile = z
   .string()
   .min(1)
@@ -20,7 +20,7 @@ export const actionsFile = z
     return rows;
   });
 
-/** The problem, with its place in a file of its own, that an issue stands for. */
+/** The problem in another file that this issue represents. */
 export function problemElsewhere(issue: z.core.$ZodIssue): Problem | undefined {
   return issue.code === 'custom' ? issue.params?.['problem'] : undefined;
 }

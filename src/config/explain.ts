@@ -3,20 +3,20 @@ import type { Shape } from './json-schema.ts';
 
 type Issue = z.core.$ZodIssue;
 
-/** What is wrong, in words; never quotes the value. `shapes` is what might stand there. */
+/** What is wrong, in words; never quotes the value. `shapes` are the schemas that would be valid there. */
 export function explain(issue: Issue, value: unknown, shapes: readonly Shape[]): string {
   if (issue.message !== '') return issue.message;
   const closed = shapes.length > 0 && shapes.every((shape) => shape.const !== undefined || shape.enum !== undefined);
-  if (value === undefined) return closed ? `is missing: it must be ${wish(shapes)}` : 'is missing';
+  if (value === undefined) return closed ? `is missing: it must be ${expectation(shapes)}` : 'is missing';
   if (value === '') return 'must not be empty';
-  if (issue.code === 'too_small' && issue.origin === 'array') return `needs at least ${issue.minimum}`;
-  if (issue.code === 'too_big' && issue.origin === 'array') return `holds more than ${issue.maximum}`;
-  if (issue.code === 'invalid_key') return 'has a key that can not be used';
-  const wanted = `must be ${wish(shapes)}`;
-  return value === null ? `has no value: it ${wanted}, or leave the key out` : wanted;
+  if (issue.code === 'too_small' && issue.origin === 'array') return `must have at least ${issue.minimum}`;
+  if (issue.code === 'too_big' && issue.origin === 'array') return `must have at most ${issue.maximum}`;
+  if (issue.code === 'invalid_key') return 'has a key that is not allowed';
+  const expected = `must be ${expectation(shapes)}`;
+  return value === null ? `has no value: it ${expected}; or remove the key` : expected;
 }
 
-function wish(shapes: readonly Shape[]): string {
+function expectation(shapes: readonly Shape[]): string {
   const words = shapes.flatMap((shape) => {
     if (shape.const !== undefined) return [String(shape.const)];
     if (shape.enum !== undefined) return shape.enum.map(String);

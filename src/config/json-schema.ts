@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { Path } from './problem.ts';
 import { configSchema } from './schema.ts';
 
-/** As much of a JSON Schema as this configuration has. */
+/** The part of JSON Schema that this configuration uses. */
 export interface Shape {
   readonly type?: string;
   readonly title?: string;
@@ -22,12 +22,12 @@ export interface Shape {
   readonly exclusiveMinimum?: number;
 }
 
-/** What may stand in the file, `${…}` aside. */
+/** The schema of the configuration file before `${…}` is replaced. */
 export function configShape(): Shape {
   return z.toJSONSchema(configSchema, {
     io: 'input',
     override: ({ jsonSchema }) => {
-      // The bounds that zod gives any whole number say nothing.
+      // zod gives every integer the bounds of a safe one.
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
     },
@@ -71,7 +71,7 @@ const takesAnyText = ({ type, enum: choice, pattern, ...rest }: Shape) =>
 const mapped = (shapes: Readonly<Record<string, Shape>>): Record<string, Shape> =>
   Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, orEnvironment(shape)]));
 
-/** The shapes that `value`'s part at `path` may have; a sink's are those of its type. */
+/** The schemas for the part of `value` at `path`; for a sink, those of its type. */
 export function shapesAt(root: Shape, value: unknown, path: Path): Shape[] {
   let shapes = alternatives(root, value);
   let part = value;

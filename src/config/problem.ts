@@ -2,7 +2,7 @@ import { printable } from '../lib/printable.ts';
 
 export type Path = readonly (string | number)[];
 
-/** Where a setting stands: in a file (line and column from 1), in a variable, or in a file as a whole. */
+/** Where a setting comes from: a file (line and column from 1), or an environment variable. */
 export interface Location {
   readonly file?: string;
   readonly line?: number;
@@ -10,9 +10,9 @@ export interface Location {
   readonly variable?: string;
 }
 
-/** One mistake in the configuration. No member ever holds a setting's value, so none can hold a secret. */
+/** One mistake in the configuration. No member contains a setting's value, so none can contain a secret. */
 export interface Problem extends Location {
-  /** For example `sinks[0].url`; empty for the whole. */
+  /** For example `sinks[0].url`; empty for the whole file. */
   readonly path: string;
   readonly message: string;
 }
@@ -23,7 +23,7 @@ export function formatProblem({ file, line, column, variable, path, message }: P
   return printable([place, path, message].filter((part) => part !== '').join(': '), 4096);
 }
 
-/** A path as people write it. A key that might be a misplaced secret is left out: the position says enough. */
+/** A path in the usual notation. A key that may be a misplaced secret is omitted: the position is enough. */
 export function pathText(path: Path): string {
   return path.reduce<string>((text, part) => {
     if (typeof part === 'number') return `${text}[${part}]`;
@@ -32,10 +32,10 @@ export function pathText(path: Path): string {
   }, '');
 }
 
-/** Whether a key from outside may be shown: words and globs may, what looks like a token may not. */
+/** Whether a key may be shown: words and globs may; what looks like a token may not. */
 export const isShowable = (key: string): boolean => /^[A-Za-z_*.-]{1,24}(256)?$/.test(key);
 
-/** By file, then by position; doubles removed (an alias brings the same mistake several times). */
+/** Sorted by file, then by position, without duplicates (an alias repeats the same mistake). */
 export function inOrder(problems: readonly Problem[], mainFile: string | undefined): Problem[] {
   const seen = new Set<string>();
   return problems
@@ -49,5 +49,5 @@ export function inOrder(problems: readonly Problem[], mainFile: string | undefin
     );
 }
 
-/** What stands in a file that the configuration names comes last. */
+/** Problems in other files that the configuration names come last. */
 const rank = ({ file }: Problem, mainFile: string | undefined) => (file === undefined || file === mainFile ? 0 : 1);

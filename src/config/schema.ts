@@ -28,7 +28,7 @@ function requireDistinct(sinks: unknown, context: z.core.$RefinementCtx): void {
   }
 }
 
-/** The whole configuration: what stands in the file on the input side, what the program uses on the output side. */
+/** The whole configuration: the input is the file, the output is what the program uses. */
 export const configSchema = z
   .strictObject({
     source: sourceOptions,
@@ -39,33 +39,35 @@ export const configSchema = z
           .regex(/^[^\0]+$/, 'must be a path')
           .default('./state')
           .describe(
-            'Where checkpoints and dead letters live; $STATE_DIRECTORY where that is set. A local file system.',
+            'Directory for checkpoints and dead letters, on a local file system. Default: $STATE_DIRECTORY, else ./state.',
           ),
       })
       .prefault({})
-      .describe('What must outlive the process.'),
+      .describe('State that outlives the process.'),
     sinks: z
       .array(sinkEntry)
       .min(1)
       .max(64)
       .superRefine(requireDistinct, runEvenIfInvalid)
-      .describe('Where the records go. Each sink has its own cursor, batch, retry and pace.'),
+      .describe('Destinations. Each sink has its own cursor, batches, retries and pace.'),
     telemetry: telemetryOptions,
     log: z
       .strictObject({
         level: z
           .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
           .default('info')
-          .describe('Least severe level to log; LOG_LEVEL overrides it.'),
+          .describe('Lowest level that is logged; LOG_LEVEL overrides it.'),
       })
       .prefault({})
       .describe('The log, on stderr.'),
     shutdownTimeout: duration(0)
       .prefault('8s')
-      .describe('How long a stop may take to deliver and checkpoint what is in hand.'),
+      .describe('How long a stop may take to finish deliveries in progress and save checkpoints.'),
     actionsFile: actionsFile
       .optional()
-      .describe('Rows for the table of actions, tried before the built-in ones; config/actions.yaml is a model.'),
+      .describe(
+        'File with rows for the table of actions, tried before the built-in ones; config/actions.yaml is an example.',
+      ),
   })
   .transform(({ actionsFile: actions = [], ...rest }) => ({ ...rest, actions }))
   .meta({ title: 'Configuration of qasphere-siem-forwarder' });

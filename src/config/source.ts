@@ -16,21 +16,23 @@ import { startAt } from './start-at.ts';
 function urlProblem(text: string): string | undefined {
   const url = URL.parse(text);
   if (url === null || !['http:', 'https:'].includes(url.protocol)) return 'write https://COMPANY.REGION.qasphere.com';
-  if (url.username !== '' || url.password !== '') return 'must not hold user or password: use apiKey or apiKeyFile';
+  if (url.username !== '' || url.password !== '')
+    return 'must not contain a user or password: use apiKey or apiKeyFile';
   if (url.search !== '' || text.includes('?')) return 'must not have a query';
   if (url.pathname !== '/' || text.includes('#')) return 'must not have a path: only scheme, host and port';
-  if (url.protocol === 'http:' && !isLoopback(url.hostname)) return 'http:// would send the key in clear: use https://';
+  if (url.protocol === 'http:' && !isLoopback(url.hostname))
+    return 'http:// would send the key unencrypted: use https://';
   return undefined;
 }
 
-/** What is wrong with a schedule, by field, without quoting it. */
+/** Which fields of a schedule are wrong; does not quote it. */
 function scheduleProblem(text: string): string | undefined {
   const { valid, errors } = validateDetailed(text);
   if (valid) return undefined;
   const fields = new Set(errors.map(({ field }) => field).filter((field) => field !== 'expression'));
   return fields.size === 0
-    ? 'write five cron fields, or six with the seconds first'
-    : `is no schedule: look at the field ${[...fields].join(', ')}`;
+    ? 'write five cron fields, or six with seconds first'
+    : `is not a valid schedule: correct the field ${[...fields].join(', ')}`;
 }
 
 const text = (problem: (text: string) => string | undefined) =>
@@ -39,7 +41,7 @@ const text = (problem: (text: string) => string | undefined) =>
     if (message !== undefined) context.addIssue({ code: 'custom', message });
   });
 
-/** The `source` block. `url` parses to its origin, the two forms of the key to one `apiKey`. */
+/** The `source` block. `url` parses to its origin, `apiKey` and `apiKeyFile` to one `apiKey`. */
 export const sourceOptions = z
   .strictObject({
     url: text(urlProblem)
@@ -50,8 +52,8 @@ export const sourceOptions = z
     authScheme: z.enum(['Bearer', 'ApiKey']).default('Bearer').describe('Scheme of the Authorization header.'),
     schedule: text(scheduleProblem)
       .default('*/15 * * * * *')
-      .describe('When to poll: cron, five fields or six with the seconds first. A poll never overlaps the last.'),
-    pageSize: z.int().min(1).max(1000).default(1000).describe('Events to ask for in one request.'),
+      .describe('When to poll: cron, five fields, or six with seconds first. Polls never overlap.'),
+    pageSize: z.int().min(1).max(1000).default(1000).describe('Events per request.'),
     requestsPerSecond: z
       .number()
       .gt(0)
@@ -63,18 +65,18 @@ export const sourceOptions = z
       .describe('Where a sink without a checkpoint starts: beginning, now, an event id or an ISO timestamp.'),
     settle: duration(0)
       .prefault('60s')
-      .describe('How long after its createdAt an event may still become visible; 0s: off.'),
+      .describe('How long an event may take to become visible behind newer ones; 0s: off.'),
     onKeyRejected: z
       .enum(['exit', 'wait'])
       .default('exit')
       .describe(
-        'When the API refuses the key: exit with code 77, or stay up, not ready, and ask again every 5 minutes.',
+        'What to do when the API rejects the key: exit with code 77, or keep running, not ready, and retry every 5 minutes.',
       ),
     restrictedKey: z
       .enum(['warn', 'require', 'off'])
       .default('warn')
-      .describe('Whether a key that can do more than read the audit log is warned about, refused or not looked at.'),
-    timeout: duration(100).prefault('30s').describe('Longest wait for one whole answer.'),
+      .describe('What to do if the key can do more than read the audit log: warn, refuse to deliver, or do not check.'),
+    timeout: duration(100).prefault('30s').describe('Timeout of one request, from connecting to the last byte.'),
     tls: tlsBlock.optional(),
     proxy: proxyUrl.optional(),
   })

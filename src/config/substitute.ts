@@ -12,8 +12,8 @@ const name = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
 const shown = (variable: string) => (/^[A-Z_][A-Z0-9_]*$/.test(variable) ? `${variable} ` : '');
 
 /**
- * Replaces `${NAME}` and `${NAME:-default}` once, never in what was inserted; `$${` is a literal `${`. An empty
- * variable counts as set for `${NAME}` and as unset for `${NAME:-default}`. Messages name variables, never values.
+ * Replaces `${NAME}` and `${NAME:-default}` once, not in inserted text; `$${` is a literal `${`. An empty variable counts as
+ * set for `${NAME}` and as unset for `${NAME:-default}`. Messages name variables, never values.
  */
 export function substitute(text: string, env: Environment): Substituted {
   let problem: string | undefined;
@@ -21,7 +21,7 @@ export function substitute(text: string, env: Environment): Substituted {
     if (inner === undefined) return '${';
     const [, variable, fallback] = name.exec(inner) ?? [];
     if (variable === undefined || end !== '}' || fallback?.includes('${')) {
-      problem ??= 'holds a ${ that is neither ${NAME} nor ${NAME:-default}; a literal one is written $${';
+      problem ??= 'contains a ${ that is neither ${NAME} nor ${NAME:-default}; write $${ for a literal ${';
       return '';
     }
     const value = Object.hasOwn(env, variable) ? env[variable] : undefined;

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { duration } from '../lib/options/values.ts';
 
-/** `HOST:PORT` taken apart; an IPv6 address stands in brackets. */
+/** Parses `HOST:PORT`; an IPv6 address is in brackets. */
 function parseListen(text: string): { host: string; port: number } | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
@@ -25,31 +25,31 @@ const otlp = z
         if (url === null || !['http:', 'https:'].includes(url.protocol) || url.search !== '' || url.hash !== '')
           context.addIssue({ code: 'custom', message: 'write http://HOST:4318 or https://…' });
         else if (url.username !== '' || url.password !== '')
-          context.addIssue({ code: 'custom', message: 'takes no user or password: OTEL_EXPORTER_OTLP_HEADERS does' });
+          context.addIssue({
+            code: 'custom',
+            message: 'must not contain a user or password: use OTEL_EXPORTER_OTLP_HEADERS',
+          });
       })
-      .describe('Base URL of an OTLP receiver (HTTP, protobuf); /v1/metrics and /v1/traces are added.'),
+      .describe('Base URL of an OTLP receiver (HTTP, protobuf); /v1/metrics and /v1/traces are appended.'),
     metrics: z.boolean().default(true).describe('Send the metrics.'),
     traces: z.boolean().default(true).describe('Send a span for every poll, page, encoding, delivery and checkpoint.'),
     interval: duration(1000).prefault('60s').describe('How often metrics are sent.'),
   })
   .optional()
-  .describe('OpenTelemetry, pushed. The OTEL_* variables are honoured too; headers come from there alone.');
+  .describe('Push to an OpenTelemetry receiver. The OTEL_* variables apply too; headers can only be set there.');
 
-/** The block `telemetry`. */
+/** The `telemetry` block. */
 export const telemetryOptions = z
   .strictObject({
     listen: listen
       .optional()
-      .describe('HOST:PORT that answers /metrics, /livez and /readyz, for example 127.0.0.1:9464; off when absent.'),
+      .describe('HOST:PORT for /metrics, /livez and /readyz, for example 127.0.0.1:9464; off when absent.'),
     hosts: z
       .array(z.string().regex(/^[A-Za-z0-9._-]+$/, 'write a host name, without a port'))
       .default([])
-      .describe('Names under which it may be asked, besides IP addresses and localhost; all others get 421.'),
-    page: z
-      .boolean()
-      .optional()
-      .describe('Show the status page at /. Default: only where listen is a loopback address.'),
+      .describe('Host names that requests may use, besides IP addresses and localhost; any other gets 421.'),
+    page: z.boolean().optional().describe('Serve the status page at /. Default: only if listen is a loopback address.'),
     otlp,
   })
   .prefault({})
-  .describe('What the program tells of itself.');
+  .describe('Metrics, traces, health checks and the status page.');

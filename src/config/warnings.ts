@@ -4,28 +4,28 @@ import { Secret, SecretSource } from '../lib/secret.ts';
 import { definitionOf } from '../sinks/registry.ts';
 import type { Config } from './schema.ts';
 
-/** What a valid configuration should be warned about at each start, one printable line each. */
+/** Warnings about a valid configuration, logged at each start; one printable line each. */
 export function warningsOf(config: Config, file: string | undefined): string[] {
   return [...readableByOthers(config, file), ...weakTransports(config), ...weakHashes(config)];
 }
 
-const shortestKeyBytes = 16;
+const MIN_KEY_BYTES = 16;
 
-/** Whoever has the hashes can try every address there is under every short key. */
+/** With a short key, anyone who has the hashes can find the values by trying. */
 function weakHashes({ sinks }: Config): string[] {
   return sinks
     .filter(({ hashKey, hashKeyFile }) => {
       const key = (hashKey ?? hashKeyFile)?.current.reveal();
-      return key !== undefined && Buffer.byteLength(key) < shortestKeyBytes;
+      return key !== undefined && Buffer.byteLength(key) < MIN_KEY_BYTES;
     })
-    .map(({ name }) => `sink ${name}: the key of hash has less than ${shortestKeyBytes} bytes and can be guessed`);
+    .map(({ name }) => `sink ${name}: the hash key has less than ${MIN_KEY_BYTES} bytes and can be guessed`);
 }
 
 function readableByOthers(config: Config, file: string | undefined): string[] {
   const files = [file, ...secretPaths(config)].filter((path) => path !== undefined);
   return [...new Set(files)]
     .filter((path) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o004) !== 0)
-    .map((path) => `${printable(path)} can be read by every user of this machine: chmod o-r`);
+    .map((path) => `${printable(path)} is readable by every user of this machine: chmod o-r`);
 }
 
 /** The files of every secret in a part of the configuration, and of the private keys of its tls blocks. */
@@ -44,7 +44,9 @@ function weakTransports({ source, sinks }: Config): string[] {
   ];
   const unverified = blocks
     .filter(({ tls }) => tls?.insecureSkipVerify === true)
-    .map(({ label }) => `${label}: insecureSkipVerify is on, so anyone in between can read and change what is sent`);
+    .map(
+      ({ label }) => `${label}: insecureSkipVerify is on: anyone on the network path can read and change the traffic`,
+    );
   const own = sinks.flatMap((sink) =>
     (definitionOf(sink).warnings?.(sink) ?? []).map((warning) => `sink ${sink.name}: ${warning}`),
   );

@@ -13,30 +13,30 @@ import type { Location, Path, Problem } from './problem.ts';
 import { pathText } from './problem.ts';
 import { type Environment, hasBareReference, substitute } from './substitute.ts';
 
-/** Plain values out of one YAML document, and where each of them stands. */
+/** The plain values of one YAML document, and the place of each. */
 export interface Tree {
   readonly value: unknown;
-  /** Of a key's name or its value; for what isn't there, of the nearest around it. */
+  /** The place of a key or of its value; for one that is missing, of the nearest block around it. */
   locate(path: Path, part?: 'key' | 'value'): Location;
-  /** Strings that consisted of one `${…}`: where no string is wanted they may be read as a number or boolean. */
+  /** Strings that consisted of one `${…}`: they may become a number or boolean if the schema requires one. */
   readonly substituted: readonly Path[];
   readonly problems: readonly Problem[];
   /** Paths whose value is unknown because of a problem: nothing more can be said about them. */
   readonly unknown: readonly Path[];
   /** Strings that look like a variable and are used as they are. */
   readonly bareReferences?: readonly Path[];
-  /** Puts a message that names keys into the words of whoever wrote no file. */
+  /** Rewords a message that names keys for a user who set variables. */
   reword?(message: string): string;
 }
 
-const mostAliases = 100;
-const mostNodes = 50_000;
-const deepest = 64;
+const MAX_ALIASES = 100;
+const MAX_NODES = 50_000;
+const MAX_DEPTH = 64;
 
 /**
- * Reads one YAML 1.2 document and replaces `${…}` in its strings where there is an `env`. Merge keys, tags, duplicate keys and more than 100
- * uses of aliases are problems; after an error of syntax nothing else is said.
- * @param verbatim keys whose numbers are kept as the text they were written in
+ * Reads one YAML 1.2 document and, if `env` is given, replaces `${…}` in its strings. Merge keys, tags, duplicate keys and more
+ * than 100 uses of aliases are problems. After a syntax error no other problem is reported.
+ * @param verbatim keys whose numbers are kept as they were written
  */
 export function readYaml(text: string, file: string, env: Environment | undefined, verbatim: readonly string[]): Tree {
   const lines = new LineCounter();
@@ -76,23 +76,25 @@ export function readYaml(text: string, file: string, env: Environment | undefine
   const walk = (node: Node | null, path: Path, key?: number): unknown => {
     const offset = node?.range?.[0] ?? key ?? 0;
     nodes += 1;
-    if (nodes > mostNodes)
-      return nodes === mostNodes + 1 ? fault(offset, [], `more than ${mostNodes} values`) : undefined;
+    if (nodes > MAX_NODES)
+      return nodes === MAX_NODES + 1 ? fault(offset, [], `more than ${MAX_NODES} values`) : undefined;
     const bare = node === null || (isScalar(node) && node.value === null);
     places.set(JSON.stringify(path), { value: bare ? (key ?? offset) : offset, ...(key !== undefined && { key }) });
     if (node === null) return null;
-    if (path.length > deepest) return fault(offset, path.slice(0, 1), 'is nested too deeply');
+    if (path.length > MAX_DEPTH) return fault(offset, path.slice(0, 1), 'is nested too deeply');
     if (isAlias(node)) {
       aliases += 1;
-      if (aliases === mostAliases + 1) fault(offset, [], `more than ${mostAliases} uses of aliases`);
-      if (aliases > mostAliases) return undefined;
+      if (aliases === MAX_ALIASES + 1) fault(offset, [], `more than ${MAX_ALIASES} uses of aliases`);
+      if (aliases > MAX_ALIASES) return undefined;
       const target = node.resolve(document);
-      return target === undefined ? fault(offset, path, 'is an alias of nothing above it') : walk(target, path, key);
+      return target === undefined
+        ? fault(offset, path, 'is an alias without an anchor above it')
+        : walk(target, path, key);
     }
-    if (node.tag !== undefined) return fault(offset, path, 'holds a YAML tag, which has no meaning here');
+    if (node.tag !== undefined) return fault(offset, path, 'has a YAML tag, which is not supported');
     if (isMap(node)) return walkMap(node.items as Pairs, path);
     if (isSeq(node)) return node.items.map((item, index) => walk(item as Node | null, [...path, index]));
-    if (!isScalar(node)) return fault(offset, path, 'is no plain value');
+    if (!isScalar(node)) return fault(offset, path, 'is not a plain value');
     if (typeof node.value === 'number' && verbatim.includes(String(path.at(-1)))) return node.source;
     if (typeof node.value !== 'string' || env === undefined) return node.value;
     const result = substitute(node.value, env);
@@ -109,10 +111,14 @@ export function readYaml(text: string, file: string, env: Environment | undefine
       if (name === undefined || (isScalar(pair.key) && pair.key.tag !== undefined))
         fault(offset, [...path, '?'], 'a key must be plain text');
       else if (name === '<<') fault(offset, [...path, name], 'merge keys are not supported');
-      else if (name === '__proto__') fault(offset, [...path, name], 'no setting has this name');
+      else if (name === '__proto__') fault(offset, [...path, name], 'is not a valid key');
       else if (Object.hasOwn(found, name)) {
         const first = locate([...path, name], 'key').line;
-        problems.push({ ...at(offset), path: pathText([...path, name]), message: `stands at line ${first} already` });
+        problems.push({
+          ...at(offset),
+          path: pathText([...path, name]),
+          message: `is a duplicate: line ${first} has it already`,
+        });
       } else found[name] = walk(pair.value, [...path, name], offset);
     }
     return found;
@@ -121,7 +127,7 @@ export function readYaml(text: string, file: string, env: Environment | undefine
   return { value, locate, substituted, problems, unknown, bareReferences };
 }
 
-/** The number or boolean that `text` is as a YAML scalar, or undefined. */
+/** `text` read as a YAML number or boolean, or undefined. */
 export function numberOrBoolean(text: string): number | boolean | undefined {
   const { contents, errors } = parseDocument(text, { version: '1.2', schema: 'core', prettyErrors: false });
   const value = errors.length === 0 && isScalar(contents) && contents.tag === undefined ? contents.value : undefined;
@@ -130,24 +136,24 @@ export function numberOrBoolean(text: string): number | boolean | undefined {
 
 type Pairs = readonly { readonly key: Node | null; readonly value: Node | null }[];
 
-/** The library's own texts may quote the file, a secret among it: only its codes are used. */
+/** The library's own messages may quote the file, and so a secret: only its codes are used. */
 const explanations: Readonly<Partial<Record<ErrorCode, string>>> = {
-  BAD_INDENT: 'the indentation does not fit the lines above',
-  BAD_SCALAR_START: 'a plain value can not start with this character: quote it',
-  BAD_DQ_ESCAPE: 'no such escape in double quotes: use single quotes, or double the backslash',
-  BLOCK_AS_IMPLICIT_KEY: 'a second key on this line: quote the value if it holds a colon and a space',
-  BLOCK_IN_FLOW: 'a block can not stand inside { } or [ ]',
+  BAD_INDENT: 'the indentation does not match the lines above',
+  BAD_SCALAR_START: 'a plain value must not start with this character: quote it',
+  BAD_DQ_ESCAPE: 'unknown escape in double quotes: use single quotes, or double the backslash',
+  BLOCK_AS_IMPLICIT_KEY: 'a second key on this line: quote the value if it contains a colon and a space',
+  BLOCK_IN_FLOW: 'a block is not allowed inside { } or [ ]',
   MISSING_CHAR: 'a quote, bracket, comma, colon or space is missing here',
   MULTILINE_IMPLICIT_KEY: 'a key without a colon and a space after it',
-  MULTIPLE_DOCS: 'only one document: remove what follows ---',
+  MULTIPLE_DOCS: 'only one document is allowed: remove what follows ---',
   RESOURCE_EXHAUSTION: 'is nested too deeply',
-  TAB_AS_INDENT: 'a tab can not indent: use spaces',
-  UNEXPECTED_TOKEN: 'something unexpected: a stray quote, bracket or colon?',
+  TAB_AS_INDENT: 'tabs are not allowed for indentation: use spaces',
+  UNEXPECTED_TOKEN: 'unexpected token: a stray quote, bracket or colon?',
 };
 
 function syntaxProblems(document: Document.Parsed, at: (offset: number) => Location): Problem[] {
   const { version, explicit } = document.directives.yaml;
-  if (explicit === true && version !== '1.2') return [{ ...at(0), path: '', message: 'only YAML 1.2 is read' }];
+  if (explicit === true && version !== '1.2') return [{ ...at(0), path: '', message: 'only YAML 1.2 is supported' }];
   const byLine = new Map<number | undefined, Problem>();
   for (const { code, pos } of document.errors) {
     const place = at(pos[0]);

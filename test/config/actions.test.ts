@@ -19,23 +19,23 @@ const withTable = (text: string) => withRoot(`actionsFile: ${file('actions.yaml'
 const problems = (text: string) => problemsOf(load(withTable(text)));
 const path = `${directory}/actions.yaml`;
 
-describe('a table of actions of one’s own', () => {
-  it('is empty where none is named', () => {
+describe('an own table of actions', () => {
+  it('is empty if no file is named', () => {
     expect(configOf(load(withRoot())).actions).toEqual([]);
   });
 
-  it('comes with the configuration, before the built-in rows', () => {
+  it('is loaded with the configuration and tried before the built-in rows', () => {
     const { actions } = configOf(load(withTable(row)));
     expect(createActions(actions).meaningOf('gizmo.exported')).toMatchObject({ known: true, severity: 'low' });
     expect(createActions().meaningOf('gizmo.exported').known).toBe(false);
   });
 
-  it('may be the built-in one, copied', () => {
+  it('may be a copy of the built-in one', () => {
     const { actions } = configOf(load(withTable(readFileSync('config/actions.yaml', 'utf8'))));
     expect(actions).toEqual(builtInActions);
   });
 
-  it('tells its mistakes with their places in it, all at once, behind those of the configuration', () => {
+  it('reports all its mistakes with their places, after those of the configuration', () => {
     const text = row.replace('low', 'lowish').replace('activity: 2', 'activity: 9').replace('outcome', 'result');
     expect(problemsOf(load(`${withTable(text)}shutdownTimeout: 5\nlogs: {}\n`))).toEqual([
       expect.stringMatching(/^c\.yaml:7:18: shutdownTimeout: /),
@@ -47,24 +47,22 @@ describe('a table of actions of one’s own', () => {
     ]);
   });
 
-  it('tells what is wrong with its YAML alone where that can not be read', () => {
+  it('reports only syntax errors if its YAML is invalid', () => {
     expect(problems('actions: [a, {')).toEqual([expect.stringMatching(`^${path}:1:\\d+: `)]);
     expect(problems(`${row}    severity: high\n`)).toEqual([
-      `${path}:9:5: actions[0].severity: stands at line 6 already`,
+      `${path}:9:5: actions[0].severity: is a duplicate: line 6 has it already`,
     ]);
     expect(problems('')).toEqual([`${path}:1:1: must hold a list named actions`]);
     expect(problems('actions: 5')).toEqual([`${path}:1:10: actions: must be a list of rows`]);
-    expect(problems('actions: !!set {}')).toEqual([
-      `${path}:1:16: actions: holds a YAML tag, which has no meaning here`,
-    ]);
+    expect(problems('actions: !!set {}')).toEqual([`${path}:1:16: actions: has a YAML tag, which is not supported`]);
   });
 
-  it('knows no environment: a dollar is a dollar', () => {
+  it('does not replace variables', () => {
     const { actions } = configOf(load(withTable(row.replace('gizmo.exported', '"${GIZMO}"'))));
     expect(actions[0]?.match[0]).toBe('${GIZMO}');
   });
 
-  it('must be there and readable', () => {
+  it('must exist and be readable', () => {
     expect(problemsOf(load(withRoot(`actionsFile: ${directory}/none.yaml`)))).toEqual([
       'c.yaml:6:14: actionsFile: the file does not exist',
     ]);
@@ -74,7 +72,7 @@ describe('a table of actions of one’s own', () => {
     ]);
   });
 
-  it('tells what no text is as no text', () => {
+  it('is refused if it is not text', () => {
     expect(problemsOf(load(withRoot('actionsFile: 5')))).toEqual(['c.yaml:6:14: actionsFile: must be text']);
     expect(problemsOf(load(withRoot('actionsFile: ""')))).toEqual(['c.yaml:6:14: actionsFile: must not be empty']);
   });

@@ -7,11 +7,11 @@ const { file } = scratch();
 const inEnvironment = { QASPHERE_URL: 'https://env.eu1.qasphere.com', QASPHERE_API_KEY: 'k' };
 
 describe('the environment alone', () => {
-  it('gives a stdout sink where it names no other', () => {
+  it('configures a stdout sink if it configures no other', () => {
     expect(configOf(loadEnvironment(inEnvironment)).sinks).toMatchObject([{ name: 'stdout', type: 'stdout' }]);
   });
 
-  it('gives everything that has a variable', () => {
+  it('configures everything that has a variable', () => {
     const token = file('token', 't');
     const config = configOf(
       loadEnvironment({
@@ -50,7 +50,7 @@ describe('the environment alone', () => {
     });
   });
 
-  it('names the variable of every problem, and the variables that would help', () => {
+  it('names the variable of every problem, and the variables that solve it', () => {
     const env = {
       QASPHERE_URL: 'https://a/b',
       SPLUNK_HEC_TOKEN: 't',
@@ -60,9 +60,9 @@ describe('the environment alone', () => {
     };
     expect(problemsOf(loadEnvironment(env))).toEqual([
       'QASPHERE_URL: source.url: must not have a path: only scheme, host and port',
-      'SCHEDULE: source.schedule: write five cron fields, or six with the seconds first',
+      'SCHEDULE: source.schedule: write five cron fields, or six with seconds first',
       'SETTLE: source.settle: write a duration such as 500ms, 15s, 5m or 1h',
-      'QASPHERE_API_KEY: source.apiKey: needs QASPHERE_API_KEY or QASPHERE_API_KEY_FILE',
+      'QASPHERE_API_KEY: source.apiKey: requires QASPHERE_API_KEY or QASPHERE_API_KEY_FILE',
       'SPLUNK_HEC_URL: sinks[0].url: is missing',
       'SYSLOG_FORMAT: sinks[1].format: must be json, cef, leef, ecs or ocsf',
       'SYSLOG_ADDRESS: sinks[1].address: is missing',
@@ -71,19 +71,19 @@ describe('the environment alone', () => {
       problemsOf(loadEnvironment({ ...inEnvironment, SPLUNK_HEC_URL: 'http://b', SPLUNK_HEC_ALLOW_PLAIN_HTTP: 'yes' })),
     ).toEqual([
       'SPLUNK_HEC_ALLOW_PLAIN_HTTP: sinks[0].allowPlainHttp: must be true or false',
-      'SPLUNK_HEC_TOKEN: sinks[0].token: needs SPLUNK_HEC_TOKEN or SPLUNK_HEC_TOKEN_FILE',
+      'SPLUNK_HEC_TOKEN: sinks[0].token: requires SPLUNK_HEC_TOKEN or SPLUNK_HEC_TOKEN_FILE',
       'SPLUNK_HEC_URL: sinks[0].url: http:// would send the token in clear: use https://, or set SPLUNK_HEC_ALLOW_PLAIN_HTTP=true',
     ]);
   });
 
-  it('that holds nothing is told how to give a configuration', () => {
+  it('that is empty leads to a hint about configuration files', () => {
     const [first = ''] = problemsOf(loadEnvironment({}));
     expect(first).toMatch(
       /^QASPHERE_URL: source\.url: is missing, and there is no configuration file: .*--config.*config\.yaml does not exist$/,
     );
   });
 
-  it('takes an empty variable for none, and no references in values', () => {
+  it('ignores empty variables and replaces no references in values', () => {
     const env = { ...inEnvironment, SPLUNK_HEC_URL: '', SYSLOG_ADDRESS: '', START_AT: '', QASPHERE_API_KEY: '${HOME}' };
     const config = configOf(loadEnvironment(env));
     expect(config.sinks).toMatchObject([{ type: 'stdout' }]);

@@ -37,7 +37,7 @@ describe.each(examples)('the example %s', (name) => {
 });
 
 describe('the examples together', () => {
-  it('hold every key there is, set or commented out', () => {
+  it('contain every key, set or commented out', () => {
     const texts = examples.map(read).join('\n');
     const keysOf = ({ properties = {}, items, oneOf = [] }: Shape): string[] => [
       ...Object.keys(properties),
@@ -51,7 +51,7 @@ describe('the examples together', () => {
 });
 
 describe('the full example', () => {
-  it('is the same when what is commented out takes the place of its alternative', () => {
+  it('is valid with the commented-out alternatives too', () => {
     const files = read('full.example.yaml')
       .replace(/^ +apiKey: .*\n/m, '')
       .replace(/^ +token: .*\n/m, '')
@@ -60,7 +60,7 @@ describe('the full example', () => {
     expect(config.source.apiKey.current.reveal()).toBe('content');
   });
 
-  it('shows the defaults where it does not say otherwise', () => {
+  it('shows the defaults unless it says otherwise', () => {
     const full = configOf(load(withFiles(read('full.example.yaml')), env));
     const { tls, proxy, apiKey, ...source } = full.source;
     expect(configOf(load(withRoot())).source).toMatchObject(source);
@@ -87,7 +87,7 @@ describe('the full example', () => {
 });
 
 describe('the JSON Schema', () => {
-  it('is committed as it is generated: run npm run schema', () => {
+  it('is committed as generated: run npm run schema', () => {
     expect(readFileSync('config/config.schema.json', 'utf8')).toBe(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
   });
 

@@ -20,14 +20,14 @@ const { directory, file } = scratch();
 const inEnvironment = { QASPHERE_URL: 'https://env.eu1.qasphere.com', QASPHERE_API_KEY: 'k' };
 
 describe('the configuration', () => {
-  it('comes from the file that is named, though there is a default one and the environment', () => {
+  it('comes from the named file, not from the default file or the environment', () => {
     const path = file('named.yaml', withSource());
     const loaded = loadConfig({ file: path, env: { ...inEnvironment } });
     expect(configOf(loaded).source.url).toBe('https://acme.eu1.qasphere.com');
     expect(loaded).toMatchObject({ path, warnings: [] });
   });
 
-  it('comes from the default file where none is named', () => {
+  it('comes from the default file if none is named', () => {
     const asked: string[] = [];
     const readFile = (path: string) => {
       asked.push(path);
@@ -39,18 +39,18 @@ describe('the configuration', () => {
     expect(loaded).toMatchObject({ path: defaultFile });
   });
 
-  it('comes from the environment alone where there is no file', () => {
+  it('comes from the environment alone if there is no file', () => {
     const loaded = loadEnvironment(inEnvironment);
     expect(configOf(loaded).source.url).toBe('https://env.eu1.qasphere.com');
     expect(loaded).not.toHaveProperty('path');
   });
 
-  it('does not come from the environment where the file can not be read', () => {
+  it('does not come from the environment if the file is not readable', () => {
     const readFile = () => {
       throw Object.assign(new Error(), { code: 'EACCES' });
     };
     expect(problemsOf(loadConfig({ env: inEnvironment, readFile }))).toEqual([
-      `${defaultFile}: is not readable for this user`,
+      `${defaultFile}: is not readable by this user`,
     ]);
     const missing = join(directory, 'missing.yaml');
     expect(problemsOf(loadConfig({ file: missing, env: inEnvironment }))).toEqual([`${missing}: does not exist`]);
@@ -94,7 +94,7 @@ describe('the configuration', () => {
     expect(configOf(load(withSource().replace('https://acme.eu1.qasphere.com', url))).source.url).toBe(origin);
   });
 
-  it('takes what stands in the file', () => {
+  it('has the values of the file', () => {
     const more = [
       'settle: 0s',
       'pageSize: 1',
@@ -117,7 +117,7 @@ describe('the configuration', () => {
       });
   });
 
-  it('reads a number or a boolean out of a variable only where no text is wanted', () => {
+  it('reads a number or a boolean from a variable only if the key does not take text', () => {
     const env = { ...key, N: '5', B: 'true', F: '13', D: '2s', A: 'auto' };
     const source = configOf(
       load(withSource('pageSize: ${N}', 'requestsPerSecond: "${UNSET:-1.5}"', 'timeout: ${D}'), env),
@@ -137,7 +137,7 @@ describe('the configuration', () => {
     expect(problemsOf(load(withSource('pageSize: "1${N}"'), env))).toHaveLength(1);
   });
 
-  it('takes the level from LOG_LEVEL before the file', () => {
+  it('prefers LOG_LEVEL to the level in the file', () => {
     expect(configOf(load(withRoot('log: { level: warn }'), { ...key, LOG_LEVEL: 'DEBUG' })).log.level).toBe('debug');
     expect(configOf(load(withRoot(), { ...key, LOG_LEVEL: 'error' })).log.level).toBe('error');
     expect(configOf(load(withRoot('log: { level: warn }'), { ...key, LOG_LEVEL: '' })).log.level).toBe('warn');
@@ -146,14 +146,14 @@ describe('the configuration', () => {
     ]);
   });
 
-  it('takes the first of STATE_DIRECTORY where the file names none', () => {
+  it('uses the first directory of STATE_DIRECTORY if the file names none', () => {
     const env = { ...key, STATE_DIRECTORY: '/var/lib/a:/var/lib/b' };
     expect(configOf(load(withRoot(), env)).state.directory).toBe('/var/lib/a');
     expect(configOf(load(withRoot('state: { directory: /x }'), env)).state.directory).toBe('/x');
     expect(configOf(loadEnvironment({ ...inEnvironment, STATE_DIRECTORY: '/y' })).state.directory).toBe('/y');
   });
 
-  it('takes systemd credentials where neither value nor file is given', () => {
+  it('uses systemd credentials if neither value nor file is set', () => {
     const CREDENTIALS_DIRECTORY = join(directory, 'credentials');
     const path = file('credentials/qasphere-api-key', 'from systemd\n', 0o400);
     const token = file('credentials/splunk-hec-token', 'hec from systemd', 0o400);
@@ -175,11 +175,11 @@ describe('the configuration', () => {
     file('bad/qasphere-api-key', '\n', 0o400);
     expect(problemsOf(load(bare, { CREDENTIALS_DIRECTORY: join(directory, 'bad') }))).toEqual([
       '$CREDENTIALS_DIRECTORY/qasphere-api-key: source.apiKeyFile: the file is empty',
-      'c.yaml:4:5: sinks[0].token: needs token or tokenFile',
+      'c.yaml:4:5: sinks[0].token: requires token or tokenFile',
     ]);
   });
 
-  it('reads a secret file again when asked to, and keeps the old one when that fails', () => {
+  it('reads a secret file again on request, and keeps the old secret if that fails', () => {
     const path = file('rotating', 'one\n');
     const { apiKey } = configOf(load(withSource(`apiKeyFile: ${path}`).replace(/ {2}apiKey:.*\n/, ''))).source;
     expect(apiKey.current.reveal()).toBe('one');
@@ -192,17 +192,17 @@ describe('the configuration', () => {
     expect(apiKey.current.reveal()).toBe('two');
   });
 
-  it('needs one form of a secret and not two', () => {
+  it('requires exactly one form of a secret', () => {
     const path = file('second', 'x');
     expect(problemsOf(load(withSource(`apiKeyFile: ${path}`)))).toEqual([
-      'c.yaml:4:15: source.apiKeyFile: give apiKey or apiKeyFile, not both',
+      'c.yaml:4:15: source.apiKeyFile: set apiKey or apiKeyFile, not both',
     ]);
     expect(problemsOf(load(withSource().replace(/ {2}apiKey:.*\n/, '')))).toEqual([
-      'c.yaml:1:1: source.apiKey: needs apiKey or apiKeyFile',
+      'c.yaml:1:1: source.apiKey: requires apiKey or apiKeyFile',
     ]);
   });
 
-  it('shows no secret however it is printed', () => {
+  it('shows no secret in whatever way it is printed', () => {
     const secrets = { QASPHERE_API_KEY: 'c4n4ry-key', SPLUNK_HEC_TOKEN: 'c4n4ry-token', P: 'c4n4ry-password' };
     const hec = ['type: splunk-hec', 'url: https://a', 'token: ${SPLUNK_HEC_TOKEN}', 'proxy: http://u:${P}@b'];
     const config = configOf(load(withSink(...hec), secrets));

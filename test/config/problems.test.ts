@@ -4,7 +4,7 @@ import { load, problemsOf, withRoot, withSink, withSinks, withSource } from '../
 const problems = (text: string, env?: Record<string, string>) => problemsOf(load(text, env));
 
 describe('mistakes in a configuration file', () => {
-  it('come back all six at once, each with file, line and column', () => {
+  it('are all reported at once, each with file, line and column', () => {
     const text = `source:
   url: http://acme.eu1.qasphere.com
   apikey: \${QASPHERE_API_KEY}
@@ -16,7 +16,7 @@ sinks:
     token: \${UNSET_TOKEN}
 `;
     expect(problems(text)).toEqual([
-      'c.yaml:2:8: source.url: http:// would send the key in clear: use https://',
+      'c.yaml:2:8: source.url: http:// would send the key unencrypted: use https://',
       'c.yaml:3:3: source.apikey: unknown key: did you mean apiKey?',
       'c.yaml:4:13: source.pageSize: must be a whole number from 1 to 1000',
       'c.yaml:6:11: sinks[0].name: write 1 to 63 of a-z 0-9 - _, starting with a letter or digit',
@@ -25,7 +25,7 @@ sinks:
     ]);
   });
 
-  it('of a single value do not hide those that need several keys', () => {
+  it('in a single value do not hide those over several keys', () => {
     const text = withSink(
       'type: splunk-hec',
       'url: http://a.example.com',
@@ -34,16 +34,16 @@ sinks:
       'extra: 1',
     );
     expect(problems(text)).toEqual([
-      'c.yaml:5:5: sinks[0].token: needs token or tokenFile',
+      'c.yaml:5:5: sinks[0].token: requires token or tokenFile',
       'c.yaml:6:10: sinks[0].url: http:// would send the token in clear: use https://, or set allowPlainHttp: true',
       'c.yaml:7:12: sinks[0].index: must be text',
-      'c.yaml:8:5: sinks[0].tls.keyFile: certFile and keyFile go together',
+      'c.yaml:8:5: sinks[0].tls.keyFile: certFile and keyFile require each other',
       'c.yaml:8:22: sinks[0].tls.certFile: must be text',
       'c.yaml:9:5: sinks[0].extra: unknown key; the nearest known one is url',
     ]);
   });
 
-  it('stand where the value stands, in flow style, with a comment, after wide characters and across lines', () => {
+  it('have the place of the value in flow style, with a comment, after wide characters and across lines', () => {
     expect(problems(withSource('"pageSize" :   0 # none'))).toEqual([expect.stringMatching(/^c\.yaml:4:18: /)]);
     expect(problems(withRoot('log: { level:', '  wrong }'))).toEqual([expect.stringMatching(/^c\.yaml:7:3: /)]);
     expect(problems(withSink('{ name: "é…", type: stdout }'))).toEqual([expect.stringMatching(/^c\.yaml:5:13: /)]);
@@ -52,13 +52,13 @@ sinks:
     ]);
   });
 
-  it('with Windows line ends stand in the same place', () => {
+  it('have the same place with Windows line ends', () => {
     expect(problems(withSource('pageSize: 0').replaceAll('\n', '\r\n'))).toEqual([
       expect.stringMatching(/^c\.yaml:4:13: /),
     ]);
   });
 
-  it('behind an alias are told once, where they were written', () => {
+  it('behind an alias are reported once, at the place of the anchor', () => {
     const sinks = ['type: stdout', 'filter: &f { include: [""] }', 'name: a'];
     expect(problems(`${withSink(...sinks)}  - { type: syslog, address: "udp://a", filter: *f }\n`)).toEqual([
       'c.yaml:6:28: sinks[0].filter.include[0]: must not be empty',
@@ -86,7 +86,7 @@ sinks:
     expect(problems(withSink('type: splunk-hec', 'url: https://a.example.com', line))).toContainEqual(expected);
   });
 
-  it('in a key do not hide those in what it holds, and count once', () => {
+  it('in a key do not hide those in its value, and are reported once', () => {
     const text = withRoot().replace('source:', 'sorce:').replace('apiKey:', 'apikey:').replace('https:', 'ftp:');
     expect(problems(`${text}shutdown_timeout: 5\n`)).toEqual([
       'c.yaml:1:1: sorce: unknown key: did you mean source?',
@@ -97,7 +97,7 @@ sinks:
     ]);
   });
 
-  it('in a key that is there in its right form too are not read into it', () => {
+  it('in a key do not replace the correct key beside it', () => {
     expect(problems(withSource('apikey: ""'))).toEqual([
       'c.yaml:4:3: source.apikey: unknown key: did you mean apiKey?',
     ]);
@@ -139,18 +139,18 @@ sinks:
     ]);
   });
 
-  it('over several sinks are found beside a mistake in one of them', () => {
+  it('over several sinks are reported beside a mistake in one of them', () => {
     expect(problems(withSinks(['type: stdout', 'envelope: 5'], ['type: stdout']))).toHaveLength(3);
   });
 
-  it('are more than 64 sinks, or none', () => {
+  it('include more than 64 sinks, and none', () => {
     const sinks = (count: number) =>
       withSink(...['type: stdout']) +
       Array.from({ length: count - 1 }, (_, i) => `  - { name: s${i}, type: syslog, address: "udp://a" }\n`).join('');
     expect(problems(sinks(64))).toEqual([]);
-    expect(problems(sinks(65))).toEqual([expect.stringContaining('sinks: holds more than 64')]);
+    expect(problems(sinks(65))).toEqual([expect.stringContaining('sinks: must have at most 64')]);
     expect(problems(withSink('type: stdout').replace(/sinks:.*/s, 'sinks: []'))).toEqual([
-      expect.stringContaining('sinks: needs at least 1'),
+      expect.stringContaining('sinks: must have at least 1'),
     ]);
   });
 
@@ -160,10 +160,10 @@ sinks:
     ['https://acme.eu1.qasphere.com/#x', 'must not have a path'],
     ['https://acme.eu1.qasphere.com/?', 'must not have a query'],
     ['https://acme.eu1.qasphere.com/?a=b', 'must not have a query'],
-    ['https://u@acme.eu1.qasphere.com', 'must not hold user or password'],
-    ['https://u:p@acme.eu1.qasphere.com', 'must not hold user or password'],
-    ['http://acme.eu1.qasphere.com', 'http:// would send the key in clear'],
-    ['http://localhost.example.com', 'http:// would send the key in clear'],
+    ['https://u@acme.eu1.qasphere.com', 'must not contain a user or password'],
+    ['https://u:p@acme.eu1.qasphere.com', 'must not contain a user or password'],
+    ['http://acme.eu1.qasphere.com', 'http:// would send the key unencrypted'],
+    ['http://localhost.example.com', 'http:// would send the key unencrypted'],
     ['acme.eu1.qasphere.com', 'write https://'],
     ['ftp://acme.eu1.qasphere.com', 'write https://'],
   ])('are addresses such as %s', (url, message) => {
@@ -188,13 +188,13 @@ sinks:
     ['authScheme: bearer', 'must be Bearer or ApiKey'],
     ['onKeyRejected: stop', 'must be exit or wait'],
     ['restrictedKey: yes', 'must be warn, require or off'],
-    ['tls:', 'has no value: it must be a map of keys, or leave the key out'],
+    ['tls:', 'has no value: it must be a map of keys; or remove the key'],
     ['tls: { minVersion: 1.2 }', 'must be TLSv1.2 or TLSv1.3'],
     ['tls: { caFile: /does/not/exist }', 'the file does not exist'],
     ['tls: { caFile: / }', 'the file is a directory'],
     ['proxy: proxy:3128', 'write http://host:port'],
     ['apiKeyFile: /does/not/exist', 'the file does not exist'],
-  ])('are said in words: %s', (line, message) => {
+  ])('are explained: %s', (line, message) => {
     expect(problems(withSource(line)).join('\n')).toContain(message);
   });
 
@@ -207,7 +207,7 @@ sinks:
     },
   );
 
-  it('in what an environment variable brought are told at the place it was brought to', () => {
+  it('in the value of a variable are reported at the place of the reference', () => {
     const env = { QASPHERE_API_KEY: 'k', N: '5000', L: 'loud' };
     expect(problems(`${withSource('pageSize: ${N}')}log: { level: "\${L}" }\n`, env)).toEqual([
       'c.yaml:4:13: source.pageSize: must be a whole number from 1 to 1000',
@@ -215,7 +215,7 @@ sinks:
     ]);
   });
 
-  it('that follow from an unset variable are not told', () => {
+  it('that follow from an unset variable are not reported', () => {
     const text = `${withSink('type: ${UNSET}', 'name: a')}  - { type: syslog, name: "\${UNSET}", address: "\${UNSET}" }\n`;
     expect(problems(text)).toEqual([
       'c.yaml:5:11: sinks[0].type: the environment variable UNSET is not set',
@@ -224,7 +224,7 @@ sinks:
     ]);
   });
 
-  it('are printed on one line, whatever the names in them', () => {
+  it('are printed on one line, whatever names they contain', () => {
     const [problem = ''] = problemsOf(load(withRoot('"a\\nb\\e[31m": 1')));
     expect(problem).toMatch(/^c\.yaml:6:1: \[…\]: unknown key/);
     expect(problem).not.toMatch(/[\u0000-\u001f]/);

@@ -11,8 +11,8 @@ const types = [
   ['type: syslog', 'address: "udp://a"'],
 ];
 
-describe('what a sink says of its records', () => {
-  it('takes the key of the hash by value or by file', () => {
+describe('the record options of a sink', () => {
+  it('take the hash key by value or by file', () => {
     const path = file('hash-key', `${key}\n`);
     const [first, second] = configOf(
       load(
@@ -32,9 +32,9 @@ describe('what a sink says of its records', () => {
     const at = (line: number, column: number) => `c.yaml:${line}:${column}: sinks[0]`;
     const below = 5 + type.length;
     const found = (...lines: string[]) => problemsOf(load(withSink(...type, ...lines)));
-    expect(found('hash: [user.id]')).toEqual([`${at(5, 5)}.hashKey: needs hashKey or hashKeyFile`]);
+    expect(found('hash: [user.id]')).toEqual([`${at(5, 5)}.hashKey: requires hashKey or hashKeyFile`]);
     expect(found('hash: [user.id]', `hashKey: ${key}`, `hashKeyFile: ${path}`)).toEqual([
-      `${at(below + 2, 18)}.hashKeyFile: give hashKey or hashKeyFile, not both`,
+      `${at(below + 2, 18)}.hashKeyFile: set hashKey or hashKeyFile, not both`,
     ]);
     expect(found(`hashKey: ${key}`)).toEqual([
       `${at(below, 14)}.hashKey: has no effect without hash: name the paths there`,
@@ -58,20 +58,20 @@ describe('what a sink says of its records', () => {
     ]);
   });
 
-  it('refuses a filter that lets nothing through', () => {
+  it('refuse a filter that passes nothing', () => {
     expect(problems('filter: { include: [] }')).toEqual([
       'c.yaml:6:24: sinks[0].filter.include: would deliver nothing: name what is delivered, or remove the key',
     ]);
     expect(problems('filter: { exclude: [] }')).toEqual([]);
   });
 
-  it('tells all of that beside mistakes in single keys', () => {
+  it('are verified beside mistakes in single keys', () => {
     expect(
       problems('envelope: true', 'format: cef', 'hash: [user.id]', 'filter: 5').map((text) => text.split(': ')[1]),
     ).toEqual(['sinks[0].hashKey', 'sinks[0].envelope', 'sinks[0].filter']);
   });
 
-  it('is warned of a key that can be guessed, and of one that others can read', () => {
+  it('lead to a warning for a key that can be guessed, and for one that others can read', () => {
     const path = file('open-hash-key', key, 0o644);
     const loaded = load(
       withSinks(
@@ -81,8 +81,8 @@ describe('what a sink says of its records', () => {
     );
     expect(loaded).toMatchObject({
       warnings: [
-        `${path} can be read by every user of this machine: chmod o-r`,
-        'sink stdout: the key of hash has less than 16 bytes and can be guessed',
+        `${path} is readable by every user of this machine: chmod o-r`,
+        'sink stdout: the hash key has less than 16 bytes and can be guessed',
       ],
     });
   });

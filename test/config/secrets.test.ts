@@ -25,7 +25,7 @@ sinks:
 `;
 
 describe('no problem shows a secret', () => {
-  it('in a whole file that is right', () => {
+  it('in a valid file', () => {
     expect(problemsOf(load(full, env))).toEqual([]);
   });
 
@@ -85,7 +85,7 @@ describe('no problem shows a secret', () => {
     expect(problems.join('\n')).not.toMatch(/c4n4ry/i);
   });
 
-  it('in a file that was damaged anywhere', () => {
+  it('in a file that is damaged anywhere', () => {
     const marks = fc.constantFrom(...':{}[]"\'#&*!|>%@,$?-\n\t \\', '${', ': ', '- ', '\n  ', '');
     const damage = fc.array(fc.tuple(fc.nat(full.length), fc.nat(3), marks), { minLength: 1, maxLength: 4 });
     fc.assert(
@@ -126,7 +126,7 @@ function names({ properties = {}, items, oneOf = [] }: Shape): string[] {
   return [...Object.keys(properties), ...below.flatMap(names)];
 }
 
-it('whatever stands under whatever name, loading never throws and always points somewhere', () => {
+it('loading never throws and always names a place, whatever the file contains', () => {
   const known = fc.constantFrom(...new Set(names(configShape())));
   const { value } = fc.letrec((tie) => ({
     value: fc.oneof(

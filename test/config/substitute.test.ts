@@ -36,14 +36,14 @@ describe('substitution from the environment', () => {
     },
   );
 
-  it('knows the strings that consist of one reference', () => {
+  it('reports the strings that consist of one reference', () => {
     expect(substitute('${SET}', env)).toMatchObject({ whole: true });
     expect(substitute('${UNSET:-5}', env)).toMatchObject({ whole: true });
     expect(substitute('${SET}${SET}', env)).toMatchObject({ whole: false });
     expect(substitute('$${SET}', env)).toMatchObject({ whole: false });
   });
 
-  it('replaces each reference once, and nothing in what was inserted', () => {
+  it('replaces each reference once, and nothing in inserted text', () => {
     const plain = fc.string().map((text) => text.replaceAll('$', ''));
     const pieces = fc.array(
       fc.oneof(
@@ -73,7 +73,7 @@ describe('substitution from the environment', () => {
     );
   });
 
-  it('never quotes a value in what it says', () => {
+  it('never quotes a value in a message', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom('${', '}', '$', ':-', 'SECRET', 'UNSET', ' ', '{')), (parts) => {
         const replaced = substitute(parts.join(''), { SECRET: 'c4n4ry' });

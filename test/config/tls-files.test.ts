@@ -24,12 +24,12 @@ describe('the files of a tls block', () => {
   });
 
   it.each([
-    [`caFile: ${garbage}`, 'source.tls.caFile: the file holds no certificate in PEM'],
-    [`caFile: ${other}`, 'source.tls.caFile: the file holds no certificate in PEM'],
-    [`certFile: ${garbage}, keyFile: ${pair}`, 'source.tls.certFile: the file holds no certificate in PEM'],
-    [`certFile: ${pair}, keyFile: ${garbage}`, 'source.tls.keyFile: the file holds no private key in PEM'],
-    [`certFile: ${pair}, keyFile: ${encrypted}`, 'source.tls.keyFile: the file holds no private key in PEM'],
-    [`certFile: ${pair}, keyFile: ${other}`, 'source.tls.keyFile: the key is not that of the certificate'],
+    [`caFile: ${garbage}`, 'source.tls.caFile: the file contains no PEM certificate'],
+    [`caFile: ${other}`, 'source.tls.caFile: the file contains no PEM certificate'],
+    [`certFile: ${garbage}, keyFile: ${pair}`, 'source.tls.certFile: the file contains no PEM certificate'],
+    [`certFile: ${pair}, keyFile: ${garbage}`, 'source.tls.keyFile: the file contains no PEM private key'],
+    [`certFile: ${pair}, keyFile: ${encrypted}`, 'source.tls.keyFile: the file contains no PEM private key'],
+    [`certFile: ${pair}, keyFile: ${other}`, 'source.tls.keyFile: the key does not match the certificate'],
   ])('are a problem of the configuration when they hold something else: %s', (tls, problem) => {
     expect(of(tls)).toEqual([expect.stringContaining(problem)]);
   });
@@ -55,7 +55,7 @@ describe('a file of several certificates', () => {
     for (const key of ['caFile', 'certFile'])
       expect(of(key === 'caFile' ? `caFile: ${path}` : `certFile: ${path}, keyFile: ${pair}`)).toEqual([
         expect.stringContaining(
-          `source.tls.${key}: the file holds a certificate that can't be read, number ${number}, at line ${line}`,
+          `source.tls.${key}: the file contains a certificate that can't be read, number ${number}, at line ${line}`,
         ),
       ]);
   });

@@ -66,14 +66,14 @@ describe('a secret', () => {
   });
 
   it.each([
-    ['c4n4ry\tc4n4ry', 'holds a control character, a tab, at line 1, column 7'],
-    ['\ufeffc4n4ry\tc4n4ry', 'holds a control character, a tab, at line 1, column 7'],
-    ['\n\nc4n4ry\r\nsecond', 'holds a control character, a carriage return, at line 3, column 7'],
-    ['c4n4ry\nsecond\n', 'holds a control character, a line feed, at line 1, column 7'],
-    ['c4n\u001b4ry', 'holds a control character, U+001B, at line 1, column 4'],
-    ['c4n4ry€', 'holds a character that no HTTP header can carry, U+20AC, at line 1, column 7'],
+    ['c4n4ry\tc4n4ry', 'contains a control character, a tab, at line 1, column 7'],
+    ['\ufeffc4n4ry\tc4n4ry', 'contains a control character, a tab, at line 1, column 7'],
+    ['\n\nc4n4ry\r\nsecond', 'contains a control character, a carriage return, at line 3, column 7'],
+    ['c4n4ry\nsecond\n', 'contains a control character, a line feed, at line 1, column 7'],
+    ['c4n\u001b4ry', 'contains a control character, U+001B, at line 1, column 4'],
+    ['c4n4ry€', 'contains a character that is not allowed in an HTTP header, U+20AC, at line 1, column 7'],
     [' \r\n', 'is empty'],
-    [Buffer.from('\ufeffkey-1', 'utf16le'), 'is no UTF-8 text (UTF-16?): save it as UTF-8'],
+    [Buffer.from('\ufeffkey-1', 'utf16le'), 'is not UTF-8 text (UTF-16?): save it as UTF-8'],
   ])('in a file is refused for %j', (text, message) => {
     const problems = problemsOf(loadKey(text));
     expect(problems).toEqual([expect.stringMatching(/source\.apiKeyFile: the file /)]);

@@ -8,7 +8,7 @@ import { testPair } from '../support/test-pair.ts';
 const { file } = scratch();
 
 describe('warnings', () => {
-  it('name each file of secrets that others can read', () => {
+  it('name each file with secrets that others can read', () => {
     const open = [file('open-key', 'k', 0o644), file('open-token', 't', 0o604), file('open.pem', testPair, 0o644)];
     const hec = ['type: splunk-hec', 'url: https://a', `tokenFile: ${open[1]}`];
     const text = withSink(...hec, `tls: { certFile: ${open[2]}, keyFile: ${open[2]} }`);
@@ -17,7 +17,7 @@ describe('warnings', () => {
     expect(loaded).toMatchObject({
       ok: true,
       warnings: expect.toSatisfy((found: string[]) => {
-        const expected = [path, ...open].map((name) => `${name} can be read by every user of this machine: chmod o-r`);
+        const expected = [path, ...open].map((name) => `${name} is readable by every user of this machine: chmod o-r`);
         return JSON.stringify(found.toSorted()) === JSON.stringify(expected.toSorted());
       }),
     });
@@ -25,7 +25,7 @@ describe('warnings', () => {
     expect(loadConfig({ file: path, env: {} })).toMatchObject({ ok: true, warnings: [] });
   });
 
-  it('name each transport that anyone could read or change', () => {
+  it('name each transport that others can read or change', () => {
     const hec = ['type: splunk-hec', 'url: http://b.example.com', 'token: t', 'allowPlainHttp: true'];
     const syslog = '  - { name: b, type: syslog, address: "tls://a:1", tls: { insecureSkipVerify: true } }\n';
     const text = (withSink(...hec) + syslog).replace('source:', 'source:\n  tls: { insecureSkipVerify: true }');

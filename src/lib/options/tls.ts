@@ -14,9 +14,9 @@ function certificateProblem(text: string): string | undefined {
   for (const { index } of text.matchAll(/-----BEGIN ((X509 |TRUSTED )?CERTIFICATE)-----/g)) {
     count += 1;
     if (isCertificate(text.slice(index))) continue;
-    return `holds a certificate that can't be read, number ${count}, at line ${text.slice(0, index).split('\n').length}`;
+    return `contains a certificate that can't be read, number ${count}, at line ${text.slice(0, index).split('\n').length}`;
   }
-  return count === 0 ? 'holds no certificate in PEM' : undefined;
+  return count === 0 ? 'contains no PEM certificate' : undefined;
 }
 
 /** Whether `text` starts with a whole certificate in PEM. DER would be readable too, but is ignored in connections. */
@@ -37,11 +37,11 @@ function keyProblem(text: string): string | undefined {
     return undefined;
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
-    return 'holds no private key in PEM, or one that is encrypted';
+    return 'contains no PEM private key, or an encrypted one';
   }
 }
 
-/** The texts of the files of a tls block, all of one moment. */
+/** The contents of the files of a tls block, read at the same time. */
 export interface TlsFiles {
   readonly ca?: string;
   readonly cert?: string;
@@ -70,39 +70,43 @@ interface TlsFileNames {
   readonly keyFile?: string | undefined;
 }
 
-/** Whether the key belongs to the certificate. */
+/** Whether the private key matches the certificate. */
 const isPair = ({ cert, key }: TlsFiles): boolean =>
   cert === undefined || key === undefined || new X509Certificate(cert).checkPrivateKey(createPrivateKey(key.reveal()));
 
-/** The tls block, the same wherever TLS is spoken. */
+/** The `tls` block, the same wherever TLS is used. */
 export const tlsBlock = z
   .strictObject({
     caFile: existingFile(
-      'PEM file of the authorities to trust, instead of the system’s.',
+      'PEM file of the certificate authorities to trust, instead of the default ones.',
       certificateProblem,
     ).optional(),
     certFile: existingFile('PEM file of the client certificate, with its chain.', certificateProblem).optional(),
-    keyFile: existingFile('PEM file of the client certificate’s key.', keyProblem).optional(),
+    keyFile: existingFile('PEM file of the client certificate’s private key.', keyProblem).optional(),
     minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('Oldest protocol version to accept.'),
-    servername: z.string().min(1).optional().describe('Name to ask for and to check, where it is not the address’s.'),
+    servername: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Server name to request and verify, if it differs from the host of the address.'),
     fingerprint256: z
       .string()
       .regex(/^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){31}$/, 'write 32 hex pairs joined by colons')
       .optional()
-      .describe('SHA-256 fingerprint that the server’s certificate must have besides.'),
-    insecureSkipVerify: z.boolean().default(false).describe('Accept any certificate. Warned about at each start.'),
+      .describe('SHA-256 fingerprint that the server’s certificate must also have.'),
+    insecureSkipVerify: z.boolean().default(false).describe('Accept any certificate. Logs a warning at each start.'),
   })
   .superRefine((tls, context) => {
-    // Node asks for a certificate's identity only after its chain was verified.
+    // Node calls checkServerIdentity only after it has verified the chain.
     if (tls.fingerprint256 !== undefined && tls.insecureSkipVerify)
       context.addIssue({
         code: 'custom',
         path: ['insecureSkipVerify'],
-        message: 'would leave fingerprint256 unchecked: name the server’s own certificate in caFile instead',
+        message: 'would leave fingerprint256 unverified: name the server’s own certificate in caFile instead',
       });
     if ((tls.certFile === undefined) === (tls.keyFile === undefined)) return;
     const missing = tls.certFile === undefined ? 'certFile' : 'keyFile';
-    context.addIssue({ code: 'custom', path: [missing], message: 'certFile and keyFile go together' });
+    context.addIssue({ code: 'custom', path: [missing], message: 'certFile and keyFile require each other' });
   }, runEvenIfInvalid)
   .describe('TLS settings.')
   .transform((tls, context) => {
@@ -112,14 +116,14 @@ export const tlsBlock = z
         createSecureContext({ ...files, key: files.key?.reveal(), minVersion: tls.minVersion });
         return { ...tls, files };
       }
-      context.addIssue({ code: 'custom', path: ['keyFile'], message: 'the key is not that of the certificate' });
+      context.addIssue({ code: 'custom', path: ['keyFile'], message: 'the key does not match the certificate' });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       const message =
-        'syscall' in (error as Error) ? `a file ${fileProblem(error)}` : `OpenSSL refuses these files (${code})`;
+        'syscall' in (error as Error) ? `a file ${fileProblem(error)}` : `OpenSSL rejects these files (${code})`;
       context.addIssue({ code: 'custom', message });
     }
     return z.NEVER;
   });
-/** `files` is what stood in the files when the configuration was read; where it is absent they are read when needed. */
+/** `files` are the contents when the configuration was read; if absent, they are read when needed. */
 export type TlsOptions = Omit<z.infer<typeof tlsBlock>, 'files'> & { readonly files?: TlsFiles };

@@ -76,12 +76,12 @@ function secretProblem(text: string): string | undefined {
   if (value === '') return 'is empty';
   const found = /[^\u0020-\u007e\u00a0-\u00ff]/u.exec(value);
   if (found === null) return undefined;
-  if (value.includes('\0') || value.includes('\ufffd')) return 'is no UTF-8 text (UTF-16?): save it as UTF-8';
+  if (value.includes('\0') || value.includes('\ufffd')) return 'is not UTF-8 text (UTF-16?): save it as UTF-8';
   const place = `at ${placeOf(text, text.indexOf(value) + found.index)}`;
   const code = found[0].codePointAt(0) ?? 0;
   const isControl = code < 0x20 || (code > 0x7e && code < 0xa0);
-  if (isControl) return `holds a control character, ${controlNames[code] ?? codePoint(code)}, ${place}`;
-  return `holds a character that no HTTP header can carry, ${codePoint(code)}, ${place}`;
+  if (isControl) return `contains a control character, ${controlNames[code] ?? codePoint(code)}, ${place}`;
+  return `contains a character that is not allowed in an HTTP header, ${codePoint(code)}, ${place}`;
 }
 
 const codePoint = (code: number) => `U+${code.toString(16).toUpperCase().padStart(4, '0')}`;
@@ -112,7 +112,7 @@ export function secretValue(description: string) {
     .describe(description);
 }
 
-/** A secret in a file, read again by `refresh`. No message names the path: the secret itself may stand there by mistake. */
+/** A secret in a file, read again by `refresh`. No message contains the path: it may be the secret itself by mistake. */
 export function secretFile(description: string) {
   return z
     .string()
@@ -137,14 +137,14 @@ function secretIn(path: string): Secret {
   return new Secret(secretText(text));
 }
 
-/** A file that must exist and be readable when the configuration is read; `judge` tells what is wrong with its text. */
-export function existingFile(description: string, judge: (text: string) => string | undefined = () => undefined) {
+/** A file that must exist and be readable when the configuration is read; `problemOf` returns what is wrong with its text. */
+export function existingFile(description: string, problemOf: (text: string) => string | undefined = () => undefined) {
   return z
     .string()
     .min(1)
     .superRefine((path, context) => {
       try {
-        const problem = judge(readFileSync(path, 'utf8'));
+        const problem = problemOf(readFileSync(path, 'utf8'));
         if (problem !== undefined) context.addIssue({ code: 'custom', message: `the file ${problem}` });
       } catch (error) {
         context.addIssue({ code: 'custom', message: `the file ${fileProblem(error)}` });
@@ -153,35 +153,35 @@ export function existingFile(description: string, judge: (text: string) => strin
     .describe(description);
 }
 
-/** What is wrong with a file that can't be used, without its text. */
+/** Why a file can't be used; does not quote its text. */
 export function fileProblem(error: unknown): string {
   if (error instanceof SecretProblem) return error.message;
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'does not exist';
-  if (code === 'EACCES' || code === 'EPERM') return 'is not readable for this user';
+  if (code === 'EACCES' || code === 'EPERM') return 'is not readable by this user';
   if (code === 'EISDIR') return 'is a directory';
   return `can't be read (${code})`;
 }
 
 /**
- * For a check over several keys: lets it run where single keys are wrong too, so that all problems come at once. Keys
- * that are wrong then hold what stood in the file, of whatever type.
+ * For a rule over several keys: runs it even if single keys are invalid, so that all problems are reported at once. Invalid
+ * keys then have the value from the file, of any type.
  */
 export const runEvenIfInvalid = {
   when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null,
 };
 
-/** The one of a value and a file that is given; a problem where none is, or both are. */
+/** Requires exactly one of `key` and `keyFile`. */
 export function oneSecret(key: string) {
   return (options: Readonly<Record<string, unknown>>, context: z.core.$RefinementCtx) => {
     const given = [key, `${key}File`].filter((name) => options[name] !== undefined);
-    if (given.length === 0) context.addIssue({ code: 'custom', path: [key], message: `needs ${key} or ${key}File` });
+    if (given.length === 0) context.addIssue({ code: 'custom', path: [key], message: `requires ${key} or ${key}File` });
     if (given.length === 2)
-      context.addIssue({ code: 'custom', path: [`${key}File`], message: `give ${key} or ${key}File, not both` });
+      context.addIssue({ code: 'custom', path: [`${key}File`], message: `set ${key} or ${key}File, not both` });
   };
 }
 
-/** `localhost`, 127.0.0.0/8 or ::1, as written: no name is looked up. */
+/** Whether the host is `localhost`, 127.0.0.0/8 or ::1, as written: no name is resolved. */
 export function isLoopback(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
   return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
@@ -196,4 +196,4 @@ export const proxyUrl = z
     if ('problem' in parsed) context.addIssue({ code: 'custom', message: parsed.problem });
   })
   .transform((text) => new Secret(text))
-  .describe('HTTP proxy, http://host:port; may carry user:password@.');
+  .describe('HTTP proxy, http://host:port; may contain user:password@.');
