@@ -89,7 +89,8 @@ export async function drive(sink: Sink, records: readonly Encoded[], before = as
     if (verdict.kind === 'stop') throw new Error(verdict.detail);
     if (verdict.kind === 'retry') {
       driven.retries.push(verdict.detail);
-      waiting.unshift(rest);
+      const middle = verdict.narrow && rest.length > 1 ? Math.ceil(rest.length / 2) : rest.length;
+      waiting.unshift(...[rest.slice(0, middle), rest.slice(middle)].filter(({ length }) => length > 0));
       await new Promise((resolve) => setTimeout(resolve, 50));
     } else if (rest.length > 1) waiting.unshift(...rest.map((one) => [one]));
     else for (const one of rest) driven.setAside.push({ id: one.event.id, verdict });

@@ -53,6 +53,10 @@ export class StreamPolicy {
   get window(): number {
     return this.#window;
   }
+  /** Connections were lost, and the window has not grown to its maximum again. */
+  get isCautious(): boolean {
+    return this.#window < this.#maxWindow;
+  }
   /** Whether a batch that was lost alone should be repeated in smaller ones. */
   get mustNarrow(): boolean {
     return this.#lossesInRow > lossesToAct;
@@ -63,18 +67,18 @@ export class StreamPolicy {
     this.#lossesSinceTime++;
     this.#lossesInRow++;
     this.#confirmed = 0;
-    if (this.#window < this.#maxWindow) this.#patience = Math.min(this.#patience * 2, maxPatience);
+    if (this.isCautious) this.#patience = Math.min(this.#patience * 2, maxPatience);
     if (this.#lossesInRow >= lossesToAct) this.#window = 1;
-    else if (this.#window < this.#maxWindow) this.#window = Math.max(1, Math.floor(this.#window / 2));
+    else if (this.isCautious) this.#window = Math.max(1, Math.floor(this.#window / 2));
   }
 
   /** A batch was confirmed, by time or by a proven half-close. */
   confirmed(): void {
     this.#lossesInRow = 0;
-    if (this.#window >= this.#maxWindow || ++this.#confirmed < this.#patience) return;
+    if (!this.isCautious || ++this.#confirmed < this.#patience) return;
     this.#confirmed = 0;
     this.#window = Math.min(this.#window * 2, this.#maxWindow);
-    if (this.#window === this.#maxWindow) this.#patience = 1;
+    if (!this.isCautious) this.#patience = 1;
   }
 
   /** A batch was confirmed by time at `step`. */

@@ -155,8 +155,10 @@ export class StreamDelivery {
 
   /** Waits until `bytes` more fit. */
   async #makeRoom(bytes: number, signal: AbortSignal): Promise<void> {
-    if (this.#mayHalfClose) await this.#rotate(signal);
-    else await this.#batches.settled(() => this.#hasRoom(bytes), signal);
+    if (!this.#mayHalfClose) return this.#batches.settled(() => this.#hasRoom(bytes), signal);
+    await this.#rotate(signal);
+    // What is sent before the proof may end the connection that proves: not while connections keep being lost.
+    if (this.#policy.isCautious) await this.#batches.proven(signal);
   }
 
   /** Gets everything answered or confirmed: at once by a half-close, or with time. */

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { unixDatagramSocket } from '../../../src/lib/unix-datagram.ts';
 import { openSyslog } from '../../../src/sinks/syslog/definition.ts';
-import { parse5424 } from '../../support/rfc5424.ts';
+import { UdpDelivery } from '../../../src/sinks/syslog/udp.ts';
+import { parse5424, readOctetCounted } from '../../support/rfc5424.ts';
 import { drive, encoded, eventOf, options, sinkDeps } from '../../support/syslog.ts';
 import { tcpServer } from '../../support/tcp-server.ts';
 import { unixReceiver } from '../../support/unix-receiver.ts';
@@ -71,6 +72,58 @@ describe('the syslog sink over UDP', () => {
     socket.close();
   });
 
+  const delivery = (port: number, addresses: readonly string[], now = Date.now) =>
+    new UdpDelivery({
+      host: 'collector.invalid',
+      port,
+      where: 'udp://collector.invalid',
+      timeoutMs: 5_000,
+      now,
+      lookup: async () => addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+    });
+  const texts = (...all: string[]) => all.map((text) => Buffer.from(text));
+
+  it('uses the next address of the name if the host of the first reports that the port is closed', async () => {
+    const server = await receiver();
+    let now = Date.now();
+    const udp = delivery(server.port, ['::1', '127.0.0.1'], () => now);
+    expect(await udp.send(texts('one', 'two'), never)).toEqual({ kind: 'accepted' });
+    expect(await udp.send(texts('three'), never)).toEqual({ kind: 'accepted' });
+    // The name is resolved again; the address that works stays in use.
+    now += 120_000;
+    expect(await udp.send(texts('four'), never)).toEqual({ kind: 'accepted' });
+    await server.until(4);
+    expect(server.messages).toEqual(['one', 'two', 'three', 'four']);
+    udp.dispose();
+    await server.close();
+  });
+
+  it('names every address if all ports are closed, and is back at the first once that is open', async () => {
+    const server = await receiver('::1');
+    const { port } = server;
+    await server.close();
+    const udp = delivery(port, ['::1', '127.0.0.1']);
+    const verdict = await udp.send(texts('one'), never);
+    expect(verdict).toMatchObject({ kind: 'retry', reason: 'network' });
+    expect((verdict as { detail: string }).detail.match(/ECONNREFUSED/g)).toHaveLength(2);
+    const socket = createSocket('udp6').bind(port, '::1');
+    const arrived = once(socket, 'message');
+    expect(await udp.send(texts('two'), never)).toEqual({ kind: 'accepted' });
+    await arrived;
+    udp.dispose();
+    await new Promise<void>((resolve) => socket.close(() => resolve()));
+  });
+
+  it('ends at once when aborted while the name is being resolved', async () => {
+    const lookup = () => new Promise<never>(() => {});
+    const udp = new UdpDelivery({ host: 'x', port: 1, where: 'udp://x', timeoutMs: 60_000, now: Date.now, lookup });
+    const forced = new AbortController();
+    const outcomes = Promise.allSettled([udp.send(texts('one'), forced.signal), udp.probe(forced.signal)]);
+    const reason = new Error('enough');
+    forced.abort(reason);
+    expect(await outcomes).toEqual(Array(2).fill({ status: 'rejected', reason }));
+  });
+
   it('rejects a message that no datagram can hold, and names it', async () => {
     const server = await receiver();
     const given = options({ address: `udp://127.0.0.1:${server.port}`, maxMessageBytes: '100KiB' });
@@ -110,6 +163,13 @@ describe('the syslog sink on a local socket', () => {
     expect(await drive(sink, records(700))).toMatchObject({ retries: [], setAside: [] });
     const lines = server.received.flatMap((_, index) => server.text(index).split('\n').slice(0, -1));
     expect(ids(lines)).toEqual(upTo(700));
+  });
+
+  it('honours framing on a stream socket', async () => {
+    await using server = await tcpServer(() => {}, { path });
+    await using sink = sinkTo({ framing: 'octet-counting' });
+    await drive(sink, records(2));
+    expect(ids(readOctetCounted(Buffer.from(server.text())))).toEqual([1, 2]);
   });
 
   it('retries if the socket does not exist yet', async () => {

@@ -179,6 +179,25 @@ describe('the syslog sink over RELP', () => {
     expect(await sink.send({ records: records(5) }, never)).toEqual({ kind: 'accepted' });
   });
 
+  it('waits for a server that reads slowly, as long as it reads', async () => {
+    await using server = await relpServer();
+    const big = Array.from({ length: 2 }, (_, index) =>
+      encoded(eventOf({ id: index + 1, meta: { note: 'x'.repeat(1_000_000) } })),
+    );
+    await using sink = openSyslog(
+      options({ address: `relp://127.0.0.1:${server.port}`, timeout: '300ms', maxMessageBytes: '1MiB' }),
+      sinkDeps(),
+    );
+    // 64 KiB every 30 ms: longer than the timeout for each message.
+    server.tcp.server.on('connection', (socket) => {
+      socket.on('data', () => {
+        socket.pause();
+        setTimeout(() => socket.resume(), 30);
+      });
+    });
+    expect(await sink.send({ records: big }, never)).toEqual({ kind: 'accepted' });
+  });
+
   it('asks whether it is RELP if the open stays unanswered', async () => {
     await using server = await tcpServer();
     await using sink = sinkTo(server.port, '150ms');

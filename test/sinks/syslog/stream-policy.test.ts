@@ -55,3 +55,48 @@ describe('half-closes of a stream', () => {
     expect(policy.mayHalfClose).toBe(true);
   });
 });
+
+describe('the window of a stream', () => {
+  it('is one batch after two losses with nothing confirmed between, and the maximum again after confirmations', () => {
+    const policy = new StreamPolicy(10, 8);
+    policy.lost();
+    policy.confirmed();
+    policy.lost();
+    expect(policy.window).toBe(8);
+    policy.lost();
+    expect(policy.window).toBe(1);
+    const windows: number[] = [];
+    while (policy.window < 8) {
+      policy.confirmed();
+      windows.push(policy.window);
+    }
+    expect(windows).toEqual([2, 4, 8]);
+  });
+
+  it('grows more slowly after each loss, so that most of what is sent is confirmed', () => {
+    const policy = new StreamPolicy(10, 256);
+    let [confirmed, lost] = [0, 0];
+    for (let round = 0; round < 1_000; round++)
+      // A collector that loses every connection which carries two batches.
+      if (policy.window > 1) {
+        policy.lost();
+        lost += 2;
+      } else {
+        policy.confirmed();
+        confirmed++;
+      }
+    policy.confirmed();
+    expect(lost / confirmed).toBeLessThan(0.1);
+  });
+
+  it('asks for smaller batches if a single batch is lost too', () => {
+    const policy = new StreamPolicy(10, 256);
+    policy.lost();
+    policy.lost();
+    expect([policy.window, policy.mustNarrow]).toEqual([1, false]);
+    policy.lost();
+    expect(policy.mustNarrow).toBe(true);
+    policy.confirmed();
+    expect(policy.mustNarrow).toBe(false);
+  });
+});

@@ -3,10 +3,13 @@ import { describe, expect, it } from 'vitest';
 import type { Verdict } from '../../../src/lib/verdict.ts';
 import type { Sent } from '../../../src/sinks/sink.ts';
 import { Connection } from '../../../src/sinks/syslog/connection.ts';
+import { openSyslog } from '../../../src/sinks/syslog/definition.ts';
 import { retryFailure } from '../../../src/sinks/syslog/failures.ts';
 import { openConnection } from '../../../src/sinks/syslog/open-connection.ts';
 import { StreamDelivery, type StreamOptions } from '../../../src/sinks/syslog/stream.ts';
 import { loadTcpInfo } from '../../../src/sinks/syslog/tcp-info.ts';
+import { fullBacklog } from '../../support/full-backlog.ts';
+import { drive, encoded, eventOf, options, sinkDeps } from '../../support/syslog.ts';
 import { tcpServer } from '../../support/tcp-server.ts';
 
 const never = new AbortController().signal;
@@ -31,6 +34,12 @@ function deliveryTo(port: number, options: Partial<StreamOptions> = {}) {
 function sentBy(answer: Verdict | Sent): Promise<Verdict> {
   if (answer.kind !== 'sent') throw new Error(`answered ${JSON.stringify(answer)}`);
   return answer.confirmed;
+}
+
+/** Reads `bytes` every `everyMs`. */
+function readSlowly(socket: Socket, bytes: number, everyMs: number): void {
+  const timer = setInterval(() => socket.read(bytes) ?? socket.read(), everyMs);
+  socket.on('readable', () => {}).on('close', () => clearInterval(timer));
 }
 
 describe('delivery over a stream', () => {
@@ -361,6 +370,80 @@ describe('delivery over a stream', () => {
       detail: 'tcp://it: the collector read nothing for 200 ms',
     });
     for (const answer of answers.slice(0, -1)) expect(await sentBy(answer)).toMatchObject({ kind: 'retry' });
+  });
+
+  it('waits for a collector that reads slowly, as long as it reads', async () => {
+    await using server = await tcpServer((socket) => readSlowly(socket, 64 * 1024, 10), { pauseOnConnect: true });
+    const where = 'tcp://it';
+    const to = { host: '127.0.0.1', port: server.port };
+    const delivery = deliveryTo(server.port, {
+      maxUnconfirmedBytes: 64 * 1024 ** 2,
+      timeoutMs: 400,
+      open: (signal) => openConnection({ to, where, timeoutMs: 400, tcpInfo }, signal),
+    });
+    const startMs = performance.now();
+    const confirmed = sentBy(await delivery.send(Buffer.alloc(12 * 1024 ** 2), never));
+    // Longer than the timeout, or it shows nothing.
+    expect(performance.now() - startMs).toBeGreaterThan(400);
+    expect(await confirmed).toEqual({ kind: 'accepted' });
+    expect(server.sockets).toHaveLength(1);
+    await delivery.dispose();
+  });
+
+  it.each([700, 300])(
+    'delivers to a collector that resets after every %i messages, without repeating everything',
+    async (limit) => {
+      const counts: number[] = [];
+      const ids = new Map<number, number>();
+      await using server = await tcpServer((socket, index) => {
+        let rest = '';
+        counts[index] = 0;
+        socket.on('data', (chunk: Buffer) => {
+          const lines = (rest + chunk.toString()).split('\n');
+          rest = lines.pop() ?? '';
+          for (const line of lines) {
+            if (socket.destroyed) return;
+            const id = Number(/ id="(\d+)"/.exec(line)?.[1]);
+            ids.set(id, (ids.get(id) ?? 0) + 1);
+            counts[index] = (counts[index] ?? 0) + 1;
+            if (counts[index] === limit) socket.resetAndDestroy();
+          }
+        });
+      });
+      await using sink = openSyslog(
+        options({ address: `tcp://127.0.0.1:${server.port}`, framing: 'newline' }),
+        sinkDeps(),
+      );
+      const records = Array.from({ length: 3_000 }, (_, index) => encoded(eventOf({ id: index + 1 })));
+      await drive(sink, records);
+      expect(ids.size).toBe(3_000);
+      const received = [...ids.values()].reduce((sum, count) => sum + count, 0);
+      expect(received).toBeLessThan(7_500);
+    },
+  );
+
+  it('lets only time confirm if the kernel does not report what was acknowledged', async () => {
+    await using server = await tcpServer();
+    const to = { host: '127.0.0.1', port: server.port };
+    const open = (signal: AbortSignal) => openConnection({ to, where: 'tcp://it', timeoutMs: 2_000 }, signal);
+    const delivery = deliveryTo(server.port, { stepMs: 20, open });
+    const confirmed = sentBy(await delivery.send(Buffer.from('one'), never));
+    await delivery.finish(never);
+    expect(await confirmed).toEqual({ kind: 'accepted' });
+    expect(server.sockets.map(({ readableEnded }) => readableEnded)).toEqual([false]);
+    await delivery.dispose();
+  });
+
+  it('retries after the timeout if nothing answers the first packet', async () => {
+    await using silent = await fullBacklog();
+    await using sink = openSyslog(options({ address: `tcp://127.0.0.1:${silent.port}`, timeout: '200ms' }), sinkDeps());
+    const verdicts = [await sink.probe(never), await sink.send({ records: [encoded(eventOf({ id: 1 }))] }, never)];
+    for (const verdict of verdicts)
+      expect(verdict).toMatchObject({
+        kind: 'retry',
+        reason: 'timeout',
+        detail: expect.stringMatching(/no answer within/),
+      });
   });
 
   it('accepts nothing that the TCP of the collector has not acknowledged', async () => {
