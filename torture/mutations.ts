@@ -33,7 +33,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'no fsync of the dead letter',
     file: 'state/file/dead-letter-files.ts',
-    from: 'await file.writeFile(line);\n        await file.sync();',
+    from: 'await file.writeFile(line);\n      await file.sync();',
     to: 'await file.writeFile(line);',
     scenarios: ['step: HEC, some refused'],
   },
@@ -122,9 +122,9 @@ export const mutations: readonly Mutation[] = [
     scenarios: ['state: every byte'],
   },
   {
-    name: 'damaged checkpoints begin anew',
+    name: 'damaged checkpoints start from nothing',
     file: 'state/file/checkpoint-files.ts',
-    from: 'throw this.#unusable(sink);',
+    from: 'throw this.#unusable(sink, detail);',
     to: 'return undefined;',
     scenarios: ['state: both'],
   },
