@@ -364,4 +364,166 @@ describe('a delivery queue', () => {
     expect(sink.sends).toEqual([[1n]]);
     expect(events.map(({ event }) => event)).toContain('pipeline.failed');
   });
+
+  it('books every record that a verdict names as accepted, and sends only the others again', async () => {
+    const sink = new ScriptedSink();
+    sink.answer = (batch, attempt) => {
+      if (attempt > 1) return isBad([4n])(batch) ? refuse() : sink.take(batch.records);
+      sink.take(batch.records.filter(({ event }) => event.id !== 4n && event.id !== 6n));
+      return { ...refuse(3), acceptedPrefix: 2, acceptedIndexes: [2, 4] };
+    };
+    const { queue, offer, signals, end, deadLettered, store } = await start(sink);
+    await offer(records(1, 2, 3, 4, 5, 6));
+    await queue.flush(signals);
+    await end();
+    expect(sink.sends).toEqual([[1n, 2n, 3n, 4n, 5n, 6n], [4n], [6n]]);
+    expect(deadLettered).toEqual([4n]);
+    expect(store.done()).toEqual([1n, 2n, 3n, 4n, 5n, 6n]);
+  });
+
+  it.each<Verdict['kind']>(['retry', 'stop', 'reject'])(
+    'sends nothing again if a %s names every record as accepted',
+    async (kind) => {
+      const sink = new ScriptedSink();
+      sink.answer = () => ({ kind, reason: 'network', detail: 'cut', acceptedIndexes: [1, 0] }) as Verdict;
+      const { queue, offer, signals, end, store } = await start(sink);
+      await offer(records(1, 2));
+      await queue.flush(signals);
+      await end();
+      expect(sink.sends).toEqual([[1n, 2n]]);
+      expect(store.done()).toEqual([1n, 2n]);
+    },
+  );
+
+  it('sends half as many records after a verdict that asks for less, down to one, and more again after successes', async () => {
+    const sink = new ScriptedSink();
+    let most = 1;
+    sink.answer = (batch) =>
+      batch.records.length > most ? { ...retry, reason: 'timeout', narrow: true } : sink.take(batch.records);
+    const { queue, offer, end, isDone } = await start(sink);
+    void offer(records(1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
+    await isDone(() => sink.sends.length === 1);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await isDone(() => sink.taken.length > 0);
+    expect(sink.sends.slice(0, 4).map(({ length }) => length)).toEqual([10, 5, 2, 1]);
+    most = 10;
+    await vi.advanceTimersByTimeAsync(10_000);
+    await isDone(() => queue.isIdle);
+    for (const from of [11, 21]) {
+      await offer(records(...Array.from({ length: 10 }, (_, index) => from + index)));
+      await isDone(() => queue.isIdle);
+    }
+    await end();
+    expect(sink.taken).toEqual(Array.from({ length: 30 }, (_, index) => BigInt(index + 1)));
+    expect(sink.sends.at(-1)).toHaveLength(10);
+  });
+
+  it('makes progress with a destination that fails after every 7 records and confirms nothing of them', async () => {
+    const sink = new ScriptedSink(32);
+    let sent = 0;
+    const unconfirmed: { batch: readonly Encoded[]; resolve: (verdict: Verdict) => void }[] = [];
+    sink.answer = ({ records }) => {
+      sent += records.length;
+      const { promise, resolve } = Promise.withResolvers<Verdict>();
+      unconfirmed.push({ batch: records, resolve });
+      if (sent > 7) {
+        sent = 0;
+        for (const { resolve } of unconfirmed.splice(0)) resolve(retry);
+      }
+      return { kind: 'sent', confirmed: promise };
+    };
+    // A half-close: what was taken until now is confirmed, and the next connection starts over.
+    sink.finish = async () => {
+      sent = 0;
+      for (const { batch, resolve } of unconfirmed.splice(0)) resolve(sink.take(batch));
+    };
+    const { queue, offer, signals, end } = await start(sink);
+    const ids = Array.from({ length: 30 }, (_, index) => index + 1);
+    const batches = [0, 10, 20].map((from) => records(...ids.slice(from, from + 10)));
+    void offer(...batches);
+    const flushed = queue.flush(signals);
+    await vi.advanceTimersByTimeAsync(600_000);
+    await flushed;
+    await end();
+    expect(sink.taken).toEqual(ids.map(BigInt));
+    expect(sink.sends.flat().length).toBeLessThan(30 * 6);
+  });
+
+  it('saves what is confirmed while a later batch is retried, before its next attempt', async () => {
+    const sink = new ScriptedSink(2);
+    const first = Promise.withResolvers<Verdict>();
+    sink.answer = (_, attempt) => (attempt === 1 ? { kind: 'sent', confirmed: first.promise } : retry);
+    const { offer, end, store, isDone } = await start(sink);
+    await offer(records(1));
+    await offer(records(2));
+    await isDone(() => sink.sends.length === 2);
+    first.resolve({ kind: 'accepted' });
+    await isDone(() => store.last?.after === 1n);
+    expect(sink.sends).toHaveLength(2);
+    await end();
+  });
+
+  it('saves what is confirmed while the sending of a later batch takes long', async () => {
+    const sink = new ScriptedSink(2);
+    const first = Promise.withResolvers<Verdict>();
+    sink.answer = (_, attempt, kill) => (attempt === 1 ? { kind: 'sent', confirmed: first.promise } : freeze(kill));
+    const { offer, stop, kill, run, store, isDone } = await start(sink);
+    await offer(records(1));
+    await offer(records(2));
+    await isDone(() => sink.sends.length === 2);
+    first.resolve({ kind: 'accepted' });
+    await isDone(() => store.last?.after === 1n);
+    stop.abort();
+    kill.abort(new Error('out of time'));
+    await expect(run).rejects.toThrow('out of time');
+  });
+
+  it('stays parked when a batch from before is confirmed', async () => {
+    const sink = new ScriptedSink(4);
+    const older: ((verdict: Verdict) => void)[] = [];
+    sink.answer = (batch, attempt) => {
+      if (attempt > 3) return sink.take(batch.records);
+      if (attempt === 3) return { kind: 'stop', reason: 'auth', detail: 'wrong index' };
+      return { kind: 'sent', confirmed: new Promise((resolve) => older.push(resolve)) };
+    };
+    const { queue, offer, end, events, isDone } = await start(sink);
+    for (const id of [1, 2, 3]) await offer(records(id));
+    await isDone(() => queue.parked !== undefined);
+    for (const confirm of older) confirm({ kind: 'accepted' });
+    await isDone(() => events.filter(({ event }) => event === 'pipeline.delivered').length === 2);
+    expect([queue.parked?.detail, queue.lastError]).toEqual(['wrong index', 'wrong index']);
+    expect(events.map(({ event }) => event)).not.toContain('pipeline.unparked');
+    await vi.advanceTimersByTimeAsync(61_000);
+    await isDone(() => queue.isIdle);
+    expect([queue.parked, queue.lastError]).toEqual([undefined, undefined]);
+    await end();
+  });
+
+  it('has no room while unconfirmed batches keep several large pages in memory', async () => {
+    const sink = new ScriptedSink(8);
+    const confirm: (() => void)[] = [];
+    sink.answer = ({ records }) => ({
+      kind: 'sent',
+      confirmed: new Promise((resolve) => confirm.push(() => resolve(sink.take(records)))),
+    });
+    const onPage = (id: number): Encoded => {
+      const page = Buffer.alloc(40 * 1024 ** 2);
+      const one = record(id);
+      const event = { ...one.event, text: page.subarray(0, 8) };
+      return { event, redacted: event, record: event.text };
+    };
+    const { queue, offer, end, isDone } = await start(sink);
+    await offer([onPage(1)]);
+    let hasRoom = false;
+    void offer([onPage(2)]).then(() => {
+      hasRoom = true;
+    });
+    await isDone(() => sink.sends.length === 2);
+    expect(hasRoom).toBe(false);
+    confirm[0]?.();
+    await isDone(() => hasRoom);
+    confirm[1]?.();
+    await isDone(() => queue.isIdle);
+    await end();
+  });
 });

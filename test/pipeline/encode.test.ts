@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { type AuditEvent, auditEvent } from '../../src/event/event.ts';
 import { actionFilter } from '../../src/format/filter.ts';
 import type { Format } from '../../src/format/format.ts';
 import { jsonFormat } from '../../src/format/json.ts';
+import { redactor } from '../../src/format/redact.ts';
+import { encodePage } from '../../src/pipeline/encode.ts';
 import { Log, MemoryStore, routed } from '../support/routed.ts';
 
 const minute = 60_000;
@@ -35,7 +38,7 @@ describe('an event that a format or redaction throws at', () => {
   };
   const broken = 'bug in the format cef, please report it: no such thing\\u000a\\u001b[31m';
 
-  it('is set aside alone, as malformed, and told as our bug; the others are delivered', async () => {
+  it('goes to the dead letter alone, as malformed and as our bug; the others are delivered', async () => {
     const { kept, deadLetter } = deadLetters();
     const log = logOf('a', 'bad', 'c', 'bad', 'e');
     const { sink, happenings, poll, route } = await routed(log, new MemoryStore(), { format: failing, deadLetter });
@@ -123,5 +126,45 @@ describe('an event that was filtered', () => {
     await poll();
     expect(store.last?.after).toBe(2n);
     expect(sink.sends).toEqual([]);
+  });
+});
+
+describe('the records of a page', () => {
+  /** Events as the source cuts them: views into one page. */
+  const cut = (count: number) => {
+    const texts = Array.from({ length: count }, (_, index) =>
+      JSON.stringify({ id: index + 1, action: index % 100 === 0 ? 'kept' : 'dropped', note: 'x'.repeat(4_000) }),
+    );
+    const page = Buffer.allocUnsafeSlow(texts.join('').length);
+    let end = 0;
+    return texts.map((text, index) => {
+      const from = end;
+      end += page.write(text, from);
+      return auditEvent({ id: BigInt(index + 1), text: page.subarray(from, end), receivedAtMs: 0 });
+    });
+  };
+  const redact = redactor(['note']);
+
+  it.each([
+    ['as they are', { format: json, redact: (event: AuditEvent) => event }],
+    ['redacted', { format: json, redact }],
+    ['in another format', { format: jsonFormat({ tenant: 'acme', version: '1' }, true), redact }],
+  ])('do not keep the page in memory if a filter keeps few of them, %s', (_, how) => {
+    const events = cut(1_000);
+    const { records, filtered } = encodePage(events, { wants: (action) => action === 'kept', ...how });
+    expect([records.length, filtered.length]).toEqual([10, 990]);
+    const buffers = records.flatMap(({ event, redacted, record }) => [event.text, redacted.text, record]);
+    const held = [...new Set(buffers.map(({ buffer }) => buffer))].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    expect(held).toBeLessThan((events[0]?.text.buffer.byteLength ?? 0) / 5);
+    for (const { event } of records)
+      expect(event.text.equals(events[Number(event.id) - 1]?.text ?? Buffer.of())).toBe(true);
+  });
+
+  it('are views into the page if it is needed anyway', () => {
+    const events = cut(100);
+    const { records } = encodePage(events, { wants: () => true, format: json, redact: (event) => event });
+    expect(records.every(({ event, record }, at) => event === events[at] && record.buffer === event.text.buffer)).toBe(
+      true,
+    );
   });
 });
