@@ -3,8 +3,8 @@ import type { Cursor } from './event.ts';
 export type IdRange = readonly [from: Cursor, to: Cursor];
 
 /**
- * A set of ids kept as inclusive ranges over ids that follow one another without a hole, ascending. Adding at the end is
- * O(1), elsewhere O(log n) to find and O(n) to insert; memory is one pair a range.
+ * A set of ids, stored as ascending inclusive ranges of consecutive ids. Adding at the end takes O(1), elsewhere O(log n) to
+ * find the place and O(n) to insert; memory is one pair per range.
  */
 export class IdRanges {
   #ranges: [Cursor, Cursor][] = [];
@@ -19,7 +19,7 @@ export class IdRanges {
     return set;
   }
 
-  /** How many ids are in the set. */
+  /** Number of ids. */
   get size(): number {
     return this.#size;
   }
@@ -57,13 +57,13 @@ export class IdRanges {
     return this.endBehind(id) !== undefined;
   }
 
-  /** The last of the ids that follow `id` without a hole, itself included; undefined where it is not in the set. */
+  /** The last of the consecutive ids that begin with `id`; undefined if `id` is not in the set. */
   endBehind(id: Cursor): Cursor | undefined {
     const range = this.#ranges[this.#firstEndingAtOrAfter(id)];
     return range !== undefined && range[0] <= id ? range[1] : undefined;
   }
 
-  /** Adds them all. Fast where they ascend and lie behind those that are in the set. */
+  /** Fast if the ids ascend and are greater than those in the set. */
   addAll(ids: readonly Cursor[]): void {
     eachRun(ids, (from, to) => {
       const last = this.#ranges.at(-1);
@@ -76,7 +76,7 @@ export class IdRanges {
     });
   }
 
-  /** Takes them all out. Fast where they ascend. */
+  /** Fast if the ids ascend. */
   deleteAll(ids: readonly Cursor[]): void {
     eachRun(ids, (from, to) => {
       const at = this.#firstEndingAtOrAfter(from);
@@ -132,7 +132,7 @@ export class IdRanges {
     if (range === undefined || range[0] > id) return;
     const [from, to] = range;
     this.#size -= 1;
-    // The usual case, without a copy of anything: ids go in the order they came.
+    // The usual case, without a copy: ids leave in the order in which they came.
     if (id === from && id < to) {
       range[0] = id + 1n;
       return;
@@ -160,7 +160,7 @@ export class IdRanges {
   }
 }
 
-/** Calls `visit` for each stretch of ids that follow one another without a hole, in the order given. */
+/** Calls `visit` for each run of consecutive ids, in the given order. */
 function eachRun(ids: readonly Cursor[], visit: (from: Cursor, to: Cursor) => void): void {
   let [from] = ids;
   if (from === undefined) return;
@@ -169,7 +169,7 @@ function eachRun(ids: readonly Cursor[], visit: (from: Cursor, to: Cursor) => vo
   for (let at = 1; at < ids.length; at++) {
     const id = ids[at] as Cursor;
     const next = Number(id);
-    // Beyond 2^53 numbers don't tell neighbours apart: there each id is a stretch of its own.
+    // Beyond 2^53 numbers can't tell neighbours apart: there each id is a run of its own.
     if (next !== number + 1 || !Number.isSafeInteger(next) || !Number.isSafeInteger(number)) {
       visit(from, to);
       from = id;

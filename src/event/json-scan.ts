@@ -1,7 +1,7 @@
 /**
- * Ranges inside JSON text, without parsing it again: where a value ends, the members of an object, the elements of an
- * array. One pass, no recursion, nothing copied. The text must have passed JSON.parse before: nothing is checked here.
- * (Bytes below 0x80 mean in UTF-8 what they mean in ASCII, and invalid UTF-8 is only possible inside a string.)
+ * Finds ranges in JSON text without parsing it: the end of a value, the members of an object, the elements of an array. One
+ * pass, no recursion, no copies. The text must be valid JSON: nothing is checked here. (Bytes below 0x80 mean in UTF-8 what
+ * they mean in ASCII.)
  */
 
 const quote = 0x22;
@@ -11,13 +11,16 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
-/** `[` and `{` (and `]` and `}`) are this bit apart. */
+/** The bit by which `[` differs from `{`, and `]` from `}`. */
 const braceBit = 0x20;
 
-/** What is done with a member: `key` is the raw key with its quotes, `valueAt` where its value begins. */
-export type OnMember = (keyAt: number, keyEnd: number, valueAt: number) => number | undefined;
-/** What is done with an element: `at` is where it begins, `index` counts from 0. */
-export type OnElement = (at: number, index: number) => number | undefined;
+/**
+ * Called for a member: its raw key with the quotes, and where its value begins. A visitor that scanned the value returns the
+ * offset behind it, and it is not scanned again.
+ */
+type OnMember = (keyAt: number, keyEnd: number, valueAt: number) => number | undefined;
+/** Called for an element that begins at `at`; `index` counts from 0. Returns the same as `OnMember`. */
+type OnElement = (at: number, index: number) => number | undefined;
 
 /** Offset behind the value that begins at `at`. */
 export function endOfValue(text: Uint8Array, at: number): number {
@@ -30,8 +33,8 @@ export function endOfValue(text: Uint8Array, at: number): number {
 }
 
 /**
- * Visits the members of the object that begins at `at`, in order, doubled keys too. A visitor that walked the value
- * itself returns the offset behind it, and it is not scanned again. Returns the offset behind the object.
+ * Visits the members of the object that begins at `at`, in order, repeated keys included. Returns the offset behind the
+ * object.
  */
 export function eachMember(text: Uint8Array, at: number, visit: OnMember): number {
   let here = skipSpace(text, at + 1);
@@ -43,7 +46,7 @@ export function eachMember(text: Uint8Array, at: number, visit: OnMember): numbe
   return here + 1;
 }
 
-/** Visits the elements of the array that begins at `at`, as `eachMember` does members. */
+/** Visits the elements of the array that begins at `at`, in order. Returns the offset behind the array. */
 export function eachElement(text: Uint8Array, at: number, visit: OnElement): number {
   let here = skipSpace(text, at + 1);
   for (let index = 0; here < text.length && text[here] !== closeBracket; index++) {
@@ -52,14 +55,14 @@ export function eachElement(text: Uint8Array, at: number, visit: OnElement): num
   return here + 1;
 }
 
-/** Offset of the first byte at or behind `at` that is no JSON whitespace. */
+/** Offset of the first byte at or behind `at` that is not JSON whitespace. */
 export function skipSpace(text: Uint8Array, at: number): number {
   let here = at;
   while (isSpace(text[here])) here++;
   return here;
 }
 
-/** The content of the JSON string in `text` from `at` to `end`, its quotes included, with escapes decoded. */
+/** The content of the JSON string from `at` to `end` (quotes included), with escapes decoded. */
 export function decodeString(text: Buffer, at: number, end: number): string {
   const raw = text.toString('utf8', at + 1, end - 1);
   return raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw;

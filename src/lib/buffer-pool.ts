@@ -1,19 +1,19 @@
-/** Larger pieces are not kept, bytes. */
-const mostKept = 4 * 1024 ** 2;
+/** Larger buffers are not stored, bytes. */
+const MAX_STORED_BYTES = 4 * 1024 ** 2;
 
-/** One piece of memory that is used again and again, where a new one for each batch would keep the garbage collector busy. */
+/** One buffer that is used again and again: a new one for each batch would keep the garbage collector busy. */
 export class BufferPool {
-  #kept: Buffer | undefined;
+  #stored: Buffer | undefined;
 
-  /** At least so many bytes, of any content. Nobody else has them before they are given back. */
+  /** A buffer of at least `bytes`, with any content; the caller owns it until it gives it back. */
   take(bytes: number): Buffer {
-    const kept = this.#kept;
-    this.#kept = undefined;
-    return kept !== undefined && kept.length >= bytes ? kept : Buffer.allocUnsafeSlow(bytes);
+    const stored = this.#stored;
+    this.#stored = undefined;
+    return stored !== undefined && stored.length >= bytes ? stored : Buffer.allocUnsafeSlow(bytes);
   }
 
-  /** Nobody reads or writes `memory`, which was taken here, any more. */
-  giveBack(memory: Buffer): void {
-    if (memory.length <= mostKept) this.#kept = memory;
+  /** `buffer` was taken here, and nothing reads or writes it any more. */
+  giveBack(buffer: Buffer): void {
+    if (buffer.length <= MAX_STORED_BYTES) this.#stored = buffer;
   }
 }

@@ -1,100 +1,101 @@
 import { constants, createGunzip, createGzip, type Gunzip, type Gzip, type ZlibReset } from 'node:zlib';
 
-/** Turns one whole body into another, in zlib's own thread; the input must stay as it is until then. */
-export type Turn = (body: Buffer) => Promise<Buffer>;
+/** Compresses or decompresses one whole body on zlib's thread; the input must not change until it resolves. */
+export type BodyTransform = (body: Buffer) => Promise<Buffer>;
 
-/** zlib's output comes in pieces of this size: larger ones cost memory, smaller ones a trip to its thread each. */
+/** Size of zlib's output pieces, bytes: larger ones cost memory, smaller ones a round trip to its thread each. */
 const chunkSize = 128 * 1024;
-/** Engines kept for the next body; another one is made where several bodies come at once. */
-const enginesKept = 1;
+/** Idle engines that stay for the next body; more are created if several bodies come at once. */
+const MAX_IDLE_ENGINES = 1;
 
 /** Each body is a whole stream: it is finished with its last byte, and one that is cut off is an error. */
 const whole = { chunkSize, flush: constants.Z_FINISH };
 
 /** @param level of zlib, 1 to 9 */
-export function gzipper(level: number): Turn {
-  return kept(() => createGzip({ ...whole, level }), Number.POSITIVE_INFINITY);
+export function gzipper(level: number): BodyTransform {
+  return pooled(() => createGzip({ ...whole, level }), Number.POSITIVE_INFINITY);
 }
 
-/** Rejects with zlib's error, or with code ERR_BUFFER_TOO_LARGE where more than `maxBytes` would come of a body. */
-export function gunzipper(maxBytes: number): Turn {
-  return kept(() => createGunzip(whole), maxBytes);
+/** Rejects with zlib's error, or with code ERR_BUFFER_TOO_LARGE if a body decompresses to more than `maxBytes`. */
+export function gunzipper(maxBytes: number): BodyTransform {
+  return pooled(() => createGunzip(whole), maxBytes);
 }
 
 /**
- * zlib's functions for whole buffers make an engine for each, and such an engine survives every collection but a full
- * one, with its input and output: engines that are used again keep memory low, and save their making.
+ * zlib's functions for whole buffers create an engine for each body, and such an engine survives every garbage collection
+ * but a full one, with its input and output: engines that are used again keep memory low.
  */
-function kept(create: () => Gzip | Gunzip, maxBytes: number): Turn {
+function pooled(create: () => Gzip | Gunzip, maxBytes: number): BodyTransform {
   const idle: Engine[] = [];
   return async (body) => {
     const engine = idle.pop() ?? new Engine(create(), maxBytes);
-    const result = await engine.turn(body);
-    if (engine.isGood && idle.length < enginesKept) idle.push(engine);
+    const result = await engine.run(body);
+    if (engine.isReusable && idle.length < MAX_IDLE_ENGINES) idle.push(engine);
     else engine.close();
     return result;
   };
 }
 
-/** One zlib stream that is reset before each body. One that has failed is not used again. */
+/** One zlib stream that is reset before each body. After an error it is not used again. */
 class Engine {
   readonly #stream: (Gzip | Gunzip) & ZlibReset;
   readonly #maxBytes: number;
   #pieces: Buffer[] = [];
   #length = 0;
   #fail: (error: Error) => void = () => {};
-  #isGood = true;
+  #isReusable = true;
 
   constructor(stream: Gzip | Gunzip, maxBytes: number) {
-    // Its type does not say so, but gzip is deflate with a head and a tail.
+    // The type does not say so, but gzip is deflate with a header and a trailer, and has its reset.
     this.#stream = stream as (Gzip | Gunzip) & ZlibReset;
     this.#maxBytes = maxBytes;
-    stream.on('data', (piece: Buffer) => this.#take(piece));
+    stream.on('data', (piece: Buffer) => this.#add(piece));
     stream.on('error', (error) => this.#fail(error));
   }
 
-  get isGood(): boolean {
-    return this.#isGood;
+  get isReusable(): boolean {
+    return this.#isReusable;
   }
 
-  /** Not to be called again before it has resolved, nor after it has rejected. */
-  turn(body: Buffer): Promise<Buffer> {
+  /** One body at a time, and none after a rejection. */
+  run(body: Buffer): Promise<Buffer> {
     const stream = this.#stream;
     const readBefore = stream.bytesWritten;
     return new Promise<Buffer>((resolve, reject) => {
       this.#fail = (error) => {
-        this.#isGood = false;
+        this.#isReusable = false;
         this.close();
         reject(error);
       };
       stream.reset();
       stream.write(body, (error) => {
         if (error) return this.#fail(error);
-        while (stream.read() !== null); // what was not told yet goes to `#take` as well
-        // zlib lets what follows a stream's end lie, and is then done for good.
-        if (stream.bytesWritten - readBefore !== body.length) this.#isGood = false;
+        // What was not emitted yet is emitted by these reads.
+        while (stream.read() !== null);
+        // zlib leaves bytes behind a stream's end unread, and the stream can't be used again.
+        if (stream.bytesWritten - readBefore !== body.length) this.#isReusable = false;
         // A copy: the pieces of several bodies share their memory.
         resolve(Buffer.concat(this.#pieces, this.#length));
-        this.#forget();
+        this.#clear();
       });
     });
   }
 
   close(): void {
-    this.#forget();
+    this.#clear();
     this.#stream.close();
   }
 
-  #take(piece: Buffer): void {
+  #add(piece: Buffer): void {
     this.#pieces.push(piece);
     this.#length += piece.length;
     if (this.#length <= this.#maxBytes) return;
     this.#fail(
-      Object.assign(new Error(`it holds more than ${this.#maxBytes} bytes`), { code: 'ERR_BUFFER_TOO_LARGE' }),
+      Object.assign(new Error(`the body is larger than ${this.#maxBytes} bytes`), { code: 'ERR_BUFFER_TOO_LARGE' }),
     );
   }
 
-  #forget(): void {
+  #clear(): void {
     this.#pieces = [];
     this.#length = 0;
     this.#fail = () => {};

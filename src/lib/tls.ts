@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { type ConnectionOptions, checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { readTlsFiles, type TlsOptions } from './options/tls.ts';
 
-/** A tls block with its files read: fit for tls.connect and https.Agent. */
+/** A tls block with its files read, in the form that tls.connect and https.Agent take. */
 export interface TlsMaterial {
   readonly secure: Pick<
     ConnectionOptions,
@@ -13,8 +13,8 @@ export interface TlsMaterial {
 }
 
 /**
- * A tls block with its files as they were when the configuration was read, or as they are now where it does not hold
- * them. @throws the file system's or OpenSSL's error, which holds no key
+ * Uses the files as they were when the configuration was read, or reads them now if the block does not contain them.
+ * @throws the file system's or OpenSSL's error, which contains no key
  */
 export function tlsMaterial(options: TlsOptions | undefined): TlsMaterial | undefined {
   if (options === undefined) return undefined;
