@@ -31,7 +31,7 @@ export function openHttp({ source }: Config, { version, env, emit }: Context, ti
 
 export interface ApiParts {
   readonly http: HttpClient;
-  readonly pace: RateLimiter;
+  readonly rateLimiter: RateLimiter;
   readonly emit: Emit;
   /** Default: the configured one. */
   readonly pageSize?: number;
@@ -39,7 +39,7 @@ export interface ApiParts {
   readonly readBefore: boolean;
   readonly onNewEvents?: NonNullable<AuditApiOptions['onNewEvents']>;
   /** The ids that a source before this one has read. */
-  readonly novelty?: SeenIds | undefined;
+  readonly seenIds?: SeenIds | undefined;
 }
 
 export function openApi({ source }: Config, { now }: Context, parts: ApiParts): AuditApi {
@@ -50,8 +50,8 @@ export function openApi({ source }: Config, { now }: Context, parts: ApiParts): 
 /** The source of all pipelines of a tenant, with the parts that outlive its replacement. */
 export interface SourceParts extends AsyncDisposable {
   readonly source: CachedSource;
-  readonly pace: RateLimiter;
-  readonly restriction: KeyScopeCheck;
+  readonly rateLimiter: RateLimiter;
+  readonly keyScope: KeyScopeCheck;
 }
 
 /** What an earlier source learned that holds for its successor too. */
@@ -59,31 +59,31 @@ export interface Learned {
   /** A page of this origin was read. */
   readonly readBefore: boolean;
   /** The request rate is limited across both. */
-  readonly pace?: RateLimiter | undefined;
-  readonly novelty?: SeenIds | undefined;
+  readonly rateLimiter?: RateLimiter | undefined;
+  readonly seenIds?: SeenIds | undefined;
   /** The scope of this very key is known. */
-  readonly keyKnown?: boolean;
+  readonly scopeKnown?: boolean;
 }
 
 /** Requests nothing yet; ends with `signals`. @throws OpenSSL's error */
 export function buildSource(config: Config, ctx: Context, signals: ShutdownSignals, learned: Learned): SourceParts {
   const { emit, random, wake, schemaDrift = new SchemaDrift() } = ctx;
-  const { readBefore, novelty, keyKnown } = learned;
+  const { readBefore, seenIds, scopeKnown } = learned;
   const { url: origin, apiKey, authScheme, requestsPerSecond, onKeyRejected, restrictedKey } = config.source;
   const http = openHttp(config, ctx);
-  const pace = new RateLimiter(requestsPerSecond, () => performance.now(), learned.pace);
+  const rateLimiter = new RateLimiter(requestsPerSecond, () => performance.now(), learned.rateLimiter);
   const actions = createActions(config.actions);
   const onNewEvents: AuditApiOptions['onNewEvents'] = (events, differences) =>
     schemaDrift.report(events, differences, actions, apiKey.current).forEach(emit);
-  const api = openApi(config, ctx, { http, pace, emit, readBefore, onNewEvents, novelty });
-  const policy = keyKnown ? 'off' : restrictedKey;
-  const restriction = new KeyScopeCheck({ origin, apiKey, authScheme, http, pace, emit, policy });
-  const keepPages = config.sinks.length > 1 ? cachedPages : 0;
-  const source = new CachedSource({ api, onKeyRejected, emit, random, wake, restriction, keepPages, signals });
+  const api = openApi(config, ctx, { http, rateLimiter, emit, readBefore, onNewEvents, seenIds });
+  const policy = scopeKnown ? 'off' : restrictedKey;
+  const keyScope = new KeyScopeCheck({ origin, apiKey, authScheme, http, rateLimiter, emit, policy });
+  const maxCachedPages = config.sinks.length > 1 ? cachedPages : 0;
+  const source = new CachedSource({ api, onKeyRejected, emit, random, wake, keyScope, maxCachedPages, signals });
   return {
     source,
-    pace,
-    restriction,
+    rateLimiter,
+    keyScope,
     async [Symbol.asyncDispose]() {
       await source[Symbol.asyncDispose]();
       http[Symbol.dispose]();

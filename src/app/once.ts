@@ -87,8 +87,8 @@ async function openWithPatience(
   const observedSource: Source = {
     page: (after, notBeforeMs, own) => observed(source.page(after, notBeforeMs, own)),
     peek: (after, own) => observed(source.peek(after, own)),
-    get trouble() {
-      return source.trouble;
+    get lastError() {
+      return source.lastError;
     },
   };
   const own = childScope(signals);
@@ -97,7 +97,7 @@ async function openWithPatience(
   const watching = untilIdle(() => lastPageMs, patienceMs, watch.graceful).then((idleMs) => {
     if (idleMs === undefined) return;
     gaveUp = true;
-    const detail = source.trouble ?? 'its start can be neither found nor saved';
+    const detail = source.lastError ?? 'its start can be neither found nor saved';
     emit({ event: 'pipeline.gave_up', sink, waitingFor: 'source', detail, patienceMs: idleMs });
     own.end();
   });
@@ -139,7 +139,7 @@ async function runWithPatience(
       event: 'pipeline.gave_up',
       sink: pipeline.name,
       waitingFor: parked !== undefined || pipeline.awaitsSink ? 'sink' : 'source',
-      detail: parked?.detail ?? pipeline.lastError ?? source?.trouble ?? 'no answer',
+      detail: parked?.detail ?? pipeline.lastError ?? source?.lastError ?? 'no answer',
       patienceMs: Math.round(idleMs),
     });
     stop.abort();

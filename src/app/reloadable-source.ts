@@ -31,8 +31,8 @@ export class ReloadableSource implements Source, AsyncDisposable {
     this.#current = this.#open(config);
   }
 
-  get trouble(): string | undefined {
-    return this.#current.parts.source.trouble;
+  get lastError(): string | undefined {
+    return this.#current.parts.source.lastError;
   }
 
   page(after: Cursor, notBeforeMs: number, signals: ShutdownSignals): Promise<Page | undefined> {
@@ -60,8 +60,13 @@ export class ReloadableSource implements Source, AsyncDisposable {
 
   #open(config: Config, before?: Current): Current {
     const signals = childScope(this.#signals);
-    const keyKnown = before?.parts.restriction.isKnown === true && keyIdentity(config) === keyIdentity(before.config);
-    const learned = { readBefore: this.#readBefore, pace: before?.parts.pace, novelty: this.#seen, keyKnown };
+    const scopeKnown = before?.parts.keyScope.isKnown === true && keyIdentity(config) === keyIdentity(before.config);
+    const learned = {
+      readBefore: this.#readBefore,
+      rateLimiter: before?.parts.rateLimiter,
+      seenIds: this.#seen,
+      scopeKnown,
+    };
     return { config, signals, parts: buildSource(config, this.#ctx, signals, learned) };
   }
 

@@ -10,7 +10,7 @@ export const besidePerSecond = 5;
 export interface CommandRateLimit {
   /** Who owned the state at the start, in words. */
   readonly owner: string | undefined;
-  readonly pace: RateLimiter;
+  readonly rateLimiter: RateLimiter;
   /** To be called before each page: a daemon may have started or stopped meanwhile. */
   turn(): Promise<void>;
 }
@@ -22,12 +22,12 @@ export async function commandRateLimit(config: Config, backend: StateBackend): P
   const owner = await backend.owner(tenant);
   const allowed = (current: string | undefined) =>
     current === undefined ? source.requestsPerSecond : Math.min(besidePerSecond, source.requestsPerSecond);
-  const pace = new RateLimiter(allowed(owner), () => performance.now());
+  const rateLimiter = new RateLimiter(allowed(owner), () => performance.now());
   return {
     owner,
-    pace,
+    rateLimiter,
     async turn() {
-      pace.allow(allowed(await backend.owner(tenant)));
+      rateLimiter.setRate(allowed(await backend.owner(tenant)));
     },
   };
 }

@@ -21,7 +21,7 @@ export interface AuditApiOptions {
   readonly authScheme: 'Bearer' | 'ApiKey';
   readonly pageSize: number;
   readonly http: HttpClient;
-  readonly pace: RateLimiter;
+  readonly rateLimiter: RateLimiter;
   readonly emit: Emit;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -30,7 +30,7 @@ export interface AuditApiOptions {
   /** Called with the events of a page that were never read before, and how events of that page differ from the documentation. */
   readonly onNewEvents?: (events: readonly AuditEvent[], differences: SplitPage['differences']) => void;
   /** The ids that a source before this one has read; default none. */
-  readonly novelty?: SeenIds | undefined;
+  readonly seenIds?: SeenIds | undefined;
 }
 
 export interface Fetched {
@@ -62,7 +62,7 @@ export class AuditApi {
   constructor(options: AuditApiOptions) {
     this.#options = options;
     this.#everRead = options.readBefore;
-    this.#seen = options.novelty ?? new SeenIds();
+    this.#seen = options.seenIds ?? new SeenIds();
     this.#size = new PageSize(options.pageSize, options.emit);
   }
 
@@ -99,8 +99,8 @@ export class AuditApi {
     count: number,
     key: Secret,
   ): Promise<Fetched | Retry | Stop | Refused | undefined> {
-    const { origin, authScheme, http, pace, emit } = this.#options;
-    const onSent = await pace.turn(signals);
+    const { origin, authScheme, http, rateLimiter, emit } = this.#options;
+    const onSent = await rateLimiter.acquire(signals);
     if (onSent === undefined) return undefined;
     const target = `/api/public/v0/audit-logs?after=${after}&count=${count}`;
     const request: Request = { after, count, key, target, startedMs: performance.now() };
@@ -118,7 +118,7 @@ export class AuditApi {
   }
 
   async #answered(request: Request, answer: HttpAnswer): Promise<Fetched | Retry | Stop | Refused> {
-    const { pace, now } = this.#options;
+    const { rateLimiter, now } = this.#options;
     const { status, headers } = answer;
     const body = await this.#decompressed(request, answer);
     if (!Buffer.isBuffer(body) && status === 200) return body;
@@ -128,7 +128,7 @@ export class AuditApi {
       { status, headers, body: status === 200 ? text : withoutSecret(request.key, text), requested: request.target },
       { everRead: this.#everRead, nowMs: now() },
     );
-    if (verdict.kind === 'retry' && verdict.reason === 'throttled') pace.hold(verdict.afterMs ?? 1000);
+    if (verdict.kind === 'retry' && verdict.reason === 'throttled') rateLimiter.pause(verdict.afterMs ?? 1000);
     return verdict.kind === 'page' ? this.#read(request, answer, text) : verdict;
   }
 

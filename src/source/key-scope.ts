@@ -13,7 +13,7 @@ export interface KeyScopeOptions {
   readonly apiKey: SecretSource;
   readonly authScheme: 'Bearer' | 'ApiKey';
   readonly http: HttpClient;
-  readonly pace: RateLimiter;
+  readonly rateLimiter: RateLimiter;
   readonly emit: Emit;
   readonly policy: 'warn' | 'require' | 'off';
 }
@@ -110,8 +110,8 @@ export class KeyScopeCheck {
 
   /** One request; undefined if `signals.graceful` fires before it. @throws the reason of `signals.forced` */
   async ask(signals: ShutdownSignals): Promise<KeyScope | Retry | undefined> {
-    const { origin, apiKey, authScheme, http, pace } = this.#options;
-    const answered = await pace.turn(signals);
+    const { origin, apiKey, authScheme, http, rateLimiter } = this.#options;
+    const answered = await rateLimiter.acquire(signals);
     if (answered === undefined) return undefined;
     const startedMs = performance.now();
     const authorization = `${authScheme} ${apiKey.current.reveal()}`;
@@ -126,7 +126,7 @@ export class KeyScopeCheck {
     if (status === 403) return { kind: 'restricted', detail };
     if (status >= 200 && status < 300) return { kind: 'broad', detail };
     const afterMs = retryAfterMs(headers['retry-after'], Date.now());
-    if (status === 429) pace.hold(afterMs ?? 1_000);
+    if (status === 429) rateLimiter.pause(afterMs ?? 1_000);
     return { kind: 'retry', reason: 'server', detail, ...(afterMs !== undefined && { afterMs }) };
   }
 }

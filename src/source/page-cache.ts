@@ -18,9 +18,9 @@ export interface CachedSourceOptions {
   /** A SIGHUP: ask now. */
   readonly wake: Notifier;
   /** Whether the key can do more than read the audit log; checked with the first page. */
-  readonly restriction: KeyScopeCheck;
+  readonly keyScope: KeyScopeCheck;
   /** Pages to cache for pipelines that are a little behind; 0 if there is one pipeline. */
-  readonly keepPages: number;
+  readonly maxCachedPages: number;
   /** The source ends with them. */
   readonly signals: ShutdownSignals;
   /** When a 401 is believed. Default: as in the contract. */
@@ -58,8 +58,8 @@ export class CachedSource implements Source, AsyncDisposable {
     this.#signals = { graceful: options.signals.graceful, forced: options.signals.graceful };
   }
 
-  get trouble(): string | undefined {
-    return this.#errors.values().next().value ?? this.#options.restriction.waitingFor;
+  get lastError(): string | undefined {
+    return this.#errors.values().next().value ?? this.#options.keyScope.waitingFor;
   }
 
   async page(after: Cursor, notBeforeMs: number, signals: ShutdownSignals): Promise<Page | undefined> {
@@ -89,7 +89,7 @@ export class CachedSource implements Source, AsyncDisposable {
 
   /** Waits for running requests; the source's signals must have fired. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.allSettled([...this.#running.values(), this.#options.restriction.settled()]);
+    await Promise.allSettled([...this.#running.values(), this.#options.keyScope.settled()]);
     this.#cached = [];
   }
 
@@ -114,11 +114,11 @@ export class CachedSource implements Source, AsyncDisposable {
     if (verdict.kind !== 'page') return undefined;
     this.#accepted();
     this.#recovered(key);
-    const { restriction } = this.#options;
-    const broad = await restriction.check(signals, this.#options);
+    const { keyScope } = this.#options;
+    const broad = await keyScope.check(signals, this.#options);
     if (broad !== undefined) throw this.#stop(broad);
     // A stop may have ended the wait for the key's scope before it was known.
-    if (restriction.waitingFor !== undefined) return undefined;
+    if (keyScope.waitingFor !== undefined) return undefined;
     if (count === undefined) this.#cache(verdict.page);
     return verdict.page;
   }
@@ -191,8 +191,8 @@ export class CachedSource implements Source, AsyncDisposable {
   }
 
   #cache(page: Page): void {
-    const { keepPages } = this.#options;
-    const pages = [page, ...this.#cached.filter((other) => other.after !== page.after)].slice(0, keepPages);
+    const { maxCachedPages } = this.#options;
+    const pages = [page, ...this.#cached.filter((other) => other.after !== page.after)].slice(0, maxCachedPages);
     while (pages.reduce((sum, cached) => sum + bytesOf(cached), 0) > MAX_CACHED_BYTES) pages.pop();
     this.#cached = pages;
   }

@@ -10,7 +10,7 @@ export interface RangeOptions {
   readonly turn: () => Promise<void>;
 }
 
-/** A log that ends at `until`, whatever comes after it. */
+/** A log that ends at `until`, whatever follows in its source. */
 export class RangeSource implements Source {
   readonly #options: RangeOptions;
 
@@ -18,8 +18,8 @@ export class RangeSource implements Source {
     this.#options = options;
   }
 
-  get trouble(): string | undefined {
-    return this.#options.source.trouble;
+  get lastError(): string | undefined {
+    return this.#options.source.lastError;
   }
 
   async page(after: Cursor, notBeforeMs: number, signals: ShutdownSignals): Promise<Page | undefined> {
@@ -42,7 +42,7 @@ export class RangeSource implements Source {
   }
 }
 
-/** A page without events that nobody was asked for. */
+/** A page without events that was not requested. */
 export function emptyPage(after: Cursor): Page {
   const moment = { monotonicMs: performance.now(), serverMs: undefined };
   return { after, events: [], asked: moment, answered: moment };

@@ -2,19 +2,19 @@ import type { AuditEvent, Cursor } from '../event/event.ts';
 import type { Moment } from '../lib/moment.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
 
-/** One answer of the audit log, put in order. */
+/** One answer of the audit log, in order. */
 export interface Page {
-  /** The cursor it was asked with. */
+  /** The cursor of the request. */
   readonly after: Cursor;
   /** In order of id, each id once, all above `after`. */
   readonly events: readonly AuditEvent[];
-  /** Not later than the moment the server looked for the events. */
+  /** Not later than the moment at which the server looked for the events. */
   readonly asked: Moment;
   /** Not earlier than that moment. */
   readonly answered: Moment;
 }
 
-/** Why the source gives no pages any more: the process ends with `exitCode`. */
+/** The source returns no pages any more: the process ends with `exitCode`. */
 export class SourceStop extends Error {
   override readonly name = 'SourceStop';
   readonly exitCode: 70 | 77 | 78;
@@ -24,16 +24,16 @@ export class SourceStop extends Error {
   }
 }
 
-/** The audit log. All routes share one. */
+/** The audit log of a tenant. All its pipelines share one. */
 export interface Source {
   /**
-   * The page after `after`, asked for at `notBeforeMs` (monotonic) or later: an earlier one would not show what is new.
-   * Waits out what passes, for ever; undefined where `signals.graceful` fires first.
-   * @throws {SourceStop} what will not pass
+   * The page after `after`, requested at `notBeforeMs` (monotonic) or later: an earlier one would not show what is new.
+   * Retries what is passing for as long as it takes; undefined if `signals.graceful` fires first.
+   * @throws {SourceStop} if the failure is not passing
    */
   page(after: Cursor, notBeforeMs: number, signals: ShutdownSignals): Promise<Page | undefined>;
-  /** The first event after `after` as of now, as a page of at most one; never kept or shared. Else as `page`. */
+  /** The first event after `after` as of now, as a page of at most one; never cached or shared. Else like `page`. */
   peek(after: Cursor, signals: ShutdownSignals): Promise<Page | undefined>;
-  /** What the source is waiting out just now, one printable line; undefined while all is well. */
-  readonly trouble: string | undefined;
+  /** Why the source is retrying now, one printable line; undefined if it is not. */
+  readonly lastError: string | undefined;
 }

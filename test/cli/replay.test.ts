@@ -66,7 +66,7 @@ describe('a range of a log', () => {
   const log = [1n, 2n, 5n, 8n, 9n];
   const asked: Cursor[] = [];
   const source: Source = {
-    trouble: 'waiting',
+    lastError: 'waiting',
     peek: async (after) => ({ ...emptyPage(after), events: above(after).slice(0, 1) }),
     async page(after) {
       asked.push(after);
@@ -97,7 +97,7 @@ describe('a range of a log', () => {
       expect(asked.every((after) => after < until)).toBe(true);
       expect(turns).toBe(asked.length);
       expect((await range.peek(5n, signals))?.events).toEqual([]);
-      expect(range.trouble).toBe('waiting');
+      expect(range.lastError).toBe('waiting');
     }
   });
 });

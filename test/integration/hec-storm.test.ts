@@ -31,7 +31,7 @@ const source: Source = {
     return { after, events: texts.map(eventOf), asked: moment, answered: moment };
   },
   peek: async () => undefined,
-  trouble: undefined,
+  lastError: undefined,
 };
 
 /** A sink that also keeps which ids had to be sent again for another reason than their content. */

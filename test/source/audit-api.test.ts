@@ -38,7 +38,7 @@ function api(origin: string, apiKey: SecretSource, perSecond = 20) {
     authScheme: 'Bearer',
     pageSize: 10,
     http,
-    pace: new RateLimiter(perSecond, () => performance.now()),
+    rateLimiter: new RateLimiter(perSecond, () => performance.now()),
     emit: (happening) => happenings.push(happening),
     now: Date.now,
     readBefore: false,

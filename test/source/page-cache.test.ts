@@ -44,18 +44,18 @@ async function start({ log = () => 200, project = () => 403, policy = 'off', onK
   const events: TelemetryEvent[] = [];
   const emit = (event: TelemetryEvent) => void events.push(event);
   const apiKey = keyFile === undefined ? secretValue('').parse('first-key') : secretFile('').parse(keyFile);
-  const pace = new RateLimiter(1_000, () => performance.now());
-  const common = { origin, apiKey, authScheme: 'Bearer', http, pace, emit } as const;
+  const rateLimiter = new RateLimiter(1_000, () => performance.now());
+  const common = { origin, apiKey, authScheme: 'Bearer', http, rateLimiter, emit } as const;
   const stop = new AbortController();
   const signals = { graceful: stop.signal, forced: stop.signal };
   const source = new CachedSource({
     api: new AuditApi({ ...common, pageSize: 10, now: Date.now, readBefore: true }),
-    restriction: new KeyScopeCheck({ ...common, policy }),
+    keyScope: new KeyScopeCheck({ ...common, policy }),
     onKeyRejected,
     emit,
     random: () => 0.01,
     wake: new Notifier(),
-    keepPages: 2,
+    maxCachedPages: 2,
     signals,
     patience: { secondRequestMs: 100, keyFileMs: 300, keyFileIntervalMs: 5 },
   });
@@ -98,7 +98,7 @@ describe('a 401', () => {
     await using api = await start({ log: () => 401, onKeyRejected: 'wait' });
     const reading = api.read();
     await vi.waitFor(() => expect(api.named('source.refused')).toHaveLength(1));
-    expect(api.source.trouble).toContain('API key rejected');
+    expect(api.source.lastError).toContain('API key rejected');
     api.stop.abort();
     expect(await reading).toBeUndefined();
   });
@@ -148,12 +148,12 @@ describe('restrictedKey: require', () => {
     const another = api.read().then((read) => delivered.push(ids(read)));
     await vi.waitFor(() => expect(api.requests.project).toBeGreaterThan(4));
     expect(delivered).toEqual([]);
-    expect(api.source.trouble).toMatch(/not known yet: .*answered 502/);
+    expect(api.source.lastError).toMatch(/not known yet: .*answered 502/);
     expect(api.named('source.key_scope')).toHaveLength(1);
     isClear = true;
     await Promise.all([reading, another]);
     expect(delivered).toEqual([[1n], [1n]]);
-    expect(api.source.trouble).toBeUndefined();
+    expect(api.source.lastError).toBeUndefined();
   });
 
   it.each([502, 404, 401, 302])(

@@ -12,11 +12,11 @@ afterEach(() => {
 });
 
 /** When each of `count` requests gets its turn, milliseconds; each is on the wire at once. */
-async function turns(pace: RateLimiter, count: number): Promise<number[]> {
+async function turns(rateLimiter: RateLimiter, count: number): Promise<number[]> {
   const times: number[] = [];
   const taking = (async () => {
     for (let i = 0; i < count; i++) {
-      const answered = await pace.turn(signals);
+      const answered = await rateLimiter.acquire(signals);
       times.push(performance.now());
       answered?.(performance.now());
     }
@@ -26,13 +26,13 @@ async function turns(pace: RateLimiter, count: number): Promise<number[]> {
   return times;
 }
 
-describe('the pace', () => {
+describe('the rateLimiter', () => {
   it('lets no more than its limit through in any second', async () => {
     const times = await turns(new RateLimiter(3, () => performance.now()), 9);
     for (let i = 3; i < times.length; i++) expect((times[i] ?? 0) - (times[i - 3] ?? 0)).toBeGreaterThanOrEqual(1_000);
   });
 
-  it('counts on what an earlier pace let through, also with another limit', async () => {
+  it('counts on what an earlier rateLimiter let through, also with another limit', async () => {
     const before = new RateLimiter(5, () => performance.now());
     const first = await turns(before, 5);
     const [again = 0] = await turns(new RateLimiter(2, () => performance.now(), before), 1);
@@ -40,19 +40,19 @@ describe('the pace', () => {
   });
 
   it('counts what it let through on when it is told to allow less, so that no second holds more', async () => {
-    const pace = new RateLimiter(10, () => performance.now());
-    const fast = await turns(pace, 25);
-    pace.allow(5);
-    const slow = await turns(pace, 12);
+    const rateLimiter = new RateLimiter(10, () => performance.now());
+    const fast = await turns(rateLimiter, 25);
+    rateLimiter.setRate(5);
+    const slow = await turns(rateLimiter, 12);
     const all = [...fast, ...slow];
     for (const [index, at] of all.entries())
       if (index >= fast.length)
         expect(all.filter((other) => other > at - 1_000 && other <= at).length).toBeLessThanOrEqual(5);
   });
 
-  it('goes on waiting as an earlier pace was told to', async () => {
+  it('goes on waiting as an earlier rateLimiter was told to', async () => {
     const before = new RateLimiter(5, () => performance.now());
-    before.hold(30_000);
+    before.pause(30_000);
     const now = performance.now();
     const [first = 0] = await turns(new RateLimiter(5, () => performance.now(), before), 1);
     expect(first - now).toBeGreaterThanOrEqual(30_000);

@@ -25,7 +25,7 @@ export class Log implements Source {
   nowMs = 1_000_000_000_000;
   requests = 0;
   readonly rows: Row[] = [];
-  readonly trouble = undefined;
+  readonly lastError = undefined;
 
   async page(after: Cursor): Promise<Page> {
     this.requests += 1;

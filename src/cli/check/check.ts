@@ -28,8 +28,8 @@ export async function* check(options: CheckOptions): AsyncGenerator<readonly Fin
   const head = heads.toSorted((a, b) => (a < b ? -1 : 1)).at(-1) ?? 0n;
   // Beside a daemon slowly: both use one key.
   const perSecond = held ? Math.min(besidePerSecond, config.source.requestsPerSecond) : config.source.requestsPerSecond;
-  const pace = new RateLimiter(perSecond, () => performance.now());
-  const source = checkSource({ config, ctx, pace, head, readBefore: heads.length > 0, stop });
+  const rateLimiter = new RateLimiter(perSecond, () => performance.now());
+  const source = checkSource({ config, ctx, rateLimiter, head, readBefore: heads.length > 0, stop });
   const groups = [
     whole('source', stop, source),
     ...config.sinks.map((sink) =>

@@ -19,7 +19,7 @@ import { checkConnectivity } from './connectivity.ts';
 export interface SourceCheck {
   readonly config: Config;
   readonly ctx: Context;
-  readonly pace: RateLimiter;
+  readonly rateLimiter: RateLimiter;
   /** The greatest id that a sink of this tenant has; 0n where none has any. */
   readonly head: Cursor;
   /** A page of this tenant was read in an earlier start. */
@@ -49,7 +49,7 @@ export async function checkSource(check: SourceCheck): Promise<Finding[]> {
     },
     [Symbol.dispose]() {},
   };
-  const parts = { http: listening, pace: check.pace, emit: () => {}, readBefore: check.readBefore };
+  const parts = { http: listening, rateLimiter: check.rateLimiter, emit: () => {}, readBefore: check.readBefore };
   const api = openApi(config, ctx, parts);
   const signals = { graceful: stop, forced: stop };
   const startMs = performance.now();
@@ -112,11 +112,11 @@ const passing: Readonly<Record<string, string>> = {
   malformed: 'see what answers at source.url from this host: a captive portal, a proxy, or another server',
 };
 
-async function checkRestriction({ config, pace, stop }: SourceCheck, http: HttpClient): Promise<Finding> {
+async function checkRestriction({ config, rateLimiter, stop }: SourceCheck, http: HttpClient): Promise<Finding> {
   const { url: origin, apiKey, authScheme, restrictedKey: policy } = config.source;
   if (policy === 'off') return skipped('key restriction', 'not looked at: restrictedKey is off');
-  const restriction = new KeyScopeCheck({ origin, apiKey, authScheme, http, pace, emit: () => {}, policy });
-  const scope = await restriction.ask({ graceful: stop, forced: stop });
+  const keyScope = new KeyScopeCheck({ origin, apiKey, authScheme, http, rateLimiter, emit: () => {}, policy });
+  const scope = await keyScope.ask({ graceful: stop, forced: stop });
   if (scope === undefined) return skipped('key restriction', 'interrupted');
   if (scope.kind === 'restricted') return ok('key restriction', 'the key can read the audit log alone');
   if (scope.kind === 'retry')
@@ -141,7 +141,11 @@ async function checkNewest(check: SourceCheck, api: AuditApi, events: readonly A
     const newest = events.at(-1) ?? (head === 0n ? undefined : (await page(head - 1n, 1))?.events.at(0));
     return ok('newest event', newest === undefined ? 'the log is empty' : `${inWords(newest)}; ${waiting}`);
   }
-  const source = { trouble: undefined, page: (after: Cursor) => page(after), peek: (after: Cursor) => page(after, 1) };
+  const source = {
+    lastError: undefined,
+    page: (after: Cursor) => page(after),
+    peek: (after: Cursor) => page(after, 1),
+  };
   const end = await findEnd(source, signals);
   const newest = end === undefined ? undefined : (await page(end > 0n ? end - 1n : 0n, 1))?.events.at(0);
   if (newest === undefined) return warning('newest event', `not known; at least ${inWords(events.at(-1))}`);

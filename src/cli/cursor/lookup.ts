@@ -83,7 +83,7 @@ export class Lookup implements Disposable {
   async start(startAt: StartAt): Promise<Cursor | undefined> {
     const signals = { graceful: this.#stop, forced: this.#stop };
     const source: Source = {
-      trouble: undefined,
+      lastError: undefined,
       peek: (after) => this.#ask(after, 1),
       page: (after) => this.#ask(after, this.#config.source.pageSize),
     };
@@ -105,7 +105,7 @@ export class Lookup implements Disposable {
     if (this.#problem !== undefined) return undefined;
     try {
       this.#http ??= openHttp(this.#config, this.#ctx, Math.min(maxTimeoutMs, this.#config.source.timeout));
-      const parts = { http: this.#http, pace: this.#rateLimiter, emit: () => {}, pageSize, readBefore: false };
+      const parts = { http: this.#http, rateLimiter: this.#rateLimiter, emit: () => {}, pageSize, readBefore: false };
       const signals = { graceful: this.#stop, forced: this.#stop };
       const answer = await fetchOnce(openApi(this.#config, this.#ctx, parts), after, signals);
       if (answer?.kind === 'page') return answer.page;

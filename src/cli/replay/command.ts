@@ -48,7 +48,7 @@ export const replayCommand: Command = {
     await using backend = openState(config, ctx);
     const state = backend.share(tenantIdentity(config));
     const speed = await commandRateLimit(config, backend);
-    using lookup = new Lookup(config, ctx, cli.signals.graceful, speed.pace);
+    using lookup = new Lookup(config, ctx, cli.signals.graceful, speed.rateLimiter);
     const plan = await planReplay(config, state, request, lookup);
     for (const line of plan.lines) cli.complain(printable(line, 1000));
     if (plan.empty) return exitCode.done;

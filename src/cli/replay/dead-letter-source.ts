@@ -15,7 +15,7 @@ interface Reading {
 
 /** Dead letters read like a log: in order of id, each event once. */
 export class DeadLetterSource implements Source, AsyncDisposable {
-  readonly trouble = undefined;
+  readonly lastError = undefined;
   readonly #letters: DeadLetterStore;
   readonly #until: Cursor;
   /** Where the last page ended: the next one continues there without another search. */

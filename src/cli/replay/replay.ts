@@ -123,21 +123,23 @@ function openSource(
   ctx: Context,
   signals: ShutdownSignals,
   plan: ReplayPlan,
-  { pace, turn }: CommandRateLimit,
+  { rateLimiter, turn }: CommandRateLimit,
 ): AsyncDisposable & { readonly source: Source } {
   if (plan.from === 'dead letter') {
     const source = new DeadLetterSource(state.deadLetters(plan.sink), plan.until);
     return { source, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
   }
   const { emit, random, wake } = ctx;
-  const { url: origin, apiKey, authScheme } = config.source;
+  const { url: origin, apiKey, authScheme, restrictedKey } = config.source;
   const http = openHttp(config, ctx);
-  const api = openApi(config, ctx, { http, pace, emit, readBefore: plan.readBefore });
-  const restriction = new KeyScopeCheck({ origin, apiKey, authScheme, http, pace, emit, policy: 'off' });
+  const api = openApi(config, ctx, { http, rateLimiter, emit, readBefore: plan.readBefore });
+  // A warning is the daemon's; what must be restricted is restricted here too.
+  const policy = restrictedKey === 'require' ? 'require' : 'off';
+  const keyScope = new KeyScopeCheck({ origin, apiKey, authScheme, http, rateLimiter, emit, policy });
   const shared = new CachedSource({
-    ...{ api, emit, random, wake, restriction, signals },
+    ...{ api, emit, random, wake, keyScope, signals },
     onKeyRejected: 'exit',
-    keepPages: 0,
+    maxCachedPages: 0,
   });
   return {
     source: new RangeSource({ source: shared, until: plan.until, turn }),
