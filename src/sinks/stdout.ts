@@ -77,7 +77,12 @@ const ignore = () => {};
  * delivered. So a file is written without the stream: until all is in, or the system reports why not.
  */
 function standardOutput(): Writable | number {
-  return process.stdout instanceof Socket ? process.stdout : 1;
+  const { stdout } = process;
+  if (!(stdout instanceof Socket)) return 1;
+  // Node writes to a terminal blocking, also to that of a container: one that is stopped would stop the whole process.
+  const { _handle: handle } = stdout as Socket & { readonly _handle?: { setBlocking?(on: boolean): void } };
+  if (stdout.isTTY) handle?.setBlocking?.(false);
+  return stdout;
 }
 
 /** Whether an earlier process left the file's last line incomplete; false if that can't be seen. */
