@@ -40,7 +40,7 @@ export class StateProblem extends Error {
   override readonly name = 'StateProblem';
 }
 
-/** For a `catch` where another error comes first. @throws what is no StateProblem */
+/** For a `catch` after an error that matters more. @throws what is no StateProblem */
 export function ignoreStateProblem(error: unknown): void {
   if (!(error instanceof StateProblem)) throw error;
 }
@@ -216,7 +216,7 @@ export interface StateBackend extends AsyncDisposable {
   own(tenant: TenantIdentity, signals: ShutdownSignals): Promise<StateStore>;
   /** Without ownership; creates nothing before the first append. */
   share(tenant: TenantIdentity): SharedState;
-  /** Who owns it, in words; undefined if nobody does. Takes nothing and leaves nothing. @throws {StateProblem} */
+  /** Who owns it, in words; undefined if no process does. Changes nothing. @throws {StateProblem} */
   owner(tenant: TenantIdentity): Promise<string | undefined>;
   /** Checks whether the state can be used or created; changes nothing. */
   examine(): Promise<Finding[]>;

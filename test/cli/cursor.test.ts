@@ -85,7 +85,7 @@ const operations = () =>
     .map((line) => JSON.parse(line));
 
 describe('a cursor that is set', () => {
-  it('moves both generations and forgets what was delivered above it, the journal and the newest event', async () => {
+  it('replaces both generations, without delivered ids, pending acknowledgements and the newest event', async () => {
     const config = configured(tenant);
     await save('a', 50n, { delivered: [[60n, 70n]], pendingAcks: { open: 1 }, newest: { id: 70n, sha256: 'ab' } });
     await set(config, 'a', 9007199254740993n);
@@ -129,7 +129,7 @@ describe('a cursor that is set', () => {
     expect(await readFile(file('a.json'), 'utf8')).toBe('{"version":2}\n');
   });
 
-  it('is written down before it moves, and again where that fails', async () => {
+  it('is recorded before it moves, and again if that fails', async () => {
     const config = configured(tenant);
     await owning(config, async (store) => {
       const plan = await planOfSet(config, 'a', 1n);
@@ -141,7 +141,7 @@ describe('a cursor that is set', () => {
 });
 
 describe('the plan of a move', () => {
-  it('tells from which event to which, and counts what lies between, ids with gaps too', async () => {
+  it('names the events at both ends and counts those between, also if ids have gaps', async () => {
     const ids = [1, 2, 5, 6, 9, 12, 13];
     await using simulator = await startSimulator({ log: ids.map(event), key: 'SIEM-LOG-ONLY-demo' });
     const config = configured(simulator.url);
@@ -173,7 +173,7 @@ describe('the plan of a move', () => {
     expect(lookup.problem).toContain('429');
   });
 
-  it('says so where the source can not be asked, and what is known all the same', async () => {
+  it('reports that the source is unreachable, and what is known without it', async () => {
     const config = configured('http://127.0.0.1:1');
     await save('a', 50n, { source: config.source.url });
     using lookup = new Lookup(config, ctx, new AbortController().signal);
@@ -182,7 +182,7 @@ describe('the plan of a move', () => {
     expect(plan.consequences.join()).toMatch(/at most 10 events.*API unreachable.*ECONNREFUSED/);
   });
 
-  it('tells of a reset where its start would be, found by time', async () => {
+  it('reports the start position of a reset, found by time', async () => {
     const log = Array.from({ length: 3000 }, (_, index) => event(index + 1));
     await using simulator = await startSimulator({ log, key: 'SIEM-LOG-ONLY-demo' });
     const config = configured(simulator.url, new Date(at + 2000_000).toISOString());
@@ -194,7 +194,7 @@ describe('the plan of a move', () => {
   });
 });
 
-it('a cursor that is reset is gone in both generations, and in no sink else', async () => {
+it('a cursor that is reset is gone in both generations, and no other is', async () => {
   const config = configured(tenant);
   await save('a', 50n);
   await save('b', 60n);
@@ -204,7 +204,7 @@ it('a cursor that is reset is gone in both generations, and in no sink else', as
 });
 
 describe('a sink that is renamed', () => {
-  it('keeps its cursor, all that belongs to it and its dead letters', async () => {
+  it('keeps its cursor, everything stored with it and its dead letters', async () => {
     const config = configured(tenant);
     await save('old', 50n, { delivered: [[52n, 53n]], newest: { id: 53n, sha256: 'ab' }, pendingAcks: [1] });
     const before = await storeOf().load('old');
@@ -226,7 +226,7 @@ describe('a sink that is renamed', () => {
     expect(operations()).toMatchObject([{ operation: 'cursor rename', from: 'old', to: 'a', cursor: { id: '53' } }]);
   });
 
-  it.each(['a.json', 'a.previous.json'])('is refused where %s is there, and nothing is moved', async (name) => {
+  it.each(['a.json', 'a.previous.json'])('is refused if %s exists, and nothing is moved', async (name) => {
     const config = configured(tenant);
     await save('old', 50n);
     await save('a', 60n);
@@ -236,7 +236,7 @@ describe('a sink that is renamed', () => {
     expect(readdirSync(checkpoints())).toEqual(before);
   });
 
-  it('is refused where its dead letter would overwrite another', async () => {
+  it('is refused if its dead letters would overwrite others', async () => {
     const config = configured(tenant);
     await save('old', 50n);
     await mkdir(join(state, 'dead-letter'));
@@ -254,7 +254,7 @@ describe('a sink that is renamed', () => {
       await rename(file('old.json'), file('a.json'));
     },
   };
-  it.each(Object.keys(cutOff))('is completed by the same command after a cut when %s', async (when) => {
+  it.each(Object.keys(cutOff))('is completed by the same command after an interruption when %s', async (when) => {
     const config = configured(tenant);
     await save('old', 50n);
     await cutOff[when]?.();
@@ -263,7 +263,7 @@ describe('a sink that is renamed', () => {
     expect(readdirSync(checkpoints()).sort()).toEqual(['a.json', 'a.previous.json']);
   });
 
-  it('is refused where it has no checkpoint, or none that can be read', async () => {
+  it('is refused without a checkpoint, or with one that can not be read', async () => {
     const config = configured(tenant);
     await expect(renamed(config, 'old', 'a')).rejects.toThrow(/no checkpoint of sink "old"/);
     await save('old', 50n);
@@ -272,7 +272,7 @@ describe('a sink that is renamed', () => {
   });
 });
 
-it('the list tells the state of every checkpoint and leaves nothing', async () => {
+it('the list reports the state of every checkpoint and creates nothing', async () => {
   const config = configured(tenant);
   expect(await rows(config)).toMatchObject([
     { sink: 'a', state: 'none', configured: true },

@@ -75,7 +75,7 @@ describe('a range of a log', () => {
   };
   const above = (after: Cursor) => log.filter((id) => id > after).map((id) => auditEvent(textOf(id), id));
 
-  it('ends at its last id, or before it where no event has that, and asks for nothing beyond', async () => {
+  it('ends at its last id, or before it if no event has that id, and requests nothing beyond', async () => {
     let turns = 0;
     const turn = async () => void turns++;
     for (const [until, expected] of [

@@ -73,8 +73,8 @@ export class Lookup implements Disposable {
     if (events === undefined) return { events: ids, exact: false };
     const last = events.at(-1)?.id ?? until;
     // A server that caps `count` does not return all of them.
-    const whole = last >= until || events.length === 0 || (await this.#isEmpty(last, until));
-    return whole
+    const isComplete = last >= until || events.length === 0 || (await this.#isEmpty(last, until));
+    return isComplete
       ? { events: BigInt(events.filter(({ id }) => id <= until).length), exact: true }
       : { events: ids, exact: false };
   }

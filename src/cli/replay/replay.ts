@@ -150,7 +150,7 @@ function openSource(
   };
 }
 
-/** Events about a cursor that nobody else knows: they would mislead. */
+/** They would report the cursor of the replay as that of the sink. */
 const hidden: readonly TelemetryEvent['event'][] = ['pipeline.start', 'pipeline.done', 'checkpoint.saved'];
 
 function counting(counts: { delivered: number; filtered: number; deadLettered: number }, emit: Emit): Emit {

@@ -74,7 +74,7 @@ export class CheckpointFiles implements CheckpointStore {
     const { newest } = this.#paths(sink);
     for (const generation of Object.values(generations))
       if (generation.kind === 'not a file') throw new StateProblem(generation.detail);
-    const found = this.#judge(sink, generations);
+    const found = this.#stateOf(sink, generations);
     if (found === undefined) return undefined;
     const { condition, checkpoint, detail } = found;
     if (condition === 'newer') throw new CheckpointProblem(`the checkpoint of sink ${sink} can't be used: ${detail}`);
@@ -122,7 +122,7 @@ export class CheckpointFiles implements CheckpointStore {
   async inspect(): Promise<CheckpointState[]> {
     const names = (await readdir(this.#options.directory).catch(ignore('ENOENT'))) ?? [];
     const sinks = names.flatMap((name) => /^([a-z0-9][a-z0-9_-]{0,62})(?:\.previous)?\.json$/.exec(name)?.[1] ?? []);
-    const states = [...new Set(sinks)].sort().map(async (sink) => this.#judge(sink, await this.#read(sink)));
+    const states = [...new Set(sinks)].sort().map(async (sink) => this.#stateOf(sink, await this.#read(sink)));
     return (await Promise.all(states)).filter((state) => state !== undefined);
   }
 
@@ -141,7 +141,7 @@ export class CheckpointFiles implements CheckpointStore {
       newest: old.newest.kind === 'missing' ? taken.newest : old.newest,
       previous: old.previous.kind === 'missing' ? taken.previous : old.previous,
     };
-    const state = this.#judge(from, merged);
+    const state = this.#stateOf(from, merged);
     if (state === undefined) return { kind: 'missing' };
     const { condition, detail = '' } = state;
     return condition === 'newer' || condition === 'damaged'
@@ -154,7 +154,7 @@ export class CheckpointFiles implements CheckpointStore {
     const [old, target] = [this.#paths(from), this.#paths(to)];
     await moveFile(old.previous, target.previous);
     await moveFile(old.newest, target.newest);
-    const { checkpoint } = this.#judge(from, await this.#read(to)) ?? {};
+    const { checkpoint } = this.#stateOf(from, await this.#read(to)) ?? {};
     if (checkpoint === undefined) throw new Error(`the renamed checkpoint ${target.newest} can't be read`);
     this.#current.delete(from);
     await this.overwrite({ ...checkpoint, sink: to });
@@ -197,7 +197,7 @@ export class CheckpointFiles implements CheckpointStore {
   }
 
   /** Undefined if there is no file. */
-  #judge(sink: string, { newest, previous }: Generations): CheckpointState | undefined {
+  #stateOf(sink: string, { newest, previous }: Generations): CheckpointState | undefined {
     const paths = this.#paths(sink);
     const both = [
       { path: paths.newest, ...newest },

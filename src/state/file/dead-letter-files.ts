@@ -124,7 +124,7 @@ export class DeadLetterFile implements DeadLetterStore {
     const text = oneLine(event.text);
     await using file = await this.#openForAppend();
     await this.#moveTornLine(file);
-    if (await this.#holds(file, event.id, digestOf(text))) return;
+    if (await this.#isStored(file, event.id, digestOf(text))) return;
     const at = new Date(this.#options.now()).toISOString();
     const head = JSON.stringify({ at, sink, reason }).slice(0, -1);
     const line = Buffer.concat([Buffer.from(`${head},"event":`), text, Buffer.from('}\n')]);
@@ -144,7 +144,7 @@ export class DeadLetterFile implements DeadLetterStore {
   }
 
   /** Whether the file held this event before it was opened here. */
-  async #holds(file: FileHandle, id: Cursor, digest: string): Promise<boolean> {
+  async #isStored(file: FileHandle, id: Cursor, digest: string): Promise<boolean> {
     if (this.#floor === undefined || id <= this.#floor) return false;
     let known = this.#known;
     if (known === undefined || id <= known.after || (known.end !== undefined && id > known.end))
@@ -177,9 +177,9 @@ export class DeadLetterFile implements DeadLetterStore {
     const start = await startOfLastLine(file, size);
     const torn = Buffer.alloc(size - start);
     await file.read(torn, 0, torn.length, start);
-    await using aside = await openForAppend(join(this.#options.directory, `${this.#options.name}.torn`));
-    await aside.writeFile(Buffer.concat([torn, Buffer.from('\n')]));
-    await aside.sync();
+    await using tornFile = await openForAppend(join(this.#options.directory, `${this.#options.name}.torn`));
+    await tornFile.writeFile(Buffer.concat([torn, Buffer.from('\n')]));
+    await tornFile.sync();
     await file.truncate(start);
     await file.sync();
   }

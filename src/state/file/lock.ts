@@ -55,7 +55,7 @@ export async function lockState(directory: string, now: () => number): Promise<S
 }
 
 /**
- * Who owns the state directory, in words; undefined if nobody does. Takes nothing and leaves nothing.
+ * Who owns the state directory, in words; undefined if no process does. Changes nothing.
  * @throws {StateProblem} if that can't be found out
  */
 export async function ownerOf(directory: string): Promise<string | undefined> {

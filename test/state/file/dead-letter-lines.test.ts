@@ -27,7 +27,7 @@ async function lines(): Promise<{ at: number; text: string }[]> {
 }
 
 describe('the lines of a dead letter', () => {
-  it('are split at LF alone, wherever the reads fall, and a torn last one is left out', async () => {
+  it('are split at LF only, wherever the reads end, and a torn last one is left out', async () => {
     const texts = fc.array(fc.oneof(fc.string(), fc.constant('x'.repeat(300_000)), fc.constant('\u2028\u2029\r')), {
       maxLength: 8,
     });
@@ -46,7 +46,7 @@ describe('the lines of a dead letter', () => {
     );
   });
 
-  it('give back the event byte for byte, with all digits of its id', async () => {
+  it('return the event byte for byte, with all digits of its id', async () => {
     const text = '{ "id" : 9007199254740993, "n": 1.0, "s": "a\u2028b\u2029", "id ":2 }';
     const letter = deadLetter();
     await letter.open(0n);
@@ -58,7 +58,7 @@ describe('the lines of a dead letter', () => {
     expect(read?.atMs).toBe(1_700_000_000_000);
   });
 
-  it('are no events where they were not written here', () => {
+  it('are no events if they were not written here', () => {
     for (const text of [
       '',
       'null',
@@ -72,7 +72,7 @@ describe('the lines of a dead letter', () => {
   });
 });
 
-it('an event with a U+2028 in it is not set aside twice over a crash', async () => {
+it('an event with a U+2028 in it is not stored twice after a crash', async () => {
   const refusal = { sink: 'splunk', reason: 'malformed: no', event: auditEvent('{"id":5,"s":"a\u2028b"}', 5n) };
   const before = deadLetter();
   await before.open(0n);

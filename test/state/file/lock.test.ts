@@ -16,13 +16,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-it('nobody holds a directory that was never locked, and asking leaves nothing there', async () => {
+it('a directory that was never locked has no owner, and asking creates nothing', async () => {
   expect(await ownerOf(directory)).toBeUndefined();
   expect(await ownerOf(join(directory, 'missing'))).toBeUndefined();
   expect(await readdir(directory)).toEqual([]);
 });
 
-it('another process that holds the directory is named, until it dies, however it dies', async () => {
+it('another process that owns the directory is named until it dies, however it dies', async () => {
   const program = `const { lockState } = await import(${JSON.stringify(lockFile)}); await lockState(${JSON.stringify(directory)}, Date.now); console.log('held'); setInterval(() => {}, 1000)`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     stdio: ['ignore', 'pipe', 'inherit'],

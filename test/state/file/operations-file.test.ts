@@ -16,7 +16,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 describe('the operations log', () => {
-  it('holds one line of JSON for each: when, by whom, what, from and to, ids with all their digits', async () => {
+  it('contains one line of JSON for each: when, by whom, what, from and to, ids with all their digits', async () => {
     await append({ operation: 'cursor set', sink: 'splunk', from: { after: 9007199254740993n }, to: { after: 7n } });
     await append({ operation: 'cursor reset', sink: 'splunk', from: null, to: 'line\nend' });
     const lines = (await readFile(path(), 'utf8')).split('\n');
@@ -73,7 +73,7 @@ describe('the operations log', () => {
     expect((await log().read(0)).entries.map(({ sink }) => sink)).toEqual(['new']);
   });
 
-  it('is empty where there is none', async () => {
+  it('is empty if there is no file', async () => {
     expect(await log().read(0)).toEqual({ entries: [], end: 0 });
   });
 });

@@ -15,8 +15,8 @@ const fixtures = fileURLToPath(new URL('fixtures/', import.meta.url));
 const source = 'https://acme.eu1.qasphere.com';
 const collector = 'https://splunk.example.com:8088';
 
-/** What stands in all of them: the state of one and the same daemon. */
-const splunk: Omit<Checkpoint, 'journal'> = {
+/** What all of them contain: the state of one daemon. */
+const splunk: Omit<Checkpoint, 'pendingAcks'> = {
   sink: 'splunk',
   source,
   after: 9007199254740993n,
@@ -45,14 +45,14 @@ const open = () =>
   });
 const emitted: string[] = [];
 
-it('every version that was ever written has its fixture', async () => {
+it('every version that was ever written has a fixture', async () => {
   expect((await readdir(fixtures)).sort()).toEqual(Array.from({ length: version }, (_, index) => `v${index + 1}`));
 });
 
 describe.each(Array.from({ length: version }, (_, index) => index + 1))('the state that version %i left', (from) => {
   beforeEach(() => cp(join(fixtures, `v${from}`), state, { recursive: true }));
 
-  it('is read whole', async () => {
+  it('is read completely', async () => {
     const store = open();
     expect((await store.inspect()).map(({ sink }) => sink)).toEqual(['siem', 'splunk']);
     const { pendingAcks, ...rest } = (await store.load('splunk')) ?? {};
@@ -64,12 +64,12 @@ describe.each(Array.from({ length: version }, (_, index) => index + 1))('the sta
     expect(emitted).toEqual([]);
   });
 
-  it('is read from the generation before where the newest is lost', async () => {
+  it('is read from the generation before if the newest is lost', async () => {
     await rm(join(state, 'checkpoints', 'splunk.json'));
     expect(await open().load('splunk')).toMatchObject({ after: 9007199254740990n });
   });
 
-  it('is written anew in the version of this program', async () => {
+  it('is written in the version of this program', async () => {
     const store = open();
     const loaded = await store.load('splunk');
     if (loaded !== undefined) await store.save({ ...loaded, after: loaded.after + 1n });
@@ -80,7 +80,7 @@ describe.each(Array.from({ length: version }, (_, index) => index + 1))('the sta
     expect(await store.load('splunk')).toEqual({ ...loaded, after: splunk.after + 1n });
   });
 
-  it('keeps a record that was set aside from being set aside again', async () => {
+  it('still prevents that a dead letter is stored twice', async () => {
     const path = join(state, 'dead-letter', 'splunk.ndjson');
     const before = await readFile(path, 'utf8');
     const letters = new DeadLetterFile({ directory: join(state, 'dead-letter'), name: 'splunk', now: () => 0 });
