@@ -80,7 +80,7 @@ describe.skipIf(collectorMissing !== undefined)(
       // The connection that the restart closed may be tried first.
       let after = await at.sink.send(batchOf(3), alive);
       while (after.kind === 'retry' && after.reason === 'network') after = await at.sink.send(batchOf(3), alive);
-      const again = { kind: 'retry', detail: expect.stringContaining('counts its ackIds anew') };
+      const again = { kind: 'retry', detail: expect.stringContaining('restarted its count of ackIds') };
       expect(after).toMatchObject(again);
       for (const { confirmed } of before) expect(await confirmed).toMatchObject(again);
       await collector.stop();
