@@ -74,8 +74,8 @@ interface Entry {
  *   destination, not for one batch.
  * - The reader waits (`room`) while a batch waits for its first sending, while too many ids are done above one that is not, and while
  *   unconfirmed batches keep too many pages in memory. The read-ahead is one page.
- * - On `graceful` nothing new is sent; what was sent is awaited until `forced`. A batch that was not confirmed by then stays
- *   above `after` and is read again at the next start.
+ * - On `graceful` nothing new is sent; what was sent is awaited until `forced`, and while `Sink.finish` runs. A batch that
+ *   was not confirmed by then stays above `after` and is read again at the next start.
  */
 export class DeliveryQueue {
   readonly #options: DeliveryQueueOptions;
@@ -183,14 +183,16 @@ export class DeliveryQueue {
     const { checkpoint } = this.#options;
     const over = new AbortController();
     const beside = { graceful: over.signal, forced: signals.forced };
-    this.#runBeside(checkpoint.keepSaved(beside), signals);
-    for (const batch of this.#resumed) this.#runBeside(this.#resume(batch, over.signal), signals);
+    void this.#runBeside(checkpoint.keepSaved(beside), signals);
+    for (const batch of this.#resumed) void this.#runBeside(this.#resume(batch, over.signal), signals);
     let isWhole = false;
     try {
       await this.#sendAll(signals, over.signal);
       await this.#awaitSent(signals);
       isWhole = true;
     } finally {
+      // A confirmation that is on its way may be reported only once: the sink gets a moment to receive it.
+      if (signals.forced.aborted) await this.#runBeside(this.#finish(signals.forced), signals);
       over.abort();
       await Promise.all(this.#beside);
       // If a forced stop cut a sending short: what was confirmed beside it must not be repeated.
@@ -215,9 +217,13 @@ export class DeliveryQueue {
 
   async #awaitSent({ forced }: ShutdownSignals): Promise<void> {
     const isAnySent = () => this.#entries.some(({ state }) => state === 'sent');
-    if (isAnySent() && !forced.aborted) await this.#sink.finish?.(forced);
+    if ((isAnySent() || this.#resumed.size > 0) && !forced.aborted) await this.#finish(forced);
     while (!forced.aborted && isAnySent() && this.#failure === undefined) await this.#options.changed.wait(forced);
     this.#throwIfFailed();
+  }
+
+  async #finish(forced: AbortSignal): Promise<void> {
+    await this.#sink.finish?.(forced);
   }
 
   /** The first waiting entry, unless the window is full. */
@@ -258,7 +264,7 @@ export class DeliveryQueue {
     entry.state = 'sent';
     this.#state.sent();
     if (this.#sink.pendingAcks !== undefined) this.#options.checkpoint.touch();
-    this.#runBeside(this.#confirm(entry, answer, over), signals);
+    void this.#runBeside(this.#confirm(entry, answer, over), signals);
     if (this.#state.isOneByOne) await this.#sink.finish?.(signals.forced);
   }
 
@@ -407,7 +413,7 @@ export class DeliveryQueue {
   }
 
   /** Awaited at the end of the run. Only the reason of a forced stop is expected; anything else ends the run. */
-  #runBeside(work: Promise<void>, { forced }: ShutdownSignals): void {
+  #runBeside(work: Promise<void>, { forced }: ShutdownSignals): Promise<void> {
     const guarded = work
       .catch((error: unknown) => {
         if (!forced.aborted || error !== forced.reason) this.#failure ??= { error };
@@ -417,6 +423,7 @@ export class DeliveryQueue {
         this.#options.changed.notify();
       });
     this.#beside.add(guarded);
+    return guarded;
   }
 
   #throwIfFailed(): void {

@@ -313,6 +313,38 @@ describe('a delivery queue', () => {
     expect(store.last?.after).toBe(1n);
   });
 
+  it.each([
+    ['while it waits for confirmations', true],
+    ['during a send', false],
+  ])('books what the sink still hears after a forced stop %s', async (_, isWaiting) => {
+    const sink = new ScriptedSink(3);
+    const { promise: confirmed, resolve: confirm } = Promise.withResolvers<Verdict>();
+    sink.answer = (_, attempt, kill) => (attempt === 1 ? { kind: 'sent', confirmed } : freeze(kill));
+    sink.finish = async (kill?: AbortSignal) => {
+      if (kill?.aborted === false) await new Promise((resolve) => kill.addEventListener('abort', resolve));
+      confirm({ kind: 'accepted' });
+    };
+    const { offer, stop, kill, run, delivered, store, isDone } = await start(sink);
+    await offer(records(1));
+    if (!isWaiting) void offer(records(2));
+    await isDone(() => sink.sends.length === (isWaiting ? 1 : 2));
+    stop.abort();
+    kill.abort(new Error('enough'));
+    await Promise.allSettled([run]);
+    expect(delivered()).toEqual([1n]);
+    expect(store.last?.after).toBe(1n);
+  });
+
+  it('books the confirmation of a resumed batch that the sink hears at a stop', async () => {
+    const sink = new ScriptedSink();
+    const { promise: confirmed, resolve: confirm } = Promise.withResolvers<Verdict>();
+    sink.resumed = [{ ranges: [[1n, 2n]], confirmed }];
+    sink.finish = async () => confirm({ kind: 'accepted' });
+    const { end, store } = await start(sink);
+    await end();
+    expect(store.last?.delivered).toEqual([[1n, 2n]]);
+  });
+
   it('ends with the batch undelivered after a forced stop', async () => {
     const sink = new ScriptedSink(3);
     sink.answer = () => ({ kind: 'sent', confirmed: new Promise(() => {}) });

@@ -12,7 +12,7 @@ export interface PollInterval {
 /** Splunk suggests 10 s; sooner after something was sent, since most acknowledgements come within seconds. */
 export const defaultPollInterval: PollInterval = { firstMs: 1_000, longestMs: 10_000, hurryMs: 250 };
 
-/** How long an ending process waits for the answer to a poll that is on its way. */
+/** How long a pipeline that ends waits for the answer to a poll that is on its way. */
 const lastAnswerMs = 1_000;
 /** The longest time that a timer of Node can measure. */
 const maxTimerMs = 2 ** 31 - 1;
@@ -74,18 +74,29 @@ export class AckPoller {
     }
   }
 
-  /** Waits for the answer to a poll that is on its way, for a second at most: an acknowledgement is reported only once. */
-  async lastAnswer(): Promise<void> {
-    if (this.#current === undefined) return;
-    const { answered, abort } = this.#current;
-    const timer = setTimeout(() => abort.abort(), lastAnswerMs);
-    await Promise.allSettled([answered]);
-    clearTimeout(timer);
+  /**
+   * Waits for the answer to a poll that is on its way, since an acknowledgement is reported only once: until a second after
+   * `kill` at most. No poll starts in the second after that, because its answer might come too late to be saved.
+   */
+  async lastAnswer(kill: AbortSignal): Promise<void> {
+    if (this.#current !== undefined) {
+      const { answered, abort } = this.#current;
+      let timer: NodeJS.Timeout | undefined;
+      const onKill = () => {
+        timer = setTimeout(() => abort.abort(), lastAnswerMs);
+      };
+      if (kill.aborted) onKill();
+      else kill.addEventListener('abort', onKill);
+      await Promise.allSettled([answered]);
+      clearTimeout(timer);
+      kill.removeEventListener('abort', onKill);
+    }
+    this.pause(lastAnswerMs);
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.lastAnswer();
+    await this.lastAnswer(this.#closing.signal);
     await this.#loop;
   }
 

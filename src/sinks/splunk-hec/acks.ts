@@ -130,11 +130,11 @@ export class Acknowledgements implements AsyncDisposable {
     }
   }
 
-  /** Polls faster until nothing that this process sent is pending, or `kill` fires. */
+  /** Polls faster until nothing that this process sent is pending, or `kill` fires; then hears a last answer. */
   async finish(kill: AbortSignal): Promise<void> {
     for (let own = this.#own(); own.length > 0 && !kill.aborted; own = this.#own())
       await this.#poller.hurry(untilAborted(kill, Promise.allSettled(own.map(({ confirmed }) => confirmed))));
-    if (kill.aborted) await this.#poller.lastAnswer();
+    if (this.#channels.size > 0) await this.#poller.lastAnswer(kill);
   }
 
   pollNow(): void {
