@@ -12,8 +12,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'checkpoint before delivery',
     file: 'pipeline/delivery-queue.ts',
-    from: '    const verdict = await insist<',
-    to: '    this.#options.delivered(entry.records);\n    await this.#options.commit(signals);\n    const verdict = await insist<',
+    from: '    const answer = await this.#sink.send(',
+    to: '    this.#book(entry, entry.records);\n    await this.#options.checkpoint.save(signals);\n    const answer = await this.#sink.send(',
     scenarios: ['step: syslog relp'],
   },
   {
@@ -54,22 +54,22 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'late events off',
     file: 'pipeline/high-water-mark.ts',
-    from: 'return id > this.#after && ',
-    to: 'return id > this.#head && ',
+    from: 'id > this.#after && !this.#done.has(id) && (',
+    to: 'id > this.#head && !this.#done.has(id) && (',
     scenarios: ['late events'],
   },
   {
     name: 'poison batch dropped',
     file: 'pipeline/delivery-queue.ts',
-    from: '    if (entry.records.length > 1) this.#batches.isolate(entry, verdict.culprit);\n    else await this.#refusedAlone',
-    to: '    if (entry.records.length > 1) this.#done(entry);\n    else await this.#refusedAlone',
+    from: 'else if (entry.records.length > 1) this.#isolate(entry, verdict.failedIndex);',
+    to: 'else if (entry.records.length > 1) {\n        this.#remove(entry);\n        this.#book(entry, entry.records);\n      }',
     scenarios: ['step: HEC, some refused'],
   },
   {
     name: 'what comes back is sent after what failed meanwhile',
     file: 'pipeline/delivery-queue.ts',
-    from: 'attempt > 1 && isBehind()',
-    to: 'attempt > 1 && isBehind() && attempt === 0',
+    from: "this.#entries.find(({ state }) => state === 'waiting')",
+    to: "this.#entries.findLast(({ state }) => state === 'waiting')",
     scenarios: ['network: reset after k bytes there'],
   },
   {
@@ -138,8 +138,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a failed write of the checkpoint is let go',
     file: 'pipeline/checkpoint-writer.ts',
-    from: "          return { kind: 'retry', reason: 'server', detail: this.#trouble };",
-    to: "          this.#saved = this.#changes;\n          return { kind: 'saved' };",
+    from: '() => this.#save(),',
+    to: '() => this.#save().catch(() => void (this.#saved = this.#changes)),',
     scenarios: ['state: EIO'],
   },
   {

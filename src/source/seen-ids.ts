@@ -5,12 +5,18 @@ import type { Moment } from '../lib/moment.ts';
 export interface NewEvents {
   /** Events that no earlier page held. */
   readonly newEvents: readonly AuditEvent[];
-  /** For each of them, milliseconds from `createdAt` to this page; empty if they may have waited for us. */
+  /**
+   * For each of them, milliseconds from `createdAt` until the API could have returned it: to this page, without the time that
+   * its part of the log was not read although the end of the log was. Empty if they may have waited for us.
+   */
   readonly delaysMs: readonly number[];
 }
 
 /** If the end of the log was last seen longer ago, an event's delay says nothing about the server, milliseconds. */
 const attentiveMs = 5 * 60_000;
+
+/** Newest pages whose time is remembered. */
+const MAX_PAGES = 200;
 
 /** Ids stored one by one, at most twice as many. */
 const MAX_IDS = 30_000;
@@ -27,6 +33,8 @@ export class SeenIds {
   #seen = new IdRanges();
   #seenBefore = new IdRanges();
   #forgotten: Cursor = -1n;
+  /** Which part of the log was read when, newest first. */
+  #pages: { readonly from: Cursor; readonly to: Cursor; readonly askedMs: number }[] = [];
   /** When the end of the log was last seen. */
   #endSeen: Moment | undefined;
 
@@ -36,7 +44,9 @@ export class SeenIds {
     const isCovered = ({ id }: AuditEvent) => this.#read.some(({ from, to }) => id > from && id <= to);
     const newEvents = after >= greatest ? events : events.filter((event) => this.#isUnseen(event) || !isCovered(event));
     const isTimely = (event: AuditEvent) => event.id > greatest || isCovered(event);
-    const delaysMs = this.#isAttentive(asked) ? delays(newEvents.filter(isTimely), asked, answered) : [];
+    const timely = this.#isAttentive(asked) ? newEvents.filter(isTimely) : [];
+    const delaysMs = delays(timely, asked, answered, (id) => this.#unreadMs(id));
+    this.#pages = [{ from: after, to: last, askedMs: asked.monotonicMs }, ...this.#pages].slice(0, MAX_PAGES);
     this.#cover(after, last);
     this.#remember(newEvents);
     if (newEvents.length === 0 && last >= greatest) this.#endSeen = asked;
@@ -46,6 +56,13 @@ export class SeenIds {
 
   #isAttentive({ monotonicMs }: Moment): boolean {
     return this.#endSeen !== undefined && monotonicMs - this.#endSeen.monotonicMs <= attentiveMs;
+  }
+
+  /** How long the part of the log around `id` was left out by polls that read its end (a window that was not due). */
+  #unreadMs(id: Cursor): number {
+    const page = this.#pages.find(({ from, to }) => id > from && id <= to);
+    if (page === undefined || this.#endSeen === undefined) return 0;
+    return Math.max(0, this.#endSeen.monotonicMs - page.askedMs);
   }
 
   #isUnseen({ id }: AuditEvent): boolean {
@@ -73,11 +90,15 @@ export class SeenIds {
   }
 }
 
-function delays(events: readonly AuditEvent[], asked: Moment, answered: Moment): number[] {
+function delays(
+  events: readonly AuditEvent[],
+  asked: Moment,
+  answered: Moment,
+  unreadMs: (id: Cursor) => number,
+): number[] {
   if (asked.serverMs === undefined || answered.serverMs === undefined) return [];
   const seenMs = (asked.serverMs + answered.serverMs) / 2;
-  return events
-    .map(({ createdAtMs }) => createdAtMs)
-    .filter((ms) => ms !== undefined)
-    .map((ms) => Math.max(0, seenMs - ms));
+  return events.flatMap(({ id, createdAtMs }) =>
+    createdAtMs === undefined ? [] : [Math.max(0, seenMs - createdAtMs - unreadMs(id))],
+  );
 }

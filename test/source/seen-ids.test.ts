@@ -20,6 +20,13 @@ describe('what of a page is new', () => {
     expect(take(seenIds, 2, [5, 6]).newEvents).toHaveLength(0);
   });
 
+  it('counts no time in which only the end of the log was read', () => {
+    const seenIds = new SeenIds();
+    take(seenIds, 0, [1, 2, 5]);
+    for (const seconds of [15, 30, 45]) take(seenIds, 5, [], seconds);
+    expect(take(seenIds, 0, [1, 2, 4, 5], 60, noon + 2_000).delaysMs).toEqual([13_000]);
+  });
+
   it('counts what a route far behind reads', () => {
     const seenIds = new SeenIds();
     take(seenIds, 1000, [1001, 1002]);
@@ -31,7 +38,7 @@ describe('what of a page is new', () => {
   it('counts an event that appears behind others already read, and how long it took', () => {
     const seenIds = new SeenIds();
     take(seenIds, 0, [1, 2, 5]);
-    take(seenIds, 5, [], 15);
+    take(seenIds, 0, [1, 2, 5], 15);
     const { newEvents, delaysMs } = take(seenIds, 0, [1, 2, 4, 5], 20, noon + 2_000);
     expect(newEvents.map(({ id }) => id)).toEqual([4n]);
     expect(delaysMs).toEqual([18_000]);
