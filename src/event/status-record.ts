@@ -1,4 +1,4 @@
-/** What the forwarder tells a SIEM of itself. */
+/** What the forwarder reports about itself to a SIEM. */
 export type StatusRecordEvent =
   | 'forwarder.started'
   | 'forwarder.configured'
@@ -9,21 +9,21 @@ export type StatusRecordEvent =
   | 'forwarder.resumed'
   | 'forwarder.stopped';
 
-/** A record of the forwarder's own, sent beside the audit records and clearly apart from them. */
+/** A record about the forwarder, sent beside the audit records and clearly distinct from them. */
 export interface StatusRecord {
   readonly event: StatusRecordEvent;
-  /** Milliseconds since the epoch, by the API server's clock where that is known. */
+  /** Milliseconds since the epoch, by the API server's clock if that is known. */
   readonly atMs: number;
-  /** Fit for JSON; text from outside is printable. */
+  /** JSON values; text from outside is printable. */
   readonly members: Readonly<Record<string, unknown>>;
 }
 
-/** `{ event, at, … }`, what stands under `forwarder`. */
-export function statusRecordBody({ event, atMs, members }: StatusRecord): Record<string, unknown> {
+/** `{ event, at, … }`, the value of `forwarder`. */
+function statusRecordBody({ event, atMs, members }: StatusRecord): Record<string, unknown> {
   return { event, at: new Date(atMs).toISOString(), ...members };
 }
 
 /** One line of JSON: `{"forwarder":{…}}`. */
-export function statusRecordText(note: StatusRecord): string {
-  return JSON.stringify({ forwarder: statusRecordBody(note) });
+export function statusRecordText(record: StatusRecord): string {
+  return JSON.stringify({ forwarder: statusRecordBody(record) });
 }

@@ -1,6 +1,6 @@
 import type { OcsfClass, Outcome, Severity } from './vocabulary.ts';
 
-/** One row of the table of actions (config/actions.yaml): what the actions that match it mean. */
+/** One row of the action table (config/actions.yaml): the meaning of the actions that match it. */
 export interface ActionRow {
   /** Globs, compared with the action as sent and, both brought to one spelling, as `noun.verb.outcome`. */
   readonly match: readonly string[];
@@ -12,8 +12,8 @@ export interface ActionRow {
   readonly severity: Severity;
   readonly ocsf: { readonly class: OcsfClass; readonly activity: number };
   readonly ecs: { readonly category: readonly string[]; readonly type: readonly string[] };
-  /** Splunk CIM: model, its child dataset, and the model's word for the action. Absent where no model fits. */
+  /** Splunk CIM: model, its child dataset, and the model's word for the action. Absent if no model fits. */
   readonly cim?: { readonly model: string; readonly dataset?: string; readonly action?: string };
-  /** The account acted upon is the actor's own where `meta` names no other. */
+  /** The action affects the actor's own account if `meta` names no other. */
   readonly self?: boolean;
 }

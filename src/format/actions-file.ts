@@ -1,11 +1,11 @@
 import type { ActionRow } from './action-row.ts';
 import { cimActions, cimDatasets, ecsTypes, ocsfClasses, outcomes, severities } from './vocabulary.ts';
 
-/** Where in the data something is wrong, and what; `path` leads to it by keys and indices. */
+/** A mistake in the data; `path` leads to it by keys and indices. */
 export interface ActionsProblem {
   readonly path: readonly (string | number)[];
   readonly message: string;
-  /** Whether it is the key or its value that is wrong. */
+  /** Whether the key or its value is wrong. */
   readonly part: 'key' | 'value';
 }
 
@@ -15,8 +15,8 @@ type Plain = Readonly<Record<string, unknown>>;
 const rowKeys = ['match', 'basis', 'category', 'activity', 'outcome', 'severity', 'ocsf', 'ecs', 'cim', 'self'];
 
 /**
- * Checks a user's table of actions, the parsed content of the file `actionsFile` names: `{ actions: [row…] }`, rows as
- * in config/actions.yaml. What only documents that file (`fallback`) is let be. Gives the rows, or all problems at once.
+ * Checks a user's action table, the parsed content of the file that `actionsFile` names: `{ actions: [row…] }`, with rows as
+ * in config/actions.yaml. Ignores `fallback`, which only documents that file. Returns the rows, or all problems at once.
  */
 export function readActions(data: unknown): { rows: readonly ActionRow[]; problems: readonly ActionsProblem[] } {
   const problems: ActionsProblem[] = [];

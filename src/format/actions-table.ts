@@ -79,7 +79,7 @@ const rows: readonly (readonly [string, 'derived' | 'guessed', string, Outcome, 
   ...content('update', ['update', 'edit', 'change', 'modify', 'rename', 'move', 'open', 'close', 'reopen', 'start', 'complete', 'finish', 'archive', 'unarchive', 'restore', 'lock', 'unlock', 'assign', 'unassign', 'set', 'merge', 'link', 'unlink', 'reorder', 'submit'], 'informational', 3, 'change', 'modified'),
 ];
 
-/** Rows for an action that none above names, from its verb; the event counts as unknown. */
+/** Rows for actions that no row above matches, by their verb; such an action counts as unknown. */
 // biome-ignore format: a table
 const fallbackRows: typeof rows = [
   ['*.failure', 'guessed', 'other failure', 'failure', 'low', 'api_activity 99', 'api info', ''],

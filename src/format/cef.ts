@@ -16,9 +16,9 @@ const customLimit = 4_000;
 const textLimit = 1_023;
 
 /**
- * ArcSight's Common Event Format. `id` is never cut; a value cut to its limit ends in `…`. Custom strings: cs1 user's
- * display name, cs2 meta, cs3 a source that is no address, cs4 fields without a key of their own, cs5 `createdAt` where
- * `rt` can't tell it exactly; flexString1 marks a time of receipt.
+ * ArcSight's Common Event Format. `id` is never cut; a value cut to its limit ends in `…`. Custom strings: cs1 the user's
+ * display name, cs2 meta, cs3 a source that is not an address, cs4 fields without a CEF key, cs5 `createdAt` if `rt` can't
+ * express it exactly; flexString1 marks a time of receipt.
  */
 export function cefFormat(context: FormatContext, actions: Actions): Format {
   const head = `CEF:0|${header(vendor, 63)}|${header(product, 63)}|${header(apiVersion, 31)}`;
@@ -59,7 +59,7 @@ export function cefFormat(context: FormatContext, actions: Actions): Format {
   };
 }
 
-/** `src` takes IPv4 alone; IPv6 has a custom address; anything else is a custom string. */
+/** `src` is for IPv4 only; IPv6 goes to a custom address, anything else to a custom string. */
 function source(fields: Fields): readonly Pair[] {
   if (fields.ipVersion === 4) return [['src', fields.ip, 64]];
   if (fields.ipVersion === 0) return custom('cs3', 'sourceText', fields.ip);
@@ -69,7 +69,7 @@ function source(fields: Fields): readonly Pair[] {
   ];
 }
 
-/** A custom field without its label is of no use. */
+/** A custom field is useless without its label. */
 function custom(key: string, label: string, value: string | undefined): readonly Pair[] {
   if (value === undefined || trimmed(extension(value)) === '') return [];
   return [
@@ -78,7 +78,7 @@ function custom(key: string, label: string, value: string | undefined): readonly
   ];
 }
 
-/** The two JSON objects: what is too long loses members, never the end of its text. */
+/** The two JSON objects. One that is too long loses members, never the end of its text. */
 function json(event: AuditEvent, fields: Fields): string[] {
   const write = (text: string) => extension(onOneLine(text));
   const pair = (key: string, label: string, value: string) => [`${key}=${value}`, `${key}Label=${label}`];
@@ -100,7 +100,7 @@ function written([key, value, limit]: Pair): string[] {
 
 const inExtension: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': ' ' };
 
-/** A backslash before what must be escaped; before the text that shows any other control too, as for any backslash. */
+/** A backslash before what must be escaped, the backslash of a visible control character included. */
 const extension = (text: string) =>
   text.replace(/[\\=\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (c) => inExtension[c] ?? `\\${onOneLine(c)}`);
 

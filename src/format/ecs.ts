@@ -65,7 +65,7 @@ function own(fields: Fields): string {
   return `${meta}${rest}}}}`;
 }
 
-/** An address that Elasticsearch takes; it refuses a whole document for one it does not. */
+/** An address that Elasticsearch accepts: it rejects a whole document because of one that it does not. */
 const validIp = (fields: Fields) => (fields.ipVersion === 0 ? undefined : fields.ip);
 
 const nameOf = (user: User) => user.email ?? user.name;

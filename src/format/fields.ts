@@ -3,7 +3,7 @@ import { onOneLine } from '../event/escape.ts';
 import type { AuditEvent } from '../event/event.ts';
 import { decodeString, eachMember, endOfValue, skipSpace } from '../event/json-scan.ts';
 
-/** Where a member of an object stands in its text; the key with its quotes. */
+/** Offsets of a member in the text of its object; the key includes its quotes. */
 export interface Place {
   readonly keyAt: number;
   readonly keyEnd: number;
@@ -24,12 +24,12 @@ export interface User {
   readonly email: string | undefined;
 }
 
-/** What a format writes of an event. A field that is missing, null or empty is undefined. */
+/** The parts of an event that formats write. A field that is missing, null or empty is undefined. */
 export interface Fields {
   /** Digits. */
   readonly id: string;
   readonly action: string | undefined;
-  /** Milliseconds since the epoch: `createdAt`, or the time of receipt where that is missing or unreadable. */
+  /** Milliseconds since the epoch: `createdAt`, or the time of receipt if that is missing or unreadable. */
   readonly timeMs: number;
   readonly timeIsReceipt: boolean;
   /** As the API sent it. */
@@ -37,16 +37,16 @@ export interface Fields {
   readonly receivedAtMs: number;
   /** Undefined for a system event. */
   readonly user: User | undefined;
-  /** As the API sent it: an address only where `ipVersion` says so. */
+  /** As the API sent it; an address only if `ipVersion` is not 0. */
   readonly ip: string | undefined;
-  /** 0: no address that every SIEM would take as one. */
+  /** 0: not an address that every SIEM accepts. */
   readonly ipVersion: 0 | 4 | 6;
   readonly userAgent: string | undefined;
-  /** Own text of `meta` on one line, where it is an object. */
+  /** The text of `meta` on one line, if it is an object. */
   readonly meta: string | undefined;
-  /** Members of `meta` by decoded name, as places in the event's text. */
+  /** Members of `meta` by decoded name, as offsets in the event's text. */
   readonly metaMembers: ReadonlyMap<string, Place>;
-  /** What has no place above: unknown fields, and known ones of another type. The last of a doubled key counts. */
+  /** Everything else: unknown fields, and known ones of another type. The last of a repeated key counts. */
   readonly rest: readonly Raw[];
 }
 
@@ -55,7 +55,7 @@ const quote = 0x22;
 const minus = 0x2d;
 const none: ReadonlyMap<string, Place> = new Map();
 
-/** Reads the event's own text, so that no digit of a number is lost and keys come out as they came in. */
+/** Reads the event's text instead of its parsed value, so that no digit of a number is lost and keys stay as they are. */
 export function fieldsOf(event: AuditEvent): Fields {
   const { text } = event;
   const rest: Raw[] = [];
@@ -97,7 +97,7 @@ export function fieldsOf(event: AuditEvent): Fields {
 
 const known = new Set(['id', 'user', 'action', 'ip', 'userAgent', 'createdAt', 'meta']);
 
-/** Places of the members of the object at `at`, by decoded name; the last of a doubled key. Empty for anything else. */
+/** Members of the object at `at`, by decoded name; the last of a repeated key. Empty if there is no object. */
 export function placesIn(text: Buffer, at: number): ReadonlyMap<string, Place> {
   if (text[at] !== openBrace) return none;
   const places = new Map<string, Place>();
@@ -109,7 +109,7 @@ export function placesIn(text: Buffer, at: number): ReadonlyMap<string, Place> {
   return places;
 }
 
-/** A string's content or a number's digits as they were sent; undefined for anything else, or where it is empty. */
+/** The content of a string or the digits of a number as sent; undefined for anything else, and for an empty string. */
 export function scalarIn(text: Buffer, place: Place | undefined): string | undefined {
   if (place === undefined) return undefined;
   const first = text[place.valueAt] ?? 0;
@@ -131,7 +131,7 @@ const rawOf = (text: Buffer, name: string, place: Place): Raw => ({
   value: onOneLine(text.toString('utf8', place.valueAt, place.valueEnd)),
 });
 
-/** The user; what is unknown in it goes to `rest` as an object `user` of its own. */
+/** The user; its unknown members go to `rest` as an object `user`. */
 function userIn(text: Buffer, place: Place | undefined, rest: Raw[]): User | undefined {
   if (place === undefined || isNull(text, place)) return undefined;
   if (text[place.valueAt] !== openBrace) {
@@ -159,23 +159,23 @@ function userIn(text: Buffer, place: Place | undefined, rest: Raw[]): User | und
   return user.id === undefined && user.name === undefined && user.email === undefined ? undefined : user;
 }
 
-/** The members of `meta`, where it is an object, as JSON text. */
+/** The members of `meta` as JSON text; none if it is not an object. */
 export function membersOfMeta(event: AuditEvent, fields: Fields): Raw[] {
   return [...fields.metaMembers].map(([name, place]) => rawOf(event.text, name, place));
 }
 
-/** JSON text of an object of these members. */
+/** The JSON text of an object with these members. */
 export function objectOf(members: readonly Raw[]): string {
   return `{${members.map(({ key, value }) => `${key}:${value}`).join(',')}}`;
 }
 
-/** The sent `createdAt` where the milliseconds alone would not tell it: unreadable, finer, or in another zone. */
+/** `createdAt` as sent, if the milliseconds do not express it: it is unreadable, finer, or in another zone. */
 export function createdAtDetail(fields: Fields): string | undefined {
   if (fields.createdAt === undefined || fields.timeIsReceipt) return fields.createdAt;
   return new Date(fields.timeMs).toISOString() === fields.createdAt ? undefined : fields.createdAt;
 }
 
-/** One line for people: what was done, by whom, to which account, from where. A part that is not known is left out. */
+/** One line for people: what was done, by whom, to which account, from where. Unknown parts are left out. */
 export function summaryOf(title: string, fields: Fields, account: User | undefined): string {
   const by = fields.user === undefined ? '' : ` by ${nameOf(fields.user)}`;
   const to = account === undefined ? '' : ` for ${nameOf(account)}`;

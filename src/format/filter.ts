@@ -1,14 +1,14 @@
 import { glob } from '../lib/glob.ts';
 
-/** Globs on the action. */
+/** Globs on the action; `*` matches dots too. */
 export interface ActionFilter {
-  /** Only these pass; all where absent. */
+  /** Only these are delivered; all if absent. */
   readonly include?: readonly string[] | undefined;
-  /** These don't pass, though they be included. */
+  /** These are not delivered, even if they are included. */
   readonly exclude?: readonly string[] | undefined;
 }
 
-/** Whether an event of this action is delivered. `*` matches dots too; an event without an action has the action ''. */
+/** Whether an event with this action is delivered. An event without an action has the action ''. */
 export function actionFilter(filter: ActionFilter): (action: string) => boolean {
   const include = filter.include?.map(glob);
   const exclude = (filter.exclude ?? []).map(glob);

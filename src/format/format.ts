@@ -1,6 +1,6 @@
 import type { AuditEvent } from '../event/event.ts';
 
-/** Event → record; pure. Hostile input harms none of them; what it throws is our bug and sets that event aside. */
+/** Turns an event into a record; pure. No input makes it throw: if it does, that is a bug, and the event goes to the dead letter. */
 export interface Format {
   readonly name: string;
   /** Whether a record is one JSON value (so that a sink may embed it) or a line of text. */
@@ -9,7 +9,7 @@ export interface Format {
   encode(event: AuditEvent): Buffer;
 }
 
-/** What a format needs to know besides the event. */
+/** What a format needs apart from the event. */
 export interface FormatContext {
   /** Host name of the tenant, from `source.url`. */
   readonly tenant: string;

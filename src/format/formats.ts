@@ -9,7 +9,7 @@ import { ocsfFormat } from './ocsf.ts';
 export interface FormatOptions {
   /** With `json`: wrap the event as `{ tenant, receivedAt, event }`. */
   readonly envelope?: boolean;
-  /** What actions mean; the built-in table where absent. `json` has no use for it. */
+  /** The meaning of actions; default: the built-in table. `json` does not use it. */
   readonly actions?: Actions;
 }
 
@@ -27,7 +27,7 @@ const formats = {
 export type FormatName = keyof typeof formats;
 export const formatNames = Object.keys(formats) as readonly FormatName[];
 
-/** Makes the format `name`; one serves a whole route. */
+/** One format serves a whole pipeline. */
 export function createFormat(name: FormatName, options: FormatOptions, context: FormatContext): Format {
   const make: Make = formats[name];
   return make(context, options);

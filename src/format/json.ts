@@ -2,8 +2,8 @@ import type { AuditEvent } from '../event/event.ts';
 import type { Format, FormatContext } from './format.ts';
 
 /**
- * The API's own text, byte for byte; with `envelope` wrapped as `{"tenant":…,"receivedAt":…,"event":…}`. Raw line ends
- * and tabs, which JSON has between tokens only, become spaces.
+ * The API's text, byte for byte; with `envelope` wrapped as `{"tenant":…,"receivedAt":…,"event":…}`. Raw line ends and tabs,
+ * which valid JSON has only between tokens, become spaces.
  */
 export function jsonFormat(context: FormatContext, envelope = false): Format {
   const head = `{"tenant":${JSON.stringify(context.tenant)},"receivedAt":`;
@@ -24,7 +24,7 @@ const tab = 0x09;
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
-/** JSON text with spaces for its raw CR, LF and TAB; the same buffer where it has none. */
+/** JSON text with a space for each raw CR, LF and TAB; the same buffer if it has none. */
 function onOneLine(text: Buffer): Buffer {
   if (!text.includes(lineFeed) && !text.includes(carriageReturn) && !text.includes(tab)) return text;
   const line = Buffer.from(text);

@@ -8,14 +8,14 @@ import { numericSeverity } from './severity.ts';
 import { actsOnAccounts, Subject } from './subject.ts';
 import { fitted, trimmed } from './text.ts';
 
-/** Not TAB, LEEF's own: rsyslog rewrites that to `#011`. */
+/** Not LEEF's default, TAB: rsyslog rewrites it to `#011`. */
 const delimiter = '^';
 
 type Pair = readonly [key: string, value: string | undefined];
 
 /**
  * IBM's Log Event Extended Format 2.0, delimiter `^`. LEEF has no escapes: in values `^` becomes `_` (in JSON values its
- * escape, so that they parse to the same), in the header `|` becomes `_`. Each key stands once.
+ * JSON escape, which keeps the value), in the header `|` becomes `_`. Each key occurs once.
  */
 export function leefFormat(context: FormatContext, actions: Actions): Format {
   const head = `LEEF:2.0|${vendor}|${product}|${apiVersion}`;
@@ -60,7 +60,7 @@ export function leefFormat(context: FormatContext, actions: Actions): Format {
   };
 }
 
-/** QRadar takes 13 digits for milliseconds, 10 for seconds; a time that has neither is written out. */
+/** QRadar reads 13 digits as milliseconds and 10 as seconds; a time with another number of digits is written as text. */
 function time(timeMs: number): readonly Pair[] {
   if (timeMs >= 1e12 && timeMs < 1e13) return [['devTime', String(timeMs)]];
   const [, , day = '', month = '', year = '', clock = ''] =
@@ -72,7 +72,7 @@ function time(timeMs: number): readonly Pair[] {
   ];
 }
 
-/** `^` stands in strings alone, where JSON has an escape for it. */
+/** In JSON `^` occurs only in strings, where it can be escaped. */
 function json(fields: Fields): string[] {
   const write = (key: string, text: string) => `${key}=${text.replaceAll(delimiter, '\\u005e')}`;
   return [

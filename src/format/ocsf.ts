@@ -8,8 +8,8 @@ import { ocsfSeverity } from './severity.ts';
 import { actsOnAccounts, Subject } from './subject.ts';
 import { type OcsfClass, ocsfClasses } from './vocabulary.ts';
 
-/** A class with the attributes that only it has. */
-interface Shape {
+/** A class, and the attributes that only this class has. */
+interface ClassMapping {
   readonly class: OcsfClass;
   readonly activity: number;
   readonly own: object;
@@ -17,15 +17,15 @@ interface Shape {
 
 const statusIds = { success: 1, failure: 2 } as const;
 const other = 99;
-/** Who signs in is the actor; whose session ends, or who is impersonated, may be another. */
+/** Activity of `authentication`. The user who signs in is the actor; one whose session ends, or who is impersonated, may be another. */
 const logon = 1;
-/** Stands where the schema needs a word and the event has none. */
+/** For attributes that the schema requires and the event does not have. */
 const nameless = 'unknown';
 
 /**
- * OCSF 1.8.0 without profiles. A class that needs something the event does not tell (the account changed, the group, the
- * privileges) is not claimed: the event is then API Activity, which needs only what each event has. `meta` and unknown
- * fields stand under `unmapped` in their own text. A time of receipt is marked by a label in `metadata`.
+ * OCSF 1.8.0 without profiles. If a class requires something that the event does not name (the changed account, the group,
+ * the privileges), the event is mapped to API Activity instead, which requires only what every event has. `meta` and
+ * unknown fields are copied as text to `unmapped`. A label in `metadata` marks a time of receipt.
  */
 export function ocsfFormat(context: FormatContext, actions: Actions): Format {
   return {
@@ -35,16 +35,16 @@ export function ocsfFormat(context: FormatContext, actions: Actions): Format {
       const fields = fieldsOf(event);
       const meaning = actions.meaningOf(fields.action ?? '');
       const subject = new Subject(event.text, fields, meaning);
-      const shape = shapeOf(meaning, fields, subject, context.tenant);
+      const mapping = mappingOf(meaning, fields, subject, context.tenant);
       const account = actsOnAccounts(meaning) ? subject.otherAccount() : undefined;
-      const { uid, category, activities } = ocsfClasses[shape.class];
+      const { uid, category, activities } = ocsfClasses[mapping.class];
       const names: Readonly<Record<number, string>> = activities;
       const record = {
         class_uid: uid,
         category_uid: category,
-        activity_id: shape.activity,
-        activity_name: shape.activity === other ? (fields.action ?? nameless) : names[shape.activity],
-        type_uid: uid * 100 + shape.activity,
+        activity_id: mapping.activity,
+        activity_name: mapping.activity === other ? (fields.action ?? nameless) : names[mapping.activity],
+        type_uid: uid * 100 + mapping.activity,
         time: fields.timeMs,
         severity_id: ocsfSeverity[meaning.severity],
         ...status(meaning, subject),
@@ -64,52 +64,52 @@ export function ocsfFormat(context: FormatContext, actions: Actions): Format {
         actor: fields.user === undefined ? { app_name: product } : { user: userOf(fields.user) },
         src_endpoint: source(fields, context.tenant),
         http_request: fields.userAgent === undefined ? undefined : { user_agent: fields.userAgent },
-        ...shape.own,
+        ...mapping.own,
       };
       return Buffer.from(onOneLine(JSON.stringify(record).slice(0, -1)) + unmapped(fields));
     },
   };
 }
 
-function shapeOf(meaning: Meaning, fields: Fields, subject: Subject, tenant: string): Shape {
-  const shape = { class: meaning.ocsf.class, activity: meaning.ocsf.activity };
-  switch (shape.class) {
+function mappingOf(meaning: Meaning, fields: Fields, subject: Subject, tenant: string): ClassMapping {
+  const mapping = { class: meaning.ocsf.class, activity: meaning.ocsf.activity };
+  switch (mapping.class) {
     case 'authentication': {
       const [own, named] = [fields.user, subject.otherAccount()];
-      const user = shape.activity === logon ? (own ?? named) : (named ?? own);
+      const user = mapping.activity === logon ? (own ?? named) : (named ?? own);
       const service = { name: product };
       if (user !== undefined)
-        return { ...shape, own: { user: userOf(user), service, dst_endpoint: { hostname: tenant } } };
+        return { ...mapping, own: { user: userOf(user), service, dst_endpoint: { hostname: tenant } } };
       break;
     }
     case 'account_change': {
       const user = subject.account();
-      if (user !== undefined) return { ...shape, own: { user: userOf(user) } };
+      if (user !== undefined) return { ...mapping, own: { user: userOf(user) } };
       break;
     }
     case 'user_access': {
       const [user, privileges] = [subject.account(), subject.privileges()];
-      if (user !== undefined && privileges.length > 0) return { ...shape, own: { user: userOf(user), privileges } };
+      if (user !== undefined && privileges.length > 0) return { ...mapping, own: { user: userOf(user), privileges } };
       break;
     }
     case 'group_management': {
       const [group, user] = [subject.group(), subject.otherAccount()];
       const own = { group: group && named(group), user: user && userOf(user) };
-      if (group !== undefined) return { ...shape, own };
+      if (group !== undefined) return { ...mapping, own };
       break;
     }
     case 'entity_management': {
       const thing = subject.thing();
-      if (thing !== undefined) return { ...shape, own: { entity: { ...named(thing), type: typeOf(meaning) } } };
+      if (thing !== undefined) return { ...mapping, own: { entity: { ...named(thing), type: typeOf(meaning) } } };
       break;
     }
     case 'api_activity':
-      return { ...shape, own: api(meaning, fields, subject, tenant) };
+      return { ...mapping, own: api(meaning, fields, subject, tenant) };
   }
   return { class: 'api_activity', activity: apiActivity(meaning), own: api(meaning, fields, subject, tenant) };
 }
 
-/** What API Activity needs besides actor and source. */
+/** What API Activity requires apart from actor and source. */
 function api(meaning: Meaning, fields: Fields, subject: Subject, tenant: string) {
   const thing = subject.thing();
   return {
@@ -119,7 +119,7 @@ function api(meaning: Meaning, fields: Fields, subject: Subject, tenant: string)
   };
 }
 
-/** Create, read, update, delete as API Activity counts them, from what the table says in ECS's words; else Other. */
+/** API Activity's number for create, read, update or delete, by the ECS types in the table; else Other. */
 function apiActivity({ ecs }: Meaning): number {
   const at = ['creation', 'access', 'change', 'deletion'].findIndex((type) => ecs.type.includes(type));
   return at === -1 ? other : at + 1;
@@ -131,14 +131,14 @@ const named = ({ id, name }: { id: string | undefined; name: string | undefined 
 /** `email_t` of the schema. */
 const email = /^[a-zA-Z0-9!#$%&'*+\-/=?^_`{|}~.]+@[a-zA-Z0-9-]+\.[a-zA-Z0-9-.]+$/;
 
-/** An address that is none by the schema stays in `name`. */
+/** An address that the schema rejects is written to `name` only. */
 function userOf(user: User) {
   const { id: uid, email: address, name } = user;
   const isAddress = address !== undefined && email.test(address);
   return { uid, name: address ?? name, full_name: name, email_addr: isAddress ? address : undefined };
 }
 
-/** `ip_t` of the schema: 40 characters at most. */
+/** The schema's `ip_t` has at most 40 characters. */
 function source(fields: Fields, tenant: string) {
   if (fields.ip === undefined) return fields.user === undefined ? { hostname: tenant } : { name: nameless };
   return fields.ipVersion !== 0 && fields.ip.length <= 40 ? { ip: fields.ip } : { name: fields.ip };
@@ -150,7 +150,7 @@ function status(meaning: Meaning, subject: Subject) {
   return { status_id: id, status: id === 1 ? 'Success' : 'Failure', status_detail: subject.reason() };
 }
 
-/** The end of the record: `meta` and unknown fields in their own text. */
+/** The end of the record: `meta` and unknown fields as they were sent. */
 function unmapped(fields: Fields): string {
   const rest: readonly Raw[] = fields.rest;
   const members = [

@@ -3,8 +3,8 @@ export type Level = { readonly name: string } | 'any';
 export type Path = readonly Level[];
 
 /**
- * Levels of a path such as `user.email`, `meta.*.token`, `meta.items.0`: a star alone is any key or index of one level.
- * A backslash takes the next character as it is, so that `meta.a\.b` names the key `a.b` and `meta.\*` the key `*`.
+ * Parses a path such as `user.email`, `meta.*.token` or `meta.items.0`; a star alone matches any key or index of one level. A
+ * backslash escapes the next character: `meta.a\.b` names the key `a.b`, and `meta.\*` the key `*`.
  */
 export function parsePath(text: string): Path {
   const levels: Level[] = [];
@@ -24,25 +24,25 @@ export function parsePath(text: string): Path {
   return levels;
 }
 
-/** Why a path is no good for redaction, or undefined. */
+/** Why a path can't be used for redaction; undefined if it can. */
 export function pathProblem(text: string): string | undefined {
   if (text === '') return 'is empty';
   const [first, second] = parsePath(text);
   if (second !== undefined || first === undefined) return undefined;
-  if (first === 'any') return 'would hide the whole event: name the fields';
-  return first.name === 'id' ? 'would hide the id, by which records are told apart' : undefined;
+  if (first === 'any') return 'would redact the whole event: name the fields';
+  return first.name === 'id' ? 'would redact the id, which identifies a record' : undefined;
 }
 
-/** A place in a tree of paths. */
+/** A node of the tree of paths. */
 export class Node {
-  /** What is done with a value here; nothing where undefined. */
+  /** What happens to a value at this node; undefined: nothing. */
   end: 'redact' | 'hash' | undefined;
-  /** The places one level down, by name. */
+  /** The nodes one level below, by name. */
   readonly named: { readonly name: string; readonly bytes: Buffer; readonly node: Node }[] = [];
-  /** The place one level down for any name. */
+  /** The node one level below for any name. */
   any: Node | undefined;
 
-  /** The place one level down, made where it is not there. */
+  /** The node one level below; created if there is none. */
   grow(level: Level): Node {
     if (level === 'any') {
       this.any ??= new Node();
@@ -56,7 +56,7 @@ export class Node {
   }
 }
 
-/** The tree of these paths; undefined where there is none. Of two ends at one place `redact` wins. */
+/** The tree of these paths; undefined if there are none. If two paths end at one node, `redact` wins. */
 export function pathTree(paths: readonly (readonly [Path, Node['end']])[]): Node | undefined {
   if (paths.length === 0) return undefined;
   const root = new Node();

@@ -1,7 +1,7 @@
-/** How the source of the events is named in records. */
+/** The names of the source of the events in records. */
 export const vendor = 'Hypersequent';
 export const product = 'QA Sphere';
-/** Version of the API that gave the events. */
+/** Version of the API from which the events come. */
 export const apiVersion = 'v0';
-/** How this program is named in records. */
+/** The name of this program in records. */
 export const agentName = 'qasphere-siem-forwarder';

@@ -4,7 +4,7 @@ import { decodeString, eachElement, eachMember, endOfValue, skipSpace } from '..
 import type { Secret } from '../lib/secret.ts';
 import { type Node, type Path, parsePath, pathTree } from './path.ts';
 
-/** Values that become a pseudonym: the same value under the same key gives the same text. */
+/** Values that are replaced by a pseudonym: equal values have equal pseudonyms under one key. */
 export interface Hashing {
   readonly paths: readonly string[];
   readonly key: Secret;
@@ -23,12 +23,12 @@ const backslash = 0x5c;
 const redacted = '"[redacted]"';
 
 /**
- * Replaces the values at `paths` by `"[redacted]"`, and those at `hash.paths` by the hexadecimal HMAC-SHA-256 of the
- * value: of a string's content, of anything else's JSON text. Where both meet, redaction wins; of two paths the shorter.
+ * Replaces the values at `paths` by `"[redacted]"`, and those at `hash.paths` by the hexadecimal HMAC-SHA-256 of the value:
+ * of the content of a string, of the JSON text of anything else. If both match, redaction wins; of two paths the shorter.
  *
- * Text and value are both replaced, the rest of the text stays byte for byte. Keys are compared decoded, and each
- * occurrence of a doubled key is replaced. An event where nothing matched comes back as the same object. Time is linear
- * in the text; the stack holds no more levels than the longest path.
+ * The rest of the text stays byte for byte. Keys are compared decoded, and each occurrence of a repeated key is replaced. An
+ * event without a match is returned as the same object. Time is linear in the text; the stack is no deeper than the longest
+ * path.
  */
 export function redactor(paths: readonly string[], hash?: Hashing): (event: AuditEvent) => AuditEvent {
   const tree = pathTree([
@@ -51,7 +51,7 @@ export function redactor(paths: readonly string[], hash?: Hashing): (event: Audi
 
 type OnMatch = (from: number, to: number, how: 'redact' | 'hash') => void;
 
-/** Visits what lies under the value at `at`; `nodes` are the places in the tree that its path led to. */
+/** Visits everything inside the value at `at`; `nodes` are the nodes of the tree that its path matches. */
 function walk(text: Buffer, at: number, nodes: readonly Node[], match: OnMatch): number {
   const visit = (next: readonly Node[], valueAt: number): number | undefined => {
     if (next.length === 0) return undefined;
@@ -93,7 +93,7 @@ function isEscaped(text: Buffer, keyAt: number, keyEnd: number): boolean {
   return false;
 }
 
-/** Whether the key between its quotes is these bytes: faster than a decoded copy of each key. */
+/** Compares the key between its quotes with these bytes: faster than decoding each key. */
 function isKey(text: Buffer, keyAt: number, keyEnd: number, bytes: Buffer): boolean {
   if (bytes.length !== keyEnd - keyAt - 2) return false;
   for (let at = 0; at < bytes.length; at++) if (text[keyAt + 1 + at] !== bytes[at]) return false;

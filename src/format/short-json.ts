@@ -1,14 +1,14 @@
 import type { Raw } from './fields.ts';
 import { fitted } from './text.ts';
 
-/** Members up to this long are kept whole as long as there is room. */
+/** Members up to this length stay whole as long as there is room. */
 const small = 64;
 const truncated = '"truncated":true';
 
 /**
- * JSON text of an object of these members, its written form no longer than `limit`: where it does not fit, the longest
- * strings are shortened first (`…` at their end), the longest of other values left out, and `"truncated":true` added.
- * `write` is what the format makes of JSON text: its escapes count.
+ * The JSON text of an object with these members, in at most `limit` characters as written by `write`, the format's escapes
+ * included. If it does not fit, the longest strings are shortened first (with `…` at the end), then the longest other
+ * values are left out; `"truncated":true` is added.
  */
 export function shortJson(members: readonly Raw[], limit: number, write: (json: string) => string): string {
   const written = members.map(({ key, value }) => ({ key: write(key), value: write(value) }));
@@ -32,7 +32,7 @@ export function shortJson(members: readonly Raw[], limit: number, write: (json: 
   return `{${[...kept, truncated].join(',')}}`;
 }
 
-/** A JSON string cut so that it is written in `limit`; undefined for what is no string, or where too little would stay. */
+/** A JSON string cut to `limit` characters as written; undefined if it is not a string, or if too little would remain. */
 function shortString(json: string, limit: number, write: (json: string) => string): string | undefined {
   if (!json.startsWith('"') || limit < small / 2) return undefined;
   const content = JSON.parse(json) as string;

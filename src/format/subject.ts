@@ -2,15 +2,15 @@ import { eachElement, endOfValue } from '../event/json-scan.ts';
 import type { Meaning } from './actions.ts';
 import { type Fields, type Place, placesIn, scalarIn, type User } from './fields.ts';
 
-/** A thing acted upon: at least one of both is there. */
+/** The object of an action; at least one of both is defined. */
 export interface Named {
   readonly id: string | undefined;
   readonly name: string | undefined;
 }
 
 /**
- * Names under which `meta` may tell what was acted upon. The API promises nothing about `meta`: these are guesses, and
- * where none is met nothing is claimed.
+ * Names under which `meta` may describe the object of the action. The API promises nothing about `meta`: these are guesses,
+ * and if none matches, nothing is claimed.
  */
 const accounts = ['targetUser', 'target', 'user', 'member', 'invitee', 'account'];
 const failures = ['reason', 'failureReason', 'error', 'errorMessage'];
@@ -28,11 +28,11 @@ const rights = [
 ];
 const openBracket = 0x5b;
 
-/** Whether what is acted upon is an account, so that `meta` is asked for it. */
+/** Whether the action affects an account, which `meta` may then name. */
 export const actsOnAccounts = (meaning: Meaning): boolean =>
   ['account', 'permission', 'group', 'authentication'].includes(meaning.category);
 
-/** What an event's `meta` says of what was acted upon. */
+/** What an event's `meta` says about the object of the action. */
 export class Subject {
   readonly #text: Buffer;
   readonly #fields: Fields;
@@ -44,12 +44,12 @@ export class Subject {
     this.#meaning = meaning;
   }
 
-  /** The account acted upon: as `meta` names it, else the actor's own where the action is done to oneself. */
+  /** The affected account: the one that `meta` names, else the actor's own if the action affects oneself. */
   account(): User | undefined {
     return this.otherAccount() ?? (this.#meaning.self === true ? this.#fields.user : undefined);
   }
 
-  /** The account acted upon where `meta` names one. */
+  /** The affected account, if `meta` names one. */
   otherAccount(): User | undefined {
     for (const base of accounts) {
       const nested = this.#nested(base);
@@ -64,7 +64,7 @@ export class Subject {
     return email === undefined ? undefined : { id: undefined, name: undefined, email };
   }
 
-  /** The thing the action's noun names: `api_key.created` looks for apiKey, apiKeyId, apiKeyName, then id and name. */
+  /** The object that the action's noun names: for `api_key.created` apiKey, apiKeyId, apiKeyName, then id and name. */
   thing(): Named | undefined {
     const { noun } = this.#meaning;
     const whole = noun.map((word, at) => (at === 0 ? word : word.charAt(0).toUpperCase() + word.slice(1))).join('');
@@ -76,7 +76,7 @@ export class Subject {
     return this.#named('group') ?? this.#named('team') ?? this.#found(this.#scalar('id'), this.#title());
   }
 
-  /** Roles or rights given or taken. */
+  /** Roles or rights granted or revoked. */
   privileges(): readonly string[] {
     for (const name of rights) {
       const place = this.#fields.metaMembers.get(name);
@@ -87,7 +87,7 @@ export class Subject {
     return [];
   }
 
-  /** Why it failed. */
+  /** Why the action failed. */
   reason(): string | undefined {
     if (this.#meaning.outcome !== 'failure') return undefined;
     return failures.map((name) => this.#scalar(name)).find((text) => text !== undefined);

@@ -1,6 +1,6 @@
-/** Names that the table of actions may use, as the schemas have them. */
+/** Names that the action table may use, as the schemas define them. */
 
-/** OCSF 1.8.0 classes with the activities they know; 0 Unknown and 99 Other belong to each. */
+/** OCSF 1.8.0 classes and their activities; each class also has 0 Unknown and 99 Other. */
 export const ocsfClasses = {
   authentication: { uid: 3002, category: 3, activities: { 1: 'Logon', 2: 'Logoff', 7: 'Account Switch' } },
   account_change: {
@@ -44,7 +44,7 @@ export const ecsTypes: Readonly<Record<string, readonly string[]>> = {
   web: ['access', 'error', 'info'],
 };
 
-/** Splunk CIM 8.5.0: the values of `action` a model permits. */
+/** Splunk CIM 8.5.0: the values of `action` that each model permits. */
 export const cimActions: Readonly<Record<string, readonly string[]>> = {
   Authentication: ['success', 'failure', 'pending', 'error'],
   Change: [

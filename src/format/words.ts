@@ -1,4 +1,4 @@
-/** Verbs by their plain form; the regular forms are derived, the others listed. */
+/** Verbs in their plain form; regular forms are derived, the others are listed. */
 const verbs: readonly string[] = [
   'accept', 'access', 'activate', 'add', 'approve', 'archive', 'assign', 'attach', 'authenticate', 'authorize', 'block',
   'cancel', 'change', 'clear', 'clone', 'close', 'complete', 'configure', 'confirm', 'connect', 'copy', 'create',
@@ -29,13 +29,13 @@ const irregular: Readonly<Record<string, string>> = {
   verification: 'verify',
 };
 
-/** Words that say how it ended. */
+/** Words for the outcome. */
 const outcomes: Readonly<Record<string, string>> = {
   'fail failed fails failure unsuccessful invalid': 'failure',
   'succeed succeeded success successful successfully': 'success',
 };
 
-/** Two or three words that are one. */
+/** Two or three words that mean one. */
 const compounds: Readonly<Record<string, string>> = {
   'log in|logged in|sign in|signed in|log on|logged on': 'login',
   'log out|logged out|sign out|signed out|log off|logged off': 'logout',
@@ -70,8 +70,8 @@ const verbOf = new Map([
 const outcomeOf = new Map(expand(outcomes, ' '));
 const compoundOf = new Map(expand(compounds, '|'));
 
-/** Longest part of an action that is looked at. */
-const longest = 256;
+/** Only the beginning of a longer action is used. */
+const MAX_LENGTH = 256;
 
 /**
  * The words of an action in lower case, however they are joined: `apiKeyCreated`, `api_key.created`, `API-KEY CREATED`.
@@ -79,14 +79,14 @@ const longest = 256;
  */
 export function wordsOf(action: string): string[] {
   return action
-    .slice(0, longest)
+    .slice(0, MAX_LENGTH)
     .replace(/(?<=[\p{Ll}\p{N}])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/gu, ' ')
     .toLowerCase()
     .split(/[^\p{L}\p{M}\p{N}*]+/u)
     .filter((word) => word !== '');
 }
 
-/** The words that name what was acted upon, in the singular: `api_keys.created` → `api`, `key`. */
+/** The words that name the object of the action, in the singular: `api_keys.created` → `api`, `key`. */
 export function nounsOf(action: string): string[] {
   return tokensOf(action).flatMap(({ word, parts }) => (isVerb(word) || isOutcome(word) ? [] : parts));
 }
@@ -106,13 +106,13 @@ export function canonical(action: string): string {
 const isVerb = (word: string) => verbOf.get(word) === word;
 const isOutcome = (word: string) => word === 'failure' || word === 'success';
 
-/** Good enough for names: `keys`, `statuses`; `access`, `status` and `sms` stay. */
+/** Good enough for names: `keys` and `statuses` change; `access`, `status` and `sms` do not. */
 function singular(word: string): string {
   if (/(ss|us|x|ch|sh)es$/.test(word)) return word.slice(0, -2);
   return /[^sui]s$/.test(word) && word.length > 3 ? word.slice(0, -1) : word;
 }
 
-/** Words in their plain form, compounds as one; `parts` are the words it was made from. */
+/** Words in their plain form, compounds as one; `parts` are the words of a compound. */
 function tokensOf(action: string): { word: string; parts: string[] }[] {
   const words = wordsOf(action).map(singular);
   const tokens: { word: string; parts: string[] }[] = [];

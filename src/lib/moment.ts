@@ -1,7 +1,7 @@
-/** A moment as far as it is known: by this machine's monotonic clock, and by the server's where it said its own. */
+/** A moment, by this machine's monotonic clock and, if it is known, by the server's. */
 export interface Moment {
   /** Milliseconds of the monotonic clock (performance.now). */
   readonly monotonicMs: number;
-  /** Milliseconds since the epoch by the server's clock (its Date header); undefined where it gave none. */
+  /** Milliseconds since the epoch by the server's clock (its Date header); undefined if it sent none. */
   readonly serverMs: number | undefined;
 }

@@ -79,7 +79,7 @@ function differences(value: EventValue, fields: Fields, prefix: string): Differe
   return [...names, ...unknown.slice(0, MAX_UNKNOWN).map((name) => `unknown:${prefix}${name}`)];
 }
 
-/** Names from outside that are told apart, as many as a metric's label may have; all others are one. */
+/** Names from outside that are distinguished, as many as a metric's label may have; all others are one. */
 const MAX_NAMES = 50;
 const MAX_NAME_LENGTH = 60;
 const otherNames = 'other';

@@ -51,10 +51,10 @@ describe('the record options of a sink', () => {
   it.each(['redact', 'hash'])('refuses paths of %s that would hide what must be seen, each where it stands', (list) => {
     const more = list === 'hash' ? [`hashKey: ${key}`] : [];
     expect(problems(`${list}: ["*", user.email, id, "", "\\\\id"]`, ...more)).toEqual([
-      expect.stringMatching(/^c\.yaml:6:\d+: sinks\[0\]\.\w+\[0\]: would hide the whole event: name the fields$/),
-      expect.stringMatching(/^c\.yaml:6:\d+: sinks\[0\]\.\w+\[2\]: would hide the id/),
+      expect.stringMatching(/^c\.yaml:6:\d+: sinks\[0\]\.\w+\[0\]: would redact the whole event: name the fields$/),
+      expect.stringMatching(/^c\.yaml:6:\d+: sinks\[0\]\.\w+\[2\]: would redact the id/),
       expect.stringMatching(/^c\.yaml:6:\d+: sinks\[0\]\.\w+\[3\]: must not be empty$/),
-      expect.stringMatching(/^c\.yaml:6:\d+: sinks\[0\]\.\w+\[4\]: would hide the id/),
+      expect.stringMatching(/^c\.yaml:6:\d+: sinks\[0\]\.\w+\[4\]: would redact the id/),
     ]);
   });
 

@@ -111,7 +111,7 @@ describe('redaction', () => {
     expect(redactor(['meta.deep'])(event).text.toString()).toBe('{"meta":{"deep":"[redacted]","token":"x"}}');
   });
 
-  it('says which paths would hide the id or all', () => {
+  it('says which paths would redact the id or all', () => {
     expect(['user.email', 'meta.*', '*.token', 'ids'].map(pathProblem)).toEqual(Array(4).fill(undefined));
     expect(['', '*', 'id'].map((path) => typeof pathProblem(path))).toEqual(Array(3).fill('string'));
   });
