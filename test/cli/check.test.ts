@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { judgeClock } from '../../src/cli/check/clock.ts';
+import { clockFinding } from '../../src/cli/check/clock.ts';
 import { checkState } from '../../src/cli/check/state.ts';
 import { testEvent } from '../../src/cli/check/test-event.ts';
 import { certificateFinding } from '../../src/lib/certificate.ts';
@@ -29,24 +29,24 @@ describe('the clock', () => {
   });
   const second = (ms: number) => new Date(ms).toUTCString();
 
-  it('agrees wherever the Date, cut to the second, leaves it possible', () => {
-    for (const off of [-999 + 10, 0, 250]) expect(judgeClock(answer(second(nowMs)), nowMs - off).result).toBe('ok');
-    expect(judgeClock(answer(second(nowMs)), nowMs).detail).toMatch(/agrees/);
+  it('agrees if the Date, cut to the second, allows it', () => {
+    for (const off of [-999 + 10, 0, 250]) expect(clockFinding(answer(second(nowMs)), nowMs - off).result).toBe('ok');
+    expect(clockFinding(answer(second(nowMs)), nowMs).detail).toMatch(/agrees/);
   });
 
-  it('is told to be ahead or behind by at least as much as is certain', () => {
-    const behind = judgeClock(answer(second(nowMs)), nowMs - 60_000);
+  it('is reported ahead or behind by the difference that is certain', () => {
+    const behind = clockFinding(answer(second(nowMs)), nowMs - 60_000);
     expect(behind).toMatchObject({ result: 'warning', detail: expect.stringContaining('behind the server by 59.8 s') });
-    const ahead = judgeClock(answer(second(nowMs)), nowMs + 60_000);
+    const ahead = clockFinding(answer(second(nowMs)), nowMs + 60_000);
     expect(ahead).toMatchObject({
       result: 'warning',
       detail: expect.stringContaining('ahead of the server by 59.0 s'),
     });
   });
 
-  it('is not known where the server does not tell its time', () => {
-    expect(judgeClock(answer(undefined), nowMs).result).toBe('warning');
-    expect(judgeClock(answer('gibberish'), nowMs).result).toBe('warning');
+  it('is unknown if the server sends no Date header', () => {
+    expect(clockFinding(answer(undefined), nowMs).result).toBe('warning');
+    expect(clockFinding(answer('gibberish'), nowMs).result).toBe('warning');
   });
 });
 
@@ -60,7 +60,7 @@ it.each([
   expect(certificateFinding('TLS', validity, 'them', nowMs)).toMatchObject({ result });
 });
 
-it('a certificate that is not valid yet fails, and one that is not shown is skipped', () => {
+it('a certificate that is not valid yet fails, and a missing one is skipped', () => {
   const validity = { fromMs: nowMs + day, toMs: nowMs + 90 * day };
   expect(certificateFinding('TLS', validity, 'them', nowMs)).toMatchObject({ result: 'failed' });
   expect(certificateFinding('TLS', undefined, 'them', nowMs)).toMatchObject({ result: 'skipped' });
@@ -125,7 +125,7 @@ describe('the state directory', () => {
   });
 });
 
-it('the test event is no event of the audit log, and says so', () => {
+it('the test event can not be mistaken for an event of the audit log', () => {
   const { id, text } = testEvent('1.2.3', nowMs);
   const _value = JSON.parse(text.toString());
   expect(id).toBe(0n);

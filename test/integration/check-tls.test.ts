@@ -40,7 +40,7 @@ describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? 
     ['long valid', 90, 'ok', /valid until .* \((89|90) days\)/],
     ['soon over', 5, 'warning', /valid until .* \([45] days\)/],
   ];
-  it.each(ages)('the dates of a %s certificate of the source are told', async (_, days, result, detail) => {
+  it.each(ages)('reports the dates of a %s certificate of the source', async (_, days, result, detail) => {
     await using simulator = await startSimulator({ events: 1, key });
     await using front = await tlsFront(simulator.url, authority.leaf({ days }));
     place.configure(`https://localhost:${front.port}`, [stdout], trusted());
@@ -50,7 +50,7 @@ describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? 
     expect(find('API key')).toMatchObject({ result: 'ok' });
   });
 
-  it('a certificate that ended, or that nobody vouches for, or of another name, is 69 with a remedy', async () => {
+  it('ends with 69 and a remedy for an expired certificate, an untrusted one, and one for another name', async () => {
     await using simulator = await startSimulator({ events: 1, key });
     const cases: [Leaf, string, string, RegExp][] = [
       [authority.leaf({ days: -3 }), 'localhost', trusted(), /renewed/],
@@ -69,7 +69,7 @@ describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? 
     expect(simulator.requestCount).toBe(0);
   });
 
-  it('through a proxy the proxy is reached first, and the dates are still those of the source', async () => {
+  it('reports the connection to a proxy, and the dates of the source’s certificate behind it', async () => {
     await using simulator = await startSimulator({ events: 1, key });
     await using front = await tlsFront(simulator.url, authority.leaf({ days: 90 }));
     await using proxy = await proxyFront();
@@ -86,7 +86,7 @@ describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? 
     expect((await place.run('check')).stdout).not.toContain('a-proxy-secret');
   });
 
-  it('a proxy that refuses is said to be the proxy', async () => {
+  it('names the proxy if the proxy refuses', async () => {
     await using simulator = await startSimulator({ events: 1, key });
     await using front = await tlsFront(simulator.url, authority.leaf());
     await using proxy = await proxyFront(403);
@@ -97,10 +97,10 @@ describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? 
     );
     const { code, find } = await checked();
     expect(code).toBe(69);
-    expect(find('API key')?.detail).toMatch(/the proxy itself refused.*not the key/);
+    expect(find('API key')?.detail).toMatch(/the proxy refused the connection .*not because of the key/);
   });
 
-  it('the certificates of the sinks are dated too, ours and theirs', async () => {
+  it('reports the dates of the sinks’ certificates and of the client certificates', async () => {
     await using simulator = await startSimulator({ events: 1, key });
     const { certFile, keyFile } = authority.leaf({ days: 90 });
     const [cert, privateKey] = [readFileSync(certFile), readFileSync(keyFile)];

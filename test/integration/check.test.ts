@@ -36,7 +36,7 @@ async function checked(...args: string[]) {
 }
 
 describe('check', () => {
-  it('tries everything and moves nothing', async () => {
+  it('verifies every setting and changes nothing', async () => {
     await using simulator = await startSimulator({ events: 2500, key });
     await using hec = await startHecServer();
     await using collector = await tcpServer();
@@ -48,7 +48,7 @@ describe('check', () => {
     expect(marks.filter((line) => !line.startsWith('✓ '))).toEqual([]);
     for (const said of [
       /configuration .*config\.yaml.*splunk \(splunk-hec\), qradar \(syslog\), console \(stdout\)/,
-      /state directory .* is not there yet and can be made in/,
+      /state directory .* does not exist yet and can be created in/,
       /free space +\d+ MiB are free/,
       /lock +free/,
       /checkpoints +first start, by source.startAt: splunk, qradar, console/,
@@ -71,7 +71,7 @@ describe('check', () => {
     expect([...paths].sort()).toEqual(['/api/public/v0/audit-logs', '/api/public/v0/project']);
   });
 
-  it('leaves what a run has left as it is, also beside a daemon', async () => {
+  it('leaves the state as it is, also beside a running daemon', async () => {
     await using simulator = await startSimulator({ events: 40, key });
     place.configure(simulator.url, [stdout]);
     await place.run('once');
@@ -94,7 +94,7 @@ describe('check', () => {
     expect(await daemon.ended).toBe(0);
   });
 
-  it('says every problem of a configuration, each with a remedy, and asks nobody', async () => {
+  it('reports every problem of a configuration, each with a remedy, and connects to nothing', async () => {
     await using simulator = await startSimulator({ events: 1, key });
     place.configure(simulator.url, ['{ name: console, type: stout }'], ', pageSize: 0');
     const { code, findings } = await checked();
@@ -110,7 +110,7 @@ describe('check', () => {
     expect(simulator.requestCount).toBe(0);
   });
 
-  it('--offline looks at the configuration alone', async () => {
+  it('--offline verifies the configuration only', async () => {
     await using simulator = await startSimulator({ events: 1, key });
     place.configure(simulator.url, [stdout]);
     const { code, findings } = await checked('--offline');
@@ -130,17 +130,20 @@ describe('check', () => {
     ['429', 69, /requestsPerSecond/],
     ['truncated', 69, /what answers/],
     ['reset', 69, /firewall/],
-  ] as const)('a source that does %s gives %i and a remedy', async (kind, expected, remedy) => {
-    await using simulator = await startSimulator({ events: 1, key, faults: [{ kind, share: 1 }] });
-    place.configure(simulator.url, [stdout]);
-    const { code, find } = await checked();
-    expect(code).toBe(expected);
-    expect(find('API key')).toMatchObject({ result: 'failed' });
-    expect(find('API key')?.remedies.join()).toMatch(remedy);
-    expect(find('console: output')?.result).toBe('ok');
-  });
+  ] as const)(
+    'ends with the right code and a remedy when the source answers %s (%i)',
+    async (kind, expected, remedy) => {
+      await using simulator = await startSimulator({ events: 1, key, faults: [{ kind, share: 1 }] });
+      place.configure(simulator.url, [stdout]);
+      const { code, find } = await checked();
+      expect(code).toBe(expected);
+      expect(find('API key')).toMatchObject({ result: 'failed' });
+      expect(find('API key')?.remedies.join()).toMatch(remedy);
+      expect(find('console: output')?.result).toBe('ok');
+    },
+  );
 
-  it('a name that does not resolve, and a port that nobody listens on, are 69', async () => {
+  it('ends with 69 for a name that does not resolve and for a closed port', async () => {
     place.configure('https://tenant.invalid', [stdout]);
     const unresolved = await checked();
     expect(unresolved.code).toBe(69);
@@ -159,7 +162,7 @@ describe('check', () => {
     ['warn', 0, 'warning'],
     ['require', 77, 'failed'],
     ['off', 0, 'skipped'],
-  ] as const)('a key that can do more with restrictedKey: %s gives %i', async (policy, code, result) => {
+  ] as const)('judges an unrestricted key by restrictedKey: %s (%i)', async (policy, code, result) => {
     await using simulator = await startSimulator({ events: 1, key, restricted: false });
     place.configure(simulator.url, [stdout], `, restrictedKey: ${policy}`);
     const answer = await checked();
@@ -174,7 +177,7 @@ describe('check', () => {
     [-120_000, 'warning', /ahead of the server by 1\d\d\./],
     [120_000, 'warning', /behind the server by 1\d\d\./],
   ];
-  it.each(clocks)('a clock %i ms off is %s', async (clockOffsetMs, result, detail) => {
+  it.each(clocks)('reports a clock that is %i ms off as %s', async (clockOffsetMs, result, detail) => {
     const options: SimulatorOptions = { events: 1, key, clockOffsetMs };
     await using simulator = await startSimulator(options);
     place.configure(simulator.url, [stdout]);
@@ -183,7 +186,7 @@ describe('check', () => {
     expect(answer.find('clock')).toMatchObject({ result, detail: expect.stringMatching(detail) });
   });
 
-  it('a state directory that can not be is 73, and says what to do', async () => {
+  it('ends with 73 and a remedy for an unusable state directory', async () => {
     await using simulator = await startSimulator({ events: 1, key });
     place.configure(simulator.url, [stdout]);
     writeFileSync(place.state, 'a file');
@@ -193,7 +196,7 @@ describe('check', () => {
     expect(readFileSync(place.state, 'utf8')).toBe('a file');
   });
 
-  it('a damaged checkpoint is 78 and beats a refused key', async () => {
+  it('ends with 78 for a damaged checkpoint, also if the key is rejected', async () => {
     await using simulator = await startSimulator({ events: 1, key: 'another' });
     place.configure(simulator.url, [stdout]);
     mkdirSync(join(place.state, 'checkpoints'), { recursive: true, mode: 0o700 });
@@ -205,7 +208,7 @@ describe('check', () => {
     expect(readFileSync(join(place.state, 'checkpoints', 'console.json'), 'utf8')).toBe('x');
   });
 
-  it('every sink is tried though the source fails, and a refused token is 69', async () => {
+  it('verifies every sink if the source fails, and ends with 69 for a rejected token', async () => {
     await using simulator = await startSimulator({ events: 1, key: 'another' });
     await using hec = await startHecServer({ tokenState: 'disabled' });
     const down = '{ name: qradar, type: syslog, address: "tcp://127.0.0.1:1" }';
@@ -225,7 +228,7 @@ describe('check', () => {
     expect((await checked()).code).toBe(69);
   });
 
-  it('tells of a collector that is not there once, and whether it acknowledges where it is', async () => {
+  it('reports an unreachable collector once, and whether a reachable one acknowledges', async () => {
     await using simulator = await startSimulator({ events: 1, key });
     await using hec = await startHecServer({ tokenState: 'ack' });
     place.configure(simulator.url, [
@@ -240,7 +243,7 @@ describe('check', () => {
     ]);
   });
 
-  it('--send-test-event gives one marked event to each sink, past its filter, in its format', async () => {
+  it('--send-test-event delivers one marked event to each sink in its format, whatever its filter', async () => {
     await using simulator = await startSimulator({ events: 1, key });
     await using hec = await startHecServer({ tokenState: 'ack' });
     await using collector = await tcpServer();
@@ -266,7 +269,7 @@ describe('check', () => {
     expect(existsSync(place.state)).toBe(false);
   });
 
-  it('a Ctrl-C ends it at once', async () => {
+  it('ends at once at Ctrl-C', async () => {
     await using simulator = await startSimulator({ events: 1, key, latencyMs: 60_000 });
     place.configure(simulator.url, [stdout]);
     const running = place.start('check');

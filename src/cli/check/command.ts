@@ -9,33 +9,34 @@ import { jsonLine } from '../table.ts';
 import { check } from './check.ts';
 
 export const checkCommand: Command = {
-  summary: 'tries everything the configuration promises, tells what to do where something fails, and moves nothing',
+  summary: 'verify every setting end to end and suggest fixes; changes nothing',
   usage: '[-c FILE] [--offline] [--send-test-event] [--json]',
   flags: {
     config: configFlag,
-    offline: { type: 'boolean', describes: 'the configuration alone: nothing is asked or connected to' },
+    offline: { type: 'boolean', describes: 'verify the configuration only, without any connection' },
     'send-test-event': { type: 'boolean', describes: 'deliver one marked event, with id 0, to each sink' },
     json: jsonFlag,
   },
   notes: [
-    'Exit code 78: configuration, checkpoint or source.url are wrong; 77: the API refuses the key; 73: the state',
-    'directory can not be used; 69: the source or a sink can not be reached, or a sink refuses us. The highest wins.',
+    'Exit code 78: configuration, checkpoint or source.url is wrong; 77: the API rejects the key; 73: the state directory',
+    'is not usable; 69: the source or a sink is unreachable, or a sink rejects us. The highest applies.',
   ].join('\n'),
   async run({ config: file, offline, 'send-test-event': testEvent, json }, _, cli) {
-    if (offline === true && testEvent === true) throw new UsageError('--send-test-event can not be --offline');
+    if (offline === true && testEvent === true)
+      throw new UsageError('--send-test-event and --offline exclude each other');
     const loaded = loadConfig({ file: file as string | undefined, env: cli.env });
     const all: Finding[] = [];
-    const tell = async (findings: readonly Finding[]) => {
+    const report = async (findings: readonly Finding[]) => {
       all.push(...findings);
       if (json !== true) await cli.print(findings.map(text).join(''));
     };
-    await tell(configuration(loaded));
+    await report(configuration(loaded));
     if (loaded.ok && offline !== true) {
       const { config } = loaded;
       const ctx = { ...realContext(config, cli), emit: () => {} };
       const { graceful } = cli.signals;
-      for await (const findings of check({ config, ctx, stop: graceful, testEvent: testEvent === true }))
-        await tell(findings);
+      for await (const findings of check({ config, ctx, signal: graceful, testEvent: testEvent === true }))
+        await report(findings);
     }
     const code = codeOf(all);
     if (json === true) await cli.print(jsonLine({ ok: code === exitCode.done, exitCode: code, findings: all }));
@@ -47,7 +48,7 @@ function configuration(loaded: Loaded): Finding[] {
   const name = 'configuration';
   if (!loaded.ok)
     return loaded.problems.map((problem) =>
-      failed(name, 'config', formatProblem(problem), 'correct it there; "schema" prints every key with its meaning'),
+      failed(name, 'config', formatProblem(problem), 'correct it there; "schema" describes every key'),
     );
   const { config, path, warnings } = loaded;
   const sinks = config.sinks.map((sink) => `${sink.name} (${sink.type})`).join(', ');
@@ -74,7 +75,7 @@ const codes: Readonly<Record<Failure, number>> = {
   unreachable: exitCode.unreachable,
 };
 
-/** The highest of those that apply, and 70 before all. */
+/** The highest that applies; 70 overrides all. */
 function codeOf(findings: readonly Finding[]): number {
   const found = findings.flatMap(({ failure }) => (failure === undefined ? [] : [codes[failure]]));
   return found.includes(exitCode.bug) ? exitCode.bug : Math.max(exitCode.done, ...found);

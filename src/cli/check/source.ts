@@ -13,7 +13,7 @@ import type { AuditApi } from '../../source/audit-api.ts';
 import { KeyScopeCheck } from '../../source/key-scope.ts';
 import type { RateLimiter } from '../../source/rate-limiter.ts';
 import { fetchOnce } from '../fetch-once.ts';
-import { judgeClock } from './clock.ts';
+import { clockFinding } from './clock.ts';
 import { checkConnectivity } from './connectivity.ts';
 
 export interface SourceCheck {
@@ -65,7 +65,7 @@ export async function checkSource(check: SourceCheck): Promise<Finding[]> {
   findings.push({ ...ok('API key', `accepted by ${config.source.url}`), elapsedMs });
   findings.push(await timed(() => checkRestriction(check, listening)));
   findings.push(await timed(() => checkNewest(check, api, answer.page.events)));
-  if (exchange?.outcome.kind === 'answer') findings.push(judgeClock(exchange.outcome, exchange.startedAtMs));
+  if (exchange?.outcome.kind === 'answer') findings.push(clockFinding(exchange.outcome, exchange.startedAtMs));
   return findings;
 }
 

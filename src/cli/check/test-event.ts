@@ -5,10 +5,10 @@ import type { Verdict } from '../../lib/verdict.ts';
 import { EncodingFailure, type EncodingOptions, encodeEvent } from '../../pipeline/encode.ts';
 import type { Sink } from '../../sinks/sink.ts';
 
-/** How long a confirmation is waited for, milliseconds: an indexer may take minutes. */
+/** Longest wait for a confirmation, milliseconds; an indexer may take minutes. */
 const confirmMs = 30_000;
 
-/** One event that nobody can take for a real one: ids of the audit log begin at 1. */
+/** An event that can't be mistaken for a real one: ids of the audit log start at 1. */
 export function testEvent(version: string, nowMs: number): AuditEvent {
   const value = {
     id: 0,
@@ -22,31 +22,31 @@ export function testEvent(version: string, nowMs: number): AuditEvent {
   return auditEvent({ id: 0n, text: Buffer.from(JSON.stringify(value)), value, receivedAtMs: nowMs });
 }
 
-/** Delivers it, past the filter; `unconfirmed` where it was taken and nothing more was heard in time. */
+/** Delivers the test event, whatever the filter; `unconfirmed` if it was sent and no confirmation came in time. */
 export async function sendTestEvent(
   sink: Sink,
-  wanted: EncodingOptions,
+  options: EncodingOptions,
   { version, now }: Context,
-  stop: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Verdict | 'unconfirmed'> {
-  const shaped = encodeEvent(testEvent(version, now()), { ...wanted, wants: () => true });
-  if (shaped === undefined) throw new Error('the test event was filtered');
-  if (shaped instanceof EncodingFailure) throw new Error(shaped.detail);
-  const kill = new AbortController();
-  const end = () => kill.abort(new Error('not confirmed in time'));
-  stop.addEventListener('abort', end);
+  const encoded = encodeEvent(testEvent(version, now()), { ...options, wants: () => true });
+  if (encoded === undefined) throw new Error('the test event was filtered');
+  if (encoded instanceof EncodingFailure) throw new Error(encoded.detail);
+  const forced = new AbortController();
+  const end = () => forced.abort(new Error('not confirmed in time'));
+  signal.addEventListener('abort', end);
   const timer = setTimeout(end, confirmMs);
   try {
-    const answer = await sink.send({ records: [shaped] }, kill.signal);
+    const answer = await sink.send({ records: [encoded] }, forced.signal);
     if (answer.kind !== 'sent') return answer;
-    const confirmed = answer.confirmed.catch(() => undefined);
-    await untilAborted(
-      kill.signal,
-      (sink.finish?.(kill.signal) ?? Promise.resolve()).catch(() => {}),
-    );
-    return (await untilAborted(kill.signal, confirmed)) ?? 'unconfirmed';
+    const undefinedIfAborted = (error: unknown) => {
+      if (!forced.signal.aborted) throw error;
+    };
+    const confirmed = answer.confirmed.catch(undefinedIfAborted);
+    await untilAborted(forced.signal, Promise.resolve(sink.finish?.(forced.signal)).catch(undefinedIfAborted));
+    return (await untilAborted(forced.signal, confirmed)) ?? 'unconfirmed';
   } finally {
     clearTimeout(timer);
-    stop.removeEventListener('abort', end);
+    signal.removeEventListener('abort', end);
   }
 }
