@@ -24,7 +24,7 @@ sinks: [{ ${sink} }]
   return file;
 }
 
-/** A heartbeat that comes after this moment. */
+/** Resolves with the next heartbeat. */
 async function nextHeartbeat(program: Program): Promise<void> {
   const before = statusRecordsIn(program.stdout()).filter(({ event }) => event === 'forwarder.heartbeat').length;
   await program.until(
@@ -37,24 +37,24 @@ async function stop(program: Program): Promise<void> {
   expect(await program.ended).toBe(0);
 }
 
-/** The state that the heartbeats alone tell, once they have told of `happened`. */
-async function told(simulator: Simulator, happened: (program: Program) => Promise<void>, nowMs = Date.now) {
+/** The state according to the heartbeats alone, after `change` and one more heartbeat. */
+async function stateAfter(simulator: Simulator, change: (program: Program) => Promise<void>, nowMs = Date.now) {
   const program = startProgram(['run', '-c', configure(simulator.url)]);
   await program.until((_, out) => statusRecordsIn(out).some(({ event }) => event === 'forwarder.heartbeat'));
-  await happened(program);
+  await change(program);
   await nextHeartbeat(program);
   const state = stateOf(statusRecordsIn(program.stdout()), nowMs());
   await stop(program);
-  return { state, told: statusRecordsIn(program.stdout()), stdout: program.stdout() };
+  return { state, records: statusRecordsIn(program.stdout()) };
 }
 
-describe('the heartbeats alone, read by the shipped search', () => {
+describe('heartbeats alone, read by the shipped search,', () => {
   it('show an idle API', async () => {
     await using simulator = await startSimulator({ events: 3, key });
-    const { state, told: all } = await told(simulator, async () => {});
+    const { state, records } = await stateAfter(simulator, async () => {});
     expect(state).toBe('ok');
-    expect(all.map(({ event }) => event).slice(0, 2)).toEqual(['forwarder.started', 'forwarder.configured']);
-    expect(all.at(-1)).toMatchObject({ event: 'forwarder.stopped', why: 'SIGTERM' });
+    expect(records.map(({ event }) => event).slice(0, 2)).toEqual(['forwarder.started', 'forwarder.configured']);
+    expect(records.at(-1)).toMatchObject({ event: 'forwarder.stopped', why: 'SIGTERM' });
   });
 
   it('reach Splunk too', async () => {
@@ -71,7 +71,7 @@ describe('the heartbeats alone, read by the shipped search', () => {
     expect(hec.requests.filter(({ kind, status }) => kind === 'data' && status !== 200)).toEqual([]);
   });
 
-  it('end with the source as the reason where it gives nothing any more', async () => {
+  it('end with the source as the reason if the source has failed for good', async () => {
     await using simulator = await startSimulator({ events: 3, key });
     const file = configure(simulator.url);
     writeFileSync(file, readFileSync(file, 'utf8').replace('onKeyRejected: wait', 'onKeyRejected: exit'));
@@ -82,29 +82,29 @@ describe('the heartbeats alone, read by the shipped search', () => {
     expect(statusRecordsIn(program.stdout()).at(-1)).toMatchObject({ event: 'forwarder.stopped', why: 'source' });
   });
 
-  it('show a network that swallows all between the forwarder and QA Sphere', async () => {
+  it('show a network that drops everything between the forwarder and QA Sphere', async () => {
     await using simulator = await startSimulator({ events: 3, key });
-    const { state } = await told(simulator, async (program) => {
+    const { state } = await stateAfter(simulator, async (program) => {
       simulator.setFaults([{ kind: 'slow', share: 1 }]);
       await program.until((stderr) => /"source.retry","reason":"timeout"/.test(stderr));
     });
     expect(state).toBe('source unreachable');
   });
 
-  it('show a refused key', async () => {
+  it('show a rejected key', async () => {
     await using simulator = await startSimulator({ events: 3, key });
-    const { state, told: all } = await told(simulator, async (program) => {
+    const { state, records } = await stateAfter(simulator, async (program) => {
       simulator.setKey('another');
       await program.until((stderr) => stderr.includes('source.refused'));
     });
     expect(state).toBe('key refused');
-    expect(all).toContainEqual(expect.objectContaining({ event: 'forwarder.interrupted', why: 'key_refused' }));
+    expect(records).toContainEqual(expect.objectContaining({ event: 'forwarder.interrupted', why: 'key_refused' }));
   });
 
-  it('show a local clock that is an hour behind, and no missing heartbeat for it', async () => {
+  it('show a local clock that is an hour behind, and no missing heartbeat', async () => {
     const hour = 3_600_000;
     await using simulator = await startSimulator({ events: 3, key, clockOffsetMs: hour });
-    const { state } = await told(
+    const { state } = await stateAfter(
       simulator,
       async () => {},
       () => Date.now() + hour,
@@ -112,14 +112,14 @@ describe('the heartbeats alone, read by the shipped search', () => {
     expect(state).toBe('local clock wrong');
   });
 
-  it('show a page that cannot be read', async () => {
+  it('show an unreadable page', async () => {
     let page = '{"after":1,"count":1,"events":[]}';
     const server = createServer((_, response) => {
       response.setHeader('content-type', 'application/json').end(page);
     }).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const { state } = await told({ url } as Simulator, async (program) => {
+    const { state } = await stateAfter({ url } as Simulator, async (program) => {
       page = '{"after":1,"count":1,"events":[{"id":"x"}]}';
       await program.until((stderr) => stderr.includes('source.unreadable'));
     });
@@ -130,7 +130,7 @@ describe('the heartbeats alone, read by the shipped search', () => {
 });
 
 describe('a missing heartbeat', () => {
-  it('of a stopped process is told by its next start, with how long nothing ran', async () => {
+  it('of a stopped process is explained by its next start, with the time in which nothing ran', async () => {
     await using simulator = await startSimulator({ events: 3, key });
     const file = configure(simulator.url);
     const first = startProgram(['run', '-c', file]);
@@ -144,7 +144,7 @@ describe('a missing heartbeat', () => {
     await stop(second);
   });
 
-  it('of a sink that was cut off is told when it is back, with the length of the cut', async () => {
+  it('of an unreachable sink is explained when the sink is back, with the duration of the outage', async () => {
     await using simulator = await startSimulator({ events: 3, key });
     const receiver = await tcpServer();
     const { port } = receiver;
@@ -156,7 +156,7 @@ describe('a missing heartbeat', () => {
     const heard = () => receiver.received.map((_, connection) => receiver.text(connection)).join('');
     await receiver.until(() => heard().includes('forwarder.heartbeat'));
     await receiver[Symbol.asyncDispose]();
-    // Longer than what counts as an interruption.
+    // An outage is reported from 30 s on.
     await new Promise((resolve) => setTimeout(resolve, 32_000));
     await using again = await tcpServer(() => {}, { port });
     const later = () => again.received.map((_, connection) => again.text(connection)).join('');

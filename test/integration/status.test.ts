@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => place[Symbol.dispose]());
 
-it('status tells from disk where no daemon runs, and leaves nothing there', async () => {
+it('status reads the disk if no daemon runs, and writes nothing', async () => {
   const refuse = (raw: Buffer) => (raw.includes('"action":"user.login"') ? 6 : undefined);
   await using simulator = await startSimulator({ events: 60, epochMs: Date.UTC(2026, 0, 1), key });
   await using hec = await startHecServer({ refuse });
@@ -40,7 +40,7 @@ it('status tells from disk where no daemon runs, and leaves nothing there', asyn
   expect(text.stdout).toMatch(new RegExp(`splunk +good .*${simulator.lastId()} .*20\\d\\d-.* ${aside + 2}\n`));
 });
 
-it('status names what is wrong with a checkpoint, and its answer can not steer a terminal', async () => {
+it('status reports what is wrong with a checkpoint, and its output holds no control sequence', async () => {
   place.configure('http://127.0.0.1:1', ['{ name: console, type: stdout }']);
   mkdirSync(join(place.state, 'checkpoints'), { recursive: true });
   for (const name of ['console.json', 'foreign.json'])
@@ -52,7 +52,7 @@ it('status names what is wrong with a checkpoint, and its answer can not steer a
   expect(stdout).not.toContain('\u001b');
 });
 
-it('status --ready is 69 without a word where no daemon answers, and 0 where one is ready', async () => {
+it('status --ready exits with 69 and no output if no daemon answers, and with 0 if one is ready', async () => {
   await using simulator = await startSimulator({ events: 10, key });
   place.configure(simulator.url, ['{ name: console, type: stdout }']);
   expect(await place.run('status', '--ready')).toEqual({ code: 69, stdout: '', stderr: '' });

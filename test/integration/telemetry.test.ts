@@ -60,7 +60,7 @@ describe('the running daemon', () => {
     expect((await statusOf(file, '--ready')).code).toBe(69);
   });
 
-  it('writes its log and nothing else to standard error, also where it asks the kernel about its connections', async () => {
+  it('writes only its log to standard error, also when it asks the kernel about its connections', async () => {
     await using simulator = await startSimulator({ events: 30, key });
     await using collector = await tcpServer();
     const { file } = configure(simulator.url, '{}');
@@ -76,7 +76,7 @@ describe('the running daemon', () => {
     expect(written.length).toBeGreaterThan(1);
   });
 
-  it('stays up and alive, but not ready, while the key is refused', async () => {
+  it('stays up and alive, but not ready, while the key is rejected', async () => {
     await using simulator = await startSimulator({ events: 3, key: 'another' });
     const { file } = configure(simulator.url, '{ listen: "127.0.0.1:0" }', ', onKeyRejected: wait');
     const daemon = startProgram(['run', '-c', file]);
@@ -93,7 +93,7 @@ describe('the running daemon', () => {
     expect(await daemon.ended).toBe(0);
   });
 
-  it('delivers although its port is taken, and says so', async () => {
+  it('delivers and reports the problem if its port is taken', async () => {
     await using simulator = await startSimulator({ events: 5, key });
     const { file } = configure(simulator.url, `{ listen: "127.0.0.1:${new URL(simulator.url).port}" }`);
     const daemon = startProgram(['run', '-c', file]);
@@ -102,7 +102,7 @@ describe('the running daemon', () => {
     expect(await daemon.ended).toBe(0);
   });
 
-  it('shows the page on loopback alone, and is known by no name but its own', async () => {
+  it('serves the status page on loopback only, and only under its own names', async () => {
     await using simulator = await startSimulator({ events: 3, key });
     const { file } = configure(simulator.url, '{ listen: "0.0.0.0:0", hosts: [forwarder.example] }');
     const daemon = startProgram(['run', '-c', file]);
@@ -123,7 +123,7 @@ describe('the running daemon', () => {
     expect(await daemon.ended).toBe(0);
   });
 
-  it('moves its listener with a reload, and keeps what it knows', async () => {
+  it('moves its listener at a reload, and keeps its state', async () => {
     await using simulator = await startSimulator({ events: 30, key });
     const { file } = configure(simulator.url, '{ listen: "127.0.0.1:0" }');
     const daemon = startProgram(['run', '-c', file]);
@@ -141,7 +141,7 @@ describe('the running daemon', () => {
     expect(await daemon.ended).toBe(0);
   });
 
-  it('tells a sink who moved its cursor while it was stopped', async () => {
+  it('reports to a sink who moved its cursor while the daemon was stopped', async () => {
     await using simulator = await startSimulator({ events: 30, key });
     const { file } = configure(simulator.url, '{}');
     writeFileSync(file, readFileSync(file, 'utf8').replace('{ type: stdout }', '{ type: stdout, heartbeat: 5m }'));
@@ -156,10 +156,10 @@ describe('the running daemon', () => {
       await again.until((_, stdout) => statusRecordsIn(stdout).some(({ event }) => event === 'forwarder.configured'));
       again.child.kill('SIGTERM');
       expect(await again.ended).toBe(0);
-      const told = statusRecordsIn(again.stdout()).filter(({ event }) => event === 'forwarder.cursor_moved');
-      expect(told).toHaveLength(times);
-      for (const each of told)
-        expect(each).toMatchObject({
+      const moves = statusRecordsIn(again.stdout()).filter(({ event }) => event === 'forwarder.cursor_moved');
+      expect(moves).toHaveLength(times);
+      for (const move of moves)
+        expect(move).toMatchObject({
           operation: 'cursor set',
           sink: 'stdout',
           to: { id: '7' },

@@ -30,9 +30,9 @@ const metricsIn = (expr: string) =>
     name.replace(/_(bucket|sum|count)$/, ''),
   );
 
-function run(...args: string[]): { status: number | null; said: string } {
+function run(...args: string[]): { status: number | null; output: string } {
   const { status, stdout, stderr } = spawnSync(promtool, args, { encoding: 'utf8' });
-  return { status, said: `${stdout}${stderr}` };
+  return { status, output: `${stdout}${stderr}` };
 }
 
 describe('the alert rules', () => {
@@ -46,7 +46,7 @@ describe('the alert rules', () => {
   it.skipIf(!can)(`are valid, and fire exactly when they should${skipped}`, () => {
     expect(run('check', 'rules', rulesFile)).toMatchObject({ status: 0 });
     const tested = run('test', 'rules', 'config/prometheus/qasphere-siem-forwarder.test.yaml');
-    expect(tested.said).toContain('SUCCESS');
+    expect(tested.output).toContain('SUCCESS');
     expect(tested.status).toBe(0);
   });
 

@@ -29,22 +29,22 @@ function open(): Socket {
   return socket;
 }
 
-/** Writes `request` as it stands; resolves to all that comes until the other side closes. */
+/** Sends `request` unchanged; resolves to everything received until the other side closes. */
 function raw(request: string): Promise<string> {
   return new Promise((resolve) => {
-    let said = '';
+    let answer = '';
     open()
       .on('data', (text) => {
-        said += text;
+        answer += text;
       })
-      .on('close', () => resolve(said))
+      .on('close', () => resolve(answer))
       .end(request);
   });
 }
 
 const ask = (path: string, host = '127.0.0.1', method = 'GET') =>
   raw(`${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
-const statusOf = async (said: Promise<string>) => Number((await said).split(' ')[1]);
+const statusOf = async (answer: Promise<string>) => Number((await answer).split(' ')[1]);
 
 describe('the listener', () => {
   it('answers GET and HEAD, and no other method', async () => {
@@ -61,9 +61,9 @@ describe('the listener', () => {
   });
 
   it('does not disclose internal errors', async () => {
-    const said = await ask('/broken');
-    expect(said).toMatch(/^HTTP\/1\.1 500 /);
-    expect(said).not.toContain('secret');
+    const answer = await ask('/broken');
+    expect(answer).toMatch(/^HTTP\/1\.1 500 /);
+    expect(answer).not.toContain('secret');
   });
 
   it.each(['127.0.0.1', '127.0.0.1:9464', '[::1]:9464', 'localhost', 'LOCALHOST:80', 'forwarder.example:9464'])(
@@ -88,25 +88,25 @@ describe('the listener', () => {
   });
 
   it('lets no other site read its answers', async () => {
-    const said = (await ask('/livez')).toLowerCase();
-    expect(said).toContain('cross-origin-resource-policy: same-origin');
-    expect(said).toContain('cache-control: no-store');
-    expect(said).toContain("content-security-policy: default-src 'none'");
-    expect(said).not.toContain('access-control');
+    const answer = (await ask('/livez')).toLowerCase();
+    expect(answer).toContain('cross-origin-resource-policy: same-origin');
+    expect(answer).toContain('cache-control: no-store');
+    expect(answer).toContain("content-security-policy: default-src 'none'");
+    expect(answer).not.toContain('access-control');
   });
 
-  it('serves no more than 32 connections at once, and is there again when they end', async () => {
-    const held = Array.from({ length: 32 }, open);
-    await Promise.all(held.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
+  it('serves at most 32 connections at once, and others after those end', async () => {
+    const connections = Array.from({ length: 32 }, open);
+    await Promise.all(connections.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
     // The server has accepted them when it has answered the last one.
-    held[31]?.write('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n');
-    await new Promise((resolve) => held[31]?.once('data', resolve));
+    connections[31]?.write('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await new Promise((resolve) => connections[31]?.once('data', resolve));
     expect(await ask('/livez')).toBe('');
-    for (const socket of held) socket.destroy();
+    for (const socket of connections) socket.destroy();
     await expect.poll(() => statusOf(ask('/livez'))).toBe(200);
   });
 
-  it('lets go of a client that sends its headers slowly, while others are served', async () => {
+  it('closes a client that sends its headers slowly, while it serves others', async () => {
     const slow = open();
     const closed = new Promise((resolve) => slow.once('close', resolve));
     slow.write('GET /livez HTTP/1.1\r\nHost: ');
@@ -117,7 +117,7 @@ describe('the listener', () => {
     clearInterval(drip);
   });
 
-  it('refuses headers without end', async () => {
+  it('rejects endless headers', async () => {
     expect(await statusOf(ask('/livez', `localhost\r\nX: ${'x'.repeat(20_000)}`))).toBe(431);
   });
 });
