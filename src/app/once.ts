@@ -53,7 +53,7 @@ export function catchUp(
   { patienceMs, onEnd }: Patience & { onEnd(pipeline: Pipeline): unknown },
 ): Promise<readonly PipelineOutcome[]> {
   const startMs = performance.now();
-  const supervisor = new PipelineSupervisor(signals, {
+  const supervisor = new PipelineSupervisor(signals, pipelines[0]?.graceMs ?? (() => 0), {
     open: (options, inner) => openWithPatience(options, inner, patienceMs),
     async run(pipeline, inner) {
       const source = pipelines.find(({ name }) => name === pipeline.name)?.source;

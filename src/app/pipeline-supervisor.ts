@@ -1,9 +1,10 @@
 import { retryUntilSettled } from '../lib/backoff.ts';
 import { printable } from '../lib/printable.ts';
-import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
+import { childScope, type ShutdownSignals, scopeWithGrace } from '../lib/shutdown.ts';
 import type { Retry } from '../lib/verdict.ts';
 import { SinkGone } from '../pipeline/delivery-queue.ts';
 import { Pipeline, type PipelineOptions } from '../pipeline/pipeline.ts';
+import type { ResumedBatch } from '../sinks/sink.ts';
 import { SourceStop } from '../source/source.ts';
 import { CheckpointProblem, StateProblem } from '../state/store.ts';
 
@@ -26,8 +27,11 @@ export interface PipelineWork {
 
 interface Running {
   readonly signals: ReturnType<typeof childScope>;
+  /** A reload ends it. */
   isReplaced: boolean;
-  /** Starts once this one has ended. */
+  /** Fires if a successor takes over. */
+  readonly handover: AbortController;
+  /** Starts once this one has ended, or has handed over what is on the wire. */
   successor: PipelineOptions | undefined;
 }
 
@@ -38,19 +42,25 @@ const startBackoff = { firstMs: 1_000, longestMs: 60_000 };
  * Pipelines side by side, one per sink; a reload replaces single ones while the others run on. What stops the source, or
  * a bug, ends all of them in good order. A destination that is gone ends its own pipeline only.
  *
+ * A pipeline that a reload ends may finish what is on the wire within its sink's own time-outs, beside its successor, which
+ * gets the verdicts (see DeliveryQueue). When everything ends, so does it, within the grace that all pipelines have.
+ *
  * At the first start an unusable state ends the program, because nothing runs yet that could be lost. At a reload the
  * others run: a pipeline that can't start waits and tries again.
  */
 export class PipelineSupervisor {
-  readonly #all: ReturnType<typeof childScope>;
+  readonly #all: ReturnType<typeof scopeWithGrace>;
   readonly #work: PipelineWork;
   readonly #running = new Map<string, Running>();
   readonly #outcomes = new Map<string, PipelineOutcome>();
   readonly #ended = Promise.withResolvers<readonly PipelineOutcome[]>();
   readonly #bugs: unknown[] = [];
+  /** Pipelines that have handed over and still have something on the wire. */
+  #finishing = 0;
 
-  constructor(signals: ShutdownSignals, work: PipelineWork) {
-    this.#all = childScope(signals);
+  /** `graceMs`: how long what is in flight may take when everything ends, milliseconds. */
+  constructor(signals: ShutdownSignals, graceMs: () => number, work: PipelineWork) {
+    this.#all = scopeWithGrace(signals, graceMs);
     this.#work = work;
   }
 
@@ -83,43 +93,80 @@ export class PipelineSupervisor {
     for (const [name, running] of this.#running) if (!names.has(name)) replace(running, undefined);
   }
 
-  #start(options: PipelineOptions, when: 'first' | 'reload'): void {
-    const running: Running = { signals: childScope(this.#all), isReplaced: false, successor: undefined };
+  #start(options: PipelineOptions, when: 'first' | 'reload', inherited?: readonly ResumedBatch[]): void {
+    const signals = childScope(this.#all);
+    const running: Running = { signals, isReplaced: false, handover: new AbortController(), successor: undefined };
     this.#running.set(options.name, running);
-    void this.#run(options, running, when);
+    const { graceMs } = options;
+    const replaceable = {
+      ...options,
+      graceMs: () => (running.isReplaced ? Number.POSITIVE_INFINITY : graceMs()),
+      handover: { replaced: running.handover.signal, ackGraceMs: graceMs, ...(inherited && { inherited }) },
+    };
+    void this.#run(replaceable, running, when);
   }
 
   /** Never rejects: a bug ends all and is kept for `ended`. */
   async #run(options: PipelineOptions, running: Running, when: 'first' | 'reload'): Promise<void> {
     const { name } = options;
+    let inherited: readonly ResumedBatch[] = [];
     try {
-      this.#outcomes.set(name, await this.#outcome(options, running, when));
+      const { outcome, pipeline } = await this.#outcome(options, running, when);
+      this.#outcomes.set(name, outcome);
+      // One that was replaced before it opened passes on what it inherited.
+      inherited = pipeline === undefined ? (options.handover?.inherited ?? []) : pipeline.handedOver;
+      if (pipeline !== undefined && inherited.length > 0) void this.#finish(pipeline);
+      else await pipeline?.[Symbol.asyncDispose]();
     } catch (bug) {
-      this.#bugs.push(bug);
-      this.#all.end();
+      this.#fail(bug);
     }
     running.signals.end();
     this.#running.delete(name);
-    if (running.successor !== undefined && !this.#all.graceful.aborted) this.#start(running.successor, 'reload');
+    const { successor } = running;
+    if (successor !== undefined && !this.#all.graceful.aborted) this.#start(successor, 'reload', inherited);
     this.#endIfIdle();
   }
 
-  /** Opens a pipeline, runs and closes it. @throws a bug */
-  async #outcome(options: PipelineOptions, running: Running, when: 'first' | 'reload'): Promise<PipelineOutcome> {
+  /** Keeps a pipeline open until what it handed over is off the wire. Never rejects. */
+  async #finish(pipeline: Pipeline): Promise<void> {
+    this.#finishing += 1;
+    try {
+      await using _ = pipeline;
+      await pipeline.handedOverIsSettled();
+    } catch (bug) {
+      if (!this.#all.forced.aborted) this.#fail(bug);
+    }
+    this.#finishing -= 1;
+    this.#endIfIdle();
+  }
+
+  #fail(bug: unknown): void {
+    this.#bugs.push(bug);
+    this.#all.end();
+  }
+
+  /** Opens and runs a pipeline. If it is returned, it is still to be closed. @throws a bug */
+  async #outcome(
+    options: PipelineOptions,
+    running: Running,
+    when: 'first' | 'reload',
+  ): Promise<{ readonly outcome: PipelineOutcome; readonly pipeline?: Pipeline }> {
     const { signals } = running;
     const sink = options.name;
+    let pipeline: Pipeline | undefined;
     try {
       const opened = await (when === 'first' ? this.#open(options, signals) : this.#openPatiently(options, signals));
-      if (opened === undefined) return { sink, kind: 'done' };
-      if (opened === 'given-up') return { sink, kind: opened };
-      await using pipeline = opened;
+      if (opened === undefined) return { outcome: { sink, kind: 'done' } };
+      if (opened === 'given-up') return { outcome: { sink, kind: opened } };
+      pipeline = opened;
       const isReplaced = () => running.isReplaced && !this.#all.graceful.aborted;
-      return { sink, kind: await this.#work.run(pipeline, signals, isReplaced) };
+      return { outcome: { sink, kind: await this.#work.run(pipeline, signals, isReplaced) }, pipeline };
     } catch (error) {
-      if (error instanceof SinkGone) return { sink, kind: 'failed', detail: error.message };
+      await pipeline?.[Symbol.asyncDispose]();
+      if (error instanceof SinkGone) return { outcome: { sink, kind: 'failed', detail: error.message } };
       if (!(error instanceof SourceStop)) throw error;
       this.#all.end();
-      return { sink, kind: 'source', error };
+      return { outcome: { sink, kind: 'source', error } };
     }
   }
 
@@ -158,8 +205,8 @@ export class PipelineSupervisor {
   }
 
   #endIfIdle(): void {
-    if (this.#running.size > 0) return;
-    this.#all.end();
+    if (this.#running.size > 0 || this.#finishing > 0) return;
+    this.#all[Symbol.dispose]();
     if (this.#bugs.length > 0) this.#ended.reject(this.#bugs[0]);
     else this.#ended.resolve([...this.#outcomes.values()]);
   }
@@ -168,6 +215,7 @@ export class PipelineSupervisor {
 function replace(running: Running, successor: PipelineOptions | undefined): void {
   running.isReplaced = true;
   running.successor = successor;
+  if (successor !== undefined) running.handover.abort();
   running.signals.end();
 }
 

@@ -3,7 +3,7 @@ import { printable } from '../lib/printable.ts';
 import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
 import type { SinkConfig } from '../sinks/registry.ts';
 import type { StateStore } from '../state/store.ts';
-import { pipelineOptions } from './build-pipeline.ts';
+import { graceMsOf, pipelineOptions } from './build-pipeline.ts';
 import { pipelineIdentity } from './config-diff.ts';
 import type { Context } from './context.ts';
 import { stopReason, withHeartbeat } from './heartbeats.ts';
@@ -80,7 +80,7 @@ class Tenant implements AsyncDisposable {
     this.#store = store;
     this.#source = new ReloadableSource(config, ctx, signals, readBefore);
     this.#ticks = new CronSchedule(config.source.schedule);
-    this.pipelines = new PipelineSupervisor(signals, {
+    this.pipelines = new PipelineSupervisor(signals, () => graceMsOf(this.#config.shutdownTimeout), {
       run: async (pipeline, inner, isReplaced) => {
         const why = () => (isReplaced() ? undefined : stopReason(signals));
         await withHeartbeat(pipeline, inner, ctx.heartbeats, why, () => pipeline.run(this.#ticks, inner));

@@ -19,9 +19,13 @@ export function childScope(outer: ShutdownSignals): ShutdownSignals & { end(): v
   return { forced: outer.forced, graceful: scope.signal, end };
 }
 
+/** A longer timer would fire at once (setTimeout in Node's documentation). */
+const maxTimerMs = 2 ** 31 - 1;
+
 /**
  * A child scope whose `forced` fires `graceMs()` milliseconds after its `graceful`, or with that of `outer` if that is earlier.
- * `graceMs` is read when `graceful` fires. Dispose of the scope when everything in it has ended.
+ * `graceMs` is read when `graceful` fires; Infinity: `outer` alone decides. Dispose of the scope when everything in it has
+ * ended.
  */
 export function scopeWithGrace(
   outer: ShutdownSignals,
@@ -31,7 +35,9 @@ export function scopeWithGrace(
   const forced = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const onGraceful = () => {
-    timer = setTimeout(() => forced.abort(new Error('out of time')), graceMs());
+    const ms = graceMs();
+    if (ms !== Number.POSITIVE_INFINITY)
+      timer = setTimeout(() => forced.abort(new Error('out of time')), Math.min(ms, maxTimerMs));
   };
   const onForced = () => forced.abort(outer.forced.reason);
   if (graceful.aborted) onGraceful();
@@ -50,7 +56,7 @@ export function scopeWithGrace(
   };
 }
 
-/** Resolves after `ms` milliseconds, or without error as soon as `signal` fires. */
+/** Resolves after `ms` milliseconds (at most 24.8 days), or without error as soon as `signal` fires. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
@@ -59,7 +65,7 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener('abort', done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const timer = setTimeout(done, Math.min(ms, maxTimerMs));
     signal.addEventListener('abort', done);
   });
 }

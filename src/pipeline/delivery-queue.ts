@@ -17,6 +17,17 @@ export interface DeliveryQueueOptions extends StorageContext {
   readonly deadLetter: Pick<DeadLetterStore, 'append'>;
   /** Notified when anything changed that the queue or its callers wait for. */
   readonly changed: Notifier;
+  readonly handover?: Handover;
+}
+
+/** How a reload exchanges pipelines of one sink. Absent members: this one is neither a successor nor ever replaced. */
+export interface Handover {
+  /** Batches on the wire of the predecessor. */
+  readonly inherited?: readonly ResumedBatch[];
+  /** Fires, before the graceful stop, if a successor takes over. */
+  readonly replaced?: AbortSignal;
+  /** How long acknowledgements are still awaited then, if the successor can ask for them too, milliseconds. */
+  readonly ackGraceMs?: () => number;
 }
 
 /** The destination is gone for good: the pipeline ends. */
@@ -36,6 +47,8 @@ interface Entry {
   state: 'waiting' | 'sending' | 'sent';
   /** Number of its last sending. */
   send: number;
+  /** The last verdict on its last sending, unless `waiting`. */
+  verdict: Promise<Verdict> | undefined;
   readonly offeredMs: number;
   /** Goes to the dead letter next: rejected alone, or (`isBroken`) it could not be encoded. */
   refusal: Reject | undefined;
@@ -60,7 +73,14 @@ interface Entry {
  * row without an acceptance, the queue parks instead and dead-letters nothing more until something is accepted.
  *
  * Batches that an earlier process sent (`resumed`) have no records, only ids. Confirmed, they are done; otherwise their ids
- * are lost, and the reader reads them again.
+ * are lost, and the reader reads them again. The same holds for batches that a predecessor still has on the wire
+ * (`inherited`).
+ *
+ * At a reload that changes the sink, a successor with the new configuration starts at once, however long the old
+ * destination takes: the queue stops, saves, and hands over what is on the wire (`handedOver`). Its sink stays open until
+ * each of those batches has its verdict, by the sink's own time-outs. Only if the sink stores pending acknowledgements,
+ * the successor asks for them itself, from the checkpoint: then the queue first waits for the answer to a request and
+ * briefly for acknowledgements, because two may not ask about one batch.
  *
  * Rules, and what they cost:
  *
@@ -83,6 +103,8 @@ export class DeliveryQueue {
   readonly #state: DestinationState;
   #entries: Entry[] = [];
   readonly #resumed: Set<ResumedBatch>;
+  /** Fires when what is on the wire is handed over. */
+  readonly #leaving = new AbortController();
   #lastProgressMs = performance.now();
   /** What runs beside the sending. */
   readonly #beside = new Set<Promise<void>>();
@@ -93,7 +115,13 @@ export class DeliveryQueue {
     this.#options = options;
     this.#sink = options.destination;
     this.#state = new DestinationState(options);
-    this.#resumed = new Set(this.#sink.resumed);
+    const { inherited = [], replaced } = options.handover ?? {};
+    this.#resumed = new Set([...inherited, ...(this.#sink.resumed ?? [])]);
+    replaced?.addEventListener('abort', () => {
+      if (this.#sink.pendingAcks?.() !== undefined) return;
+      this.#leaving.abort();
+      options.changed.notify();
+    });
     for (const { ranges } of this.#resumed) for (const [, to] of ranges) options.mark.resume(to);
   }
 
@@ -124,6 +152,21 @@ export class DeliveryQueue {
     return first;
   }
 
+  /** A request waits for its answer. */
+  get isSending(): boolean {
+    return this.#entries.some(({ state }) => state === 'sending');
+  }
+
+  /** What is on the wire, for a successor: of interest after `run`, if that handed it over. */
+  get handedOver(): readonly ResumedBatch[] {
+    if (!this.#leaving.signal.aborted)
+      return (this.#options.handover?.inherited ?? []).filter((batch) => this.#resumed.has(batch));
+    const own = this.#entries.flatMap(({ state, records, verdict }) =>
+      state === 'waiting' || verdict === undefined ? [] : [{ ranges: rangesOf(records), confirmed: verdict }],
+    );
+    return [...own, ...this.#resumed];
+  }
+
   has(id: Cursor): boolean {
     for (const { ranges } of this.#resumed) if (ranges.some(([from, to]) => from <= id && id <= to)) return true;
     return this.#entries.some(({ records }) => holds(records, id));
@@ -144,7 +187,7 @@ export class DeliveryQueue {
     broken: readonly { readonly encoded: Encoded; readonly detail: string }[] = [],
   ): void {
     const wasEmpty = this.isEmpty;
-    const entry = { state: 'waiting', send: 0, offeredMs: performance.now() } as const;
+    const entry = { state: 'waiting', send: 0, verdict: undefined, offeredMs: performance.now() } as const;
     for (const records of batches) this.#entries.push({ ...entry, records, refusal: undefined, isBroken: false });
     for (const { encoded, detail } of broken) {
       const refusal = { kind: 'reject', reason: 'malformed', detail } as const;
@@ -188,7 +231,7 @@ export class DeliveryQueue {
     let isWhole = false;
     try {
       await this.#sendAll(signals, over.signal);
-      await this.#awaitSent(signals);
+      if (!this.#leaving.signal.aborted) await this.#awaitSent(signals);
       isWhole = true;
     } finally {
       // A confirmation that is on its way may be reported only once: the sink gets a moment to receive it.
@@ -216,9 +259,16 @@ export class DeliveryQueue {
   }
 
   async #awaitSent({ forced }: ShutdownSignals): Promise<void> {
-    const isAnySent = () => this.#entries.some(({ state }) => state === 'sent');
-    if ((isAnySent() || this.#resumed.size > 0) && !forced.aborted) await this.#finish(forced);
-    while (!forced.aborted && isAnySent() && this.#failure === undefined) await this.#options.changed.wait(forced);
+    const { changed, handover = {} } = this.#options;
+    const isOwnSent = () => this.#entries.some(({ state }) => state === 'sent');
+    const isAnySent = () => isOwnSent() || handover.inherited?.some((batch) => this.#resumed.has(batch));
+    const isLimited = handover.replaced?.aborted === true && handover.ackGraceMs !== undefined;
+    const limit = isLimited ? AbortSignal.any([forced, AbortSignal.timeout(handover.ackGraceMs())]) : forced;
+    if ((isOwnSent() || this.#resumed.size > 0) && !limit.aborted) await this.#finish(limit);
+    while (!limit.aborted && isAnySent() && this.#failure === undefined && !this.#leaving.signal.aborted)
+      await changed.wait(limit);
+    // As after a forced stop: see `run`.
+    if (isLimited && limit.aborted && !forced.aborted) await this.#finish(limit);
     this.#throwIfFailed();
   }
 
@@ -256,7 +306,12 @@ export class DeliveryQueue {
     entry.state = 'sending';
     entry.send = this.#state.attempt();
     this.#options.changed.notify();
-    const answer = await this.#sink.send({ records: entry.records }, signals.forced);
+    const answering = this.#sink.send({ records: entry.records }, signals.forced);
+    entry.verdict = lastVerdict(answering, signals.forced);
+    // A bug is seen below, or by the successor.
+    entry.verdict.catch(() => {});
+    const answer = await untilAborted(this.#leaving.signal, answering);
+    if (answer === undefined) return;
     if (answer.kind !== 'sent') {
       this.#conclude(entry, answer, (retry) => this.#state.failed(retry, entry.records.length));
       return;
@@ -443,4 +498,25 @@ function holds(records: readonly Encoded[], id: Cursor): boolean {
     else high = middle;
   }
   return false;
+}
+
+/** The last verdict on a sending; `retry` if a forced stop cut it short. @throws a bug */
+async function lastVerdict(answering: Promise<Verdict | Sent>, forced: AbortSignal): Promise<Verdict> {
+  try {
+    const answer = await answering;
+    return answer.kind === 'sent' ? await answer.confirmed : answer;
+  } catch (error) {
+    if (!forced.aborted || error !== forced.reason) throw error;
+    return { kind: 'retry', reason: 'timeout', detail: 'the stop cut it short' };
+  }
+}
+
+function rangesOf(records: readonly Encoded[]): readonly (readonly [Cursor, Cursor])[] {
+  const ranges: [Cursor, Cursor][] = [];
+  for (const { event } of records) {
+    const last = ranges.at(-1);
+    if (last !== undefined && event.id === last[1] + 1n) last[1] = event.id;
+    else ranges.push([event.id, event.id]);
+  }
+  return ranges;
 }

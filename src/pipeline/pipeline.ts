@@ -1,15 +1,16 @@
+// Above 250 lines: reading, delivering and handing over of one sink, with what others may ask about it.
 import type { Cursor } from '../event/event.ts';
 import type { StartAt } from '../event/start-at.ts';
 import type { StatusRecord } from '../event/status-record.ts';
 import { Notifier } from '../lib/notifier.ts';
 import { type ShutdownSignals, scopeWithGrace } from '../lib/shutdown.ts';
 import type { Stop, Verdict } from '../lib/verdict.ts';
-import type { Sent, Sink } from '../sinks/sink.ts';
+import type { ResumedBatch, Sent, Sink } from '../sinks/sink.ts';
 import type { Source } from '../source/source.ts';
 import type { CheckpointStore, DeadLetterStore, NewestEvent } from '../state/store.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
-import { DeliveryQueue } from './delivery-queue.ts';
+import { DeliveryQueue, type Handover } from './delivery-queue.ts';
 import { batches, type EncodingOptions, encodePage } from './encode.ts';
 import { HighWaterMark } from './high-water-mark.ts';
 import { verifyLastDelivered } from './history-check.ts';
@@ -36,6 +37,8 @@ export interface PipelineOptions extends EncodingOptions {
   readonly wake: Notifier;
   /** How long what is in flight may take once the pipeline stops, for whatever reason, milliseconds. */
   readonly graceMs: () => number;
+  /** At a reload: what comes from the pipeline before, and what goes to the one after. */
+  readonly handover?: Handover;
 }
 
 /** When to poll: `next` resolves to the latest tick after `last` (monotonic milliseconds), or undefined when `stop` fires. */
@@ -56,6 +59,7 @@ export class Pipeline implements AsyncDisposable {
   readonly #queue: DeliveryQueue;
   readonly #reader: Reader;
   #checkedMs = Number.NEGATIVE_INFINITY;
+  #scope: ReturnType<typeof scopeWithGrace> | undefined;
 
   /**
    * Loads the checkpoint, or finds the start position. A start that had to be looked up is saved before anything else; any
@@ -97,13 +101,29 @@ export class Pipeline implements AsyncDisposable {
     this.#mark = mark;
     this.#checkpoint = checkpoint;
     const shared = { sink: name, emit, random, mark };
-    this.#queue = new DeliveryQueue({ ...shared, destination: sink, checkpoint, deadLetter, changed });
+    this.#queue = new DeliveryQueue({
+      ...{ ...shared, destination: sink, checkpoint, deadLetter, changed },
+      ...(options.handover && { handover: options.handover }),
+    });
     this.#reader = new Reader({ sink: name, source, mark, inFlight: this.#queue, pageSize, emit });
   }
 
   /** Closes the sink. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#sink[Symbol.asyncDispose]();
+    this.#scope?.[Symbol.dispose]();
+  }
+
+  /** What is on the wire after the pipeline was replaced: the pipeline must stay open until each batch has its verdict. */
+  get handedOver(): readonly ResumedBatch[] {
+    return this.#queue.handedOver;
+  }
+
+  /** Resolves when nothing that was handed over is on the wire any more. */
+  async handedOverIsSettled(): Promise<void> {
+    const { handedOver } = this;
+    if (!this.#queue.isSending) await this.#sink.finish?.(this.#scope?.forced ?? AbortSignal.abort());
+    await Promise.allSettled(handedOver.map(({ confirmed }) => confirmed));
   }
 
   /** Everything at or below is done for good. */
@@ -205,12 +225,15 @@ export class Pipeline implements AsyncDisposable {
 
   /** Runs the queue beside `read`. When either ends, so does the other: what is in flight gets `graceMs`. */
   async #whileDelivering(signals: ShutdownSignals, read: (inner: ShutdownSignals) => Promise<void>): Promise<void> {
-    using inner = scopeWithGrace(signals, this.#options.graceMs);
+    const inner = scopeWithGrace(signals, this.#options.graceMs);
+    this.#scope = inner;
     const delivering = this.#queue.run(inner).finally(() => inner.end());
     const reading = read(inner).finally(() => inner.end());
     // At a SIGHUP a parked sink is tried at once, even if the configuration did not change.
     const waking = this.#options.wake.each(inner.graceful, () => this.#queue.retryNow());
     const results = await Promise.allSettled([reading, delivering, waking]);
+    // It can still stop what is handed over.
+    if (this.handedOver.length === 0) inner[Symbol.dispose]();
     for (const result of results) {
       const isExpected =
         result.status === 'fulfilled' || (inner.forced.aborted && result.reason === inner.forced.reason);

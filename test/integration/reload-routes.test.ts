@@ -120,7 +120,7 @@ describe('SIGHUP touches only the routes that changed:', () => {
     writeFileSync(at('token'), 'new-token-4567');
     copyFileSync(renewed.cert, at('client.pem'));
     program.child.kill('SIGHUP');
-    await program.until((stderr) => /the old configuration stays: .*not that of the certificate/.test(stderr));
+    await program.until((stderr) => /the old configuration stays: .*does not match the certificate/.test(stderr));
     const halfway = hec.requests.length;
     await hec.until(() => hec.requests.length > halfway + 3);
     expect(shown(0)).toEqual(new Set(['old Splunk old-token-0123']));
