@@ -35,7 +35,7 @@ export interface FileBackendOptions {
   readonly emit: Emit;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** How often removed files are looked for, milliseconds; default 10 s. */
+  /** How often removed files are looked for, milliseconds; default 1,000. */
   readonly restoreEveryMs?: number;
 }
 
@@ -143,7 +143,7 @@ class FileStateStore extends FileState implements StateStore {
     super(options, tenant);
     this.#heartbeat = new HeartbeatFile(options.directory, options.emit);
     this.#lock = lock;
-    this.#timer = setInterval(() => void this.#repairInTurn(), options.restoreEveryMs ?? 10_000).unref();
+    this.#timer = setInterval(() => void this.#repairInTurn(), options.restoreEveryMs ?? 1_000).unref();
   }
 
   load(sink: string): Promise<Checkpoint | undefined> {
