@@ -219,7 +219,7 @@ describe('the reach of the key', () => {
     expect(code).toBe(0);
     expect(console).toHaveLength(10);
     expect(stderr.split('\n').filter((line) => line.includes('can do more'))).toHaveLength(1);
-    expect(stderr).toContain('SIEM-LOG-ONLY-');
+    expect(stderr).toContain('SIEM-LOG-ONLY');
   });
 
   it('ends the program with 77 where it must be restricted', async () => {
