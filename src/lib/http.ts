@@ -79,8 +79,7 @@ export function httpClient(options: HttpOptions): HttpClient {
   const { timeoutMs, maxBodyBytes } = options;
   const clients = new Map<string | undefined, Client>();
   /** Connections through one proxy, or direct ones, are kept alive together. */
-  const clientFor = (url: string): Client => {
-    const proxy = proxyFor(new URL(url), options.proxy, options.env);
+  const clientFor = (proxy: string | undefined): Client => {
     const client = clients.get(proxy) ?? openClient(options, proxy);
     clients.set(proxy, client);
     return client;
@@ -90,6 +89,8 @@ export function httpClient(options: HttpOptions): HttpClient {
   return {
     async request({ method, url, headers, body: sending, statusOnly = false }, signal) {
       signal.throwIfAborted();
+      const proxy = proxyFor(new URL(url), options.proxy, options.env);
+      const { got: client } = clientFor(proxy);
       const exchange = new Exchange();
       const abort = new AbortController();
       const onSignal = () => abort.abort();
@@ -103,7 +104,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       try {
         // A stream, and the body is written into it: got deep-copies a body that is an option, and what its promises refer
         // to stays in memory until the next full garbage collection.
-        const stream = clientFor(url).got.stream(url, {
+        const stream = client.stream(url, {
           method,
           headers: { ...headers, ...(sending && { 'content-length': String(sending.length) }) },
           signal: abort.signal,
@@ -125,7 +126,7 @@ export function httpClient(options: HttpOptions): HttpClient {
         signal.throwIfAborted();
         const answer = statusOnly ? exchange.answer(Buffer.alloc(0)) : undefined;
         if (answer !== undefined) return answer;
-        if (timedOut) return exchange.timeout(timeoutMs);
+        if (timedOut) return exchange.timeout(timeoutMs, proxy !== undefined);
         return exchange.failure(...explain(error));
       } finally {
         clearTimeout(timer);
@@ -187,9 +188,9 @@ class Exchange {
     return { kind: 'failure', reason, code, detail, connected: this.#connected, elapsedMs: this.#elapsedMs };
   }
 
-  timeout(timeoutMs: number): HttpFailure {
+  timeout(timeoutMs: number, throughProxy: boolean): HttpFailure {
     const stage = !this.#connected
-      ? 'no connection'
+      ? `no connection${throughProxy ? ' through the proxy' : ''}`
       : this.#sentMs === undefined
         ? 'the request was not written'
         : this.#head === undefined
@@ -224,10 +225,7 @@ class TunnelAgent extends HttpsAgent {
       callback?.(error, stream);
     });
     if (socket === null || socket === undefined) return socket;
-    const timer = setTimeout(() => {
-      settle();
-      if (!this.#isHandedOver(socket)) socket.destroy();
-    }, this.#timeoutMs);
+    const timer = setTimeout(() => socket.destroy(), this.#timeoutMs);
     settle = () => {
       clearTimeout(timer);
       this.#pending.delete(socket);
@@ -240,12 +238,6 @@ class TunnelAgent extends HttpsAgent {
   override destroy(): void {
     for (const socket of this.#pending) socket.destroy();
     super.destroy();
-  }
-
-  /** A direct connection (NO_PROXY) belongs to its request from the start. */
-  #isHandedOver(socket: Duplex): boolean {
-    const lists = [...Object.values(this.sockets), ...Object.values(this.freeSockets)];
-    return lists.some((list) => list?.some((one) => one === socket));
   }
 }
 
@@ -283,7 +275,8 @@ function openClient({ tls, timeoutMs, userAgent }: HttpOptions, proxy: string | 
     autoSelectFamilyAttemptTimeout: attemptTimeoutMs(timeoutMs),
     ...(proxy !== undefined && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
   };
-  const https = new TunnelAgent({ ...connecting, ...tls?.secure }, timeoutMs);
+  const secure = { ...connecting, ...tls?.secure };
+  const https = proxy === undefined ? new HttpsAgent(secure) : new TunnelAgent(secure, timeoutMs);
   const http = new HttpAgent(connecting);
   return {
     got: got.extend({
