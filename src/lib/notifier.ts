@@ -1,3 +1,5 @@
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** Lets loops wait for "something changed" without polling. Each `wait` sees every `notify` that follows it. */
 export class Notifier {
   readonly #waiting = new Set<() => void>();
@@ -8,7 +10,10 @@ export class Notifier {
     for (const done of [...this.#waiting]) done();
   }
 
-  /** Resolves at the next `notify`, when `signal` fires, or after `timeoutMs` milliseconds. Never rejects. */
+  /**
+   * Resolves at the next `notify`, when `signal` fires, or after `timeoutMs` milliseconds, at the latest after 24 days (the
+   * longest that a timer of Node's can run; a longer one would fire at once). Never rejects.
+   */
   wait(signal?: AbortSignal, timeoutMs?: number): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve();
@@ -18,7 +23,7 @@ export class Notifier {
         signal?.removeEventListener('abort', done);
         resolve();
       };
-      const timer = timeoutMs === undefined ? undefined : setTimeout(done, timeoutMs);
+      const timer = timeoutMs === undefined ? undefined : setTimeout(done, Math.min(timeoutMs, MAX_TIMER_MS));
       signal?.addEventListener('abort', done);
       this.#waiting.add(done);
     });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { Log, MemoryStore, routed } from '../support/routed.ts';
+import { Log, MemoryStore, startPipeline } from '../support/pipelines.ts';
 
-/** A tenant that is never still: each answer takes a while, and new events are there by the next one. */
+/** A busy tenant: each response takes a while, and new events exist by the next one. */
 class Busy extends Log {
   readonly #perPage: number;
   constructor(perPage: number) {
@@ -9,7 +9,7 @@ class Busy extends Log {
     this.#perPage = perPage;
   }
   override async page(after: bigint) {
-    if (this.requests > 5_000) throw new Error('asked without end');
+    if (this.requests > 5_000) throw new Error('endless requests');
     this.nowMs += 100;
     for (let i = 0; i < this.#perPage; i++) this.grow(this.nowMs);
     return super.page(after);
@@ -19,20 +19,20 @@ class Busy extends Log {
   }
 }
 
-describe('on a tenant that is never still', () => {
-  it('a poll ends once it has read what was there when it began', async () => {
+describe('a busy tenant', () => {
+  it('ends a poll once everything that existed at its start is read', async () => {
     const log = new Busy(3);
     for (let i = 0; i < 4_500; i++) log.grow(log.nowMs - 1_000_000);
-    const { poll, sink } = await routed(log, new MemoryStore());
+    const { poll, sink } = await startPipeline(log, new MemoryStore());
     await poll();
     expect(sink.taken.length).toBeGreaterThanOrEqual(4_500);
     expect(log.requests).toBeLessThan(10);
   });
 
-  it('the window of late events is read again, and does not grow for ever', async () => {
+  it('reads the window of late events again, so it stays bounded', async () => {
     const log = new Busy(3);
     const store = new MemoryStore();
-    const { poll, route, sink } = await routed(log, store);
+    const { poll, pipeline, sink } = await startPipeline(log, store);
     for (let polls = 0; polls < 40; polls++) {
       log.nowMs += 15_000;
       log.grow(log.nowMs, log.nowMs + 40_000);
@@ -41,20 +41,20 @@ describe('on a tenant that is never still', () => {
     const settledAt = log.nowMs - 120_000;
     const settled = log.rows.filter(({ createdAtMs }) => createdAtMs < settledAt).map(({ id }) => BigInt(id));
     expect(settled.filter((id) => !sink.taken.includes(id))).toEqual([]);
-    expect(route.after).toBeGreaterThanOrEqual(settled.at(-1) ?? 0n);
+    expect(pipeline.after).toBeGreaterThanOrEqual(settled.at(-1) ?? 0n);
   });
 
-  it('reads events on that are dated after the poll as long as the pages are full', async () => {
+  it('reads on while pages are full, even if their events are dated after the poll', async () => {
     const log = new Log();
     for (let id = 1; id <= 2_500; id++) log.rows.push({ id, createdAtMs: log.nowMs + 1e9, visibleMs: 0 });
-    const { poll, sink } = await routed(log, new MemoryStore());
+    const { poll, sink } = await startPipeline(log, new MemoryStore());
     await poll();
     expect(sink.taken).toHaveLength(2_500);
   });
 });
 
-describe('a restart with many events within settle, and a backlog', () => {
-  it('reads the window again before the news, so that the checkpoint stays small', async () => {
+describe('a restart with a large window and a backlog', () => {
+  it('reads the window before the new events, so the checkpoint stays small', async () => {
     const log = new Log();
     const store = new MemoryStore();
     const add = (count: number) => {
@@ -64,12 +64,12 @@ describe('a restart with many events within settle, and a backlog', () => {
       }
     };
     add(3_000);
-    await (await routed(log, store)).poll();
+    await (await startPipeline(log, store)).poll();
     expect(store.last?.delivered).toHaveLength(3_000);
     const before = store.largestBytes;
     add(30_000);
     log.nowMs += 600_000;
-    const { poll, sink } = await routed(log, store);
+    const { poll, sink } = await startPipeline(log, store);
     await poll();
     expect(sink.taken).toHaveLength(30_000);
     expect(store.largestBytes).toBeLessThan(before * 1.5);

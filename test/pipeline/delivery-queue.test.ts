@@ -7,8 +7,8 @@ import { CheckpointWriter } from '../../src/pipeline/checkpoint-writer.ts';
 import { DeliveryQueue, SinkGone } from '../../src/pipeline/delivery-queue.ts';
 import { HighWaterMark } from '../../src/pipeline/high-water-mark.ts';
 import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
-import { freeze, ScriptedSink } from '../support/fake-sink.ts';
-import { MemoryStore } from '../support/routed.ts';
+import { MemoryStore } from '../support/pipelines.ts';
+import { freeze, ScriptedSink } from '../support/scripted-sink.ts';
 
 const record = (id: number): Encoded => {
   const event = auditEvent({ id: BigInt(id), text: Buffer.from(`{"id":${id}}`), receivedAtMs: 0 });

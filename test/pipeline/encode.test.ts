@@ -5,7 +5,7 @@ import type { Format } from '../../src/format/format.ts';
 import { jsonFormat } from '../../src/format/json.ts';
 import { redactor } from '../../src/format/redact.ts';
 import { encodePage } from '../../src/pipeline/encode.ts';
-import { Log, MemoryStore, routed } from '../support/routed.ts';
+import { Log, MemoryStore, startPipeline } from '../support/pipelines.ts';
 
 const minute = 60_000;
 const json = jsonFormat({ tenant: 'acme', version: '1' });
@@ -41,14 +41,17 @@ describe('an event that a format or redaction throws at', () => {
   it('goes to the dead letter alone, as malformed and as our bug; the others are delivered', async () => {
     const { kept, deadLetter } = deadLetters();
     const log = logOf('a', 'bad', 'c', 'bad', 'e');
-    const { sink, happenings, poll, route } = await routed(log, new MemoryStore(), { format: failing, deadLetter });
+    const { sink, events, poll, pipeline } = await startPipeline(log, new MemoryStore(), {
+      format: failing,
+      deadLetter,
+    });
     await poll();
     expect(sink.taken).toEqual([1n, 3n, 5n]);
     expect(kept.map(({ id, reason }) => [id, reason])).toEqual([
       [2n, `malformed: ${broken}`],
       [4n, `malformed: ${broken}`],
     ]);
-    expect(happenings.filter(({ event }) => event === 'pipeline.set_aside')).toEqual(
+    expect(events.filter(({ event }) => event === 'pipeline.set_aside')).toEqual(
       [2n, 4n].map((id) => ({
         event: 'pipeline.set_aside',
         sink: 'test',
@@ -59,14 +62,14 @@ describe('an event that a format or redaction throws at', () => {
     );
     log.nowMs += 2 * minute;
     await poll();
-    expect(route.after).toBe(5n);
+    expect(pipeline.after).toBe(5n);
     expect(kept).toHaveLength(2);
   });
 
   it('is not quoted in the reason, as a syntax error would quote it', async () => {
     const { kept, deadLetter } = deadLetters();
     const encode = (): Buffer => JSON.parse('{"email":ann@acme.test}');
-    const { poll } = await routed(logOf('a'), new MemoryStore(), { format: { ...failing, encode }, deadLetter });
+    const { poll } = await startPipeline(logOf('a'), new MemoryStore(), { format: { ...failing, encode }, deadLetter });
     await poll();
     expect(kept[0]?.reason).toMatch(/the format cef, please report it: SyntaxError$/);
   });
@@ -76,7 +79,7 @@ describe('an event that a format or redaction throws at', () => {
     const redact = () => {
       throw new Error('deep inside');
     };
-    const { sink, poll } = await routed(logOf('a'), new MemoryStore(), { redact, deadLetter });
+    const { sink, poll } = await startPipeline(logOf('a'), new MemoryStore(), { redact, deadLetter });
     await poll();
     expect(sink.taken).toEqual([]);
     expect(kept.map(({ text }) => JSON.parse(text))).toMatchObject([{ id: 1, action: 'a' }]);
@@ -89,37 +92,37 @@ describe('an event that was filtered', () => {
   it('stays filtered when a new configuration would let it through, inside the settle window and after', async () => {
     const store = new MemoryStore();
     const log = logOf('user.login', 'project.read', 'user.logout', 'project.read');
-    const before = await routed(log, store, without('*.read'));
+    const before = await startPipeline(log, store, without('*.read'));
     await before.poll();
     expect(before.sink.taken).toEqual([1n, 3n]);
-    expect(before.happenings).toContainEqual({ event: 'pipeline.filtered', sink: 'test', events: 2 });
-    expect(before.route.after).toBe(0n);
+    expect(before.events).toContainEqual({ event: 'pipeline.filtered', sink: 'test', events: 2 });
+    expect(before.pipeline.after).toBe(0n);
 
     log.nowMs += minute / 4;
     log.rows.push({ id: 5, createdAtMs: log.nowMs, visibleMs: log.nowMs, action: 'project.read' });
-    const after = await routed(log, store);
+    const after = await startPipeline(log, store);
     await after.poll();
     expect(after.sink.taken).toEqual([5n]);
     log.nowMs += 2 * minute;
     await after.poll();
     expect(after.sink.taken).toEqual([5n]);
-    expect(after.route.after).toBe(5n);
+    expect(after.pipeline.after).toBe(5n);
   });
 
   it('does not come back as another when a new configuration would leave out what was delivered', async () => {
     const store = new MemoryStore();
     const log = logOf('user.login', 'project.read');
-    await (await routed(log, store)).poll();
-    const after = await routed(log, store, without('*'));
+    await (await startPipeline(log, store)).poll();
+    const after = await startPipeline(log, store, without('*'));
     await after.poll();
-    expect(after.happenings.filter(({ event }) => event === 'pipeline.filtered')).toEqual([]);
+    expect(after.events.filter(({ event }) => event === 'pipeline.filtered')).toEqual([]);
     expect(after.sink.taken).toEqual([]);
   });
 
   it('moves the checkpoint where nothing else comes', async () => {
     const store = new MemoryStore();
     const log = logOf('project.read', 'project.read');
-    const { poll, sink } = await routed(log, store, without('*'));
+    const { poll, sink } = await startPipeline(log, store, without('*'));
     await poll();
     expect(store.last?.delivered).toEqual([[1n, 2n]]);
     log.nowMs += 2 * minute;

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Cursor } from '../../src/event/event.ts';
 import { accepted, type Verdict } from '../../src/lib/verdict.ts';
 import type { Page } from '../../src/source/source.ts';
-import { ScriptedSink } from '../support/fake-sink.ts';
-import { Log, MemoryStore, routed } from '../support/routed.ts';
+import { Log, MemoryStore, startPipeline } from '../support/pipelines.ts';
+import { ScriptedSink } from '../support/scripted-sink.ts';
 
 /** A log with pages of at most 100 events. */
 class SmallPages extends Log {
@@ -31,7 +31,7 @@ interface Filling {
 const wants = (action: string) => action === 'kept';
 const busy: Verdict = { kind: 'retry', reason: 'server', detail: 'server busy' };
 
-/** Looks again whenever the event loop turns. */
+/** Checks at every turn of the event loop. */
 async function until(check: () => boolean): Promise<void> {
   while (!check()) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -64,12 +64,12 @@ describe('an undelivered event below newer ones', () => {
     const down = new ScriptedSink();
     down.answer = () => busy;
     const options = { wants, pageSize: 100 };
-    const first = await routed(log, store, { ...options, openSink: () => down });
+    const first = await startPipeline(log, store, { ...options, openSink: () => down });
     const polled = first.poll();
     await until(() => store.last?.delivered.at(-1)?.[1] === 500n);
     first.stop.abort();
     await polled;
-    const next = await routed(log, store, options);
+    const next = await startPipeline(log, store, options);
     await next.poll();
     expect(next.sink.taken).toEqual([150n]);
     expect(store.done()).toHaveLength(500);
@@ -81,14 +81,14 @@ describe('an undelivered event below newer ones', () => {
     const down = new ScriptedSink();
     let isDown = true;
     down.answer = ({ records }) => (isDown ? busy : down.take(records));
-    const { poll, route } = await routed(log, store, { wants, openSink: () => down });
+    const { poll, pipeline } = await startPipeline(log, store, { wants, openSink: () => down });
     const polled = poll();
     await until(() => down.sends.length > 0);
     expect(await settled(() => log.requests)).toBeLessThan(15);
     expect(store.largestBytes).toBeLessThan(512 * 1024);
     isDown = false;
     await polled;
-    expect(route.head).toBe(100_000n);
+    expect(pipeline.head).toBe(100_000n);
     expect(down.taken).toEqual([2n]);
   });
 });
@@ -98,14 +98,14 @@ describe('with settle off', () => {
     const log = fill(new Log(), 10, {});
     const store = new MemoryStore();
     const { sink, open } = confirmable(10, 1);
-    const first = await routed(log, store, { settleMs: 0, openSink: () => sink, graceMs: () => 20 });
+    const first = await startPipeline(log, store, { settleMs: 0, openSink: () => sink, graceMs: () => 20 });
     const polled = first.poll();
     await until(() => open.length === 10);
     for (const { ids, resolve } of open) if (!ids.includes(4n)) resolve(accepted);
     await until(() => store.done().length === 9);
     first.stop.abort();
     await polled;
-    const next = await routed(log, store, { settleMs: 0 });
+    const next = await startPipeline(log, store, { settleMs: 0 });
     await next.poll();
     expect(next.sink.taken).toEqual([4n]);
   });
@@ -113,8 +113,8 @@ describe('with settle off', () => {
   it('so does a start with settle off after a run with settle', async () => {
     const log = fill(new Log(), 10);
     const store = new MemoryStore();
-    await (await routed(log, store)).poll();
-    const next = await routed(log, store, { settleMs: 0 });
+    await (await startPipeline(log, store)).poll();
+    const next = await startPipeline(log, store, { settleMs: 0 });
     await next.poll();
     expect(next.sink.taken).toEqual([]);
     expect(store.last).toMatchObject({ after: 10n, delivered: [] });
@@ -124,7 +124,11 @@ describe('with settle off', () => {
     const log = fill(new SmallPages(), 3_000);
     const store = new MemoryStore();
     const { sink, open } = confirmable(100, 100);
-    const { route, signals, stop } = await routed(log, store, { settleMs: 0, pageSize: 100, openSink: () => sink });
+    const { pipeline, signals, stop } = await startPipeline(log, store, {
+      settleMs: 0,
+      pageSize: 100,
+      openSink: () => sink,
+    });
     let polls = 0;
     const ticks = {
       async next(_: number, stopped: AbortSignal) {
@@ -133,7 +137,7 @@ describe('with settle off', () => {
         return stopped.aborted ? undefined : log.nowMs;
       },
     };
-    const run = route.run(ticks, signals);
+    const run = pipeline.run(ticks, signals);
     await until(() => open.length === 30);
     const before = { requests: log.requests, polls };
     await until(() => polls >= before.polls + 10);
@@ -155,9 +159,9 @@ describe('without a server clock', () => {
     }
     const log = fill(new NoDate(), 1_000);
     const store = new MemoryStore();
-    await (await routed(log, store, { pageSize: 100 })).poll();
+    await (await startPipeline(log, store, { pageSize: 100 })).poll();
     expect(store.last?.after).toBe(0n);
-    const { poll } = await routed(log, store, { pageSize: 100 });
+    const { poll } = await startPipeline(log, store, { pageSize: 100 });
     await poll();
     log.nowMs += 61_000;
     await poll();
@@ -174,15 +178,15 @@ describe('an event that appears later than settle allows', () => {
       { id: 9, createdAtMs: at + 4_000, visibleMs: at + 9_000 },
       { id: 10, createdAtMs: at, visibleMs: at },
     );
-    const { poll, sink, happenings, route } = await routed(log, new MemoryStore(), { settleMs: 6_000 });
+    const { poll, sink, events, pipeline } = await startPipeline(log, new MemoryStore(), { settleMs: 6_000 });
     await poll();
     log.nowMs += 6_500;
     await poll();
-    expect(route.after).toBe(10n);
+    expect(pipeline.after).toBe(10n);
     log.nowMs += 600_000;
     for (const _ of [1, 2]) await poll();
     expect(sink.taken).toEqual([8n, 10n]);
-    expect(happenings.filter(({ event }) => event === 'pipeline.missed')).toEqual([
+    expect(events.filter(({ event }) => event === 'pipeline.missed')).toEqual([
       { event: 'pipeline.missed', sink: 'test', events: 1, first: 9n, last: 9n },
     ]);
   });

@@ -3,10 +3,10 @@ import { Notifier } from '../../src/lib/notifier.ts';
 import { sleep } from '../../src/lib/shutdown.ts';
 import type { Verdict } from '../../src/lib/verdict.ts';
 import { SourceStop } from '../../src/source/source.ts';
-import { freeze, ScriptedSink } from '../support/fake-sink.ts';
-import { Log, MemoryStore, routed } from '../support/routed.ts';
+import { Log, MemoryStore, startPipeline } from '../support/pipelines.ts';
+import { freeze, ScriptedSink } from '../support/scripted-sink.ts';
 
-/** Three events, and then what `refuse` says. */
+/** Three events, then what `refuse` does. */
 function log(refuse: () => void = () => {}): Log {
   class Refusing extends Log {
     override async page(after: bigint) {
@@ -33,18 +33,18 @@ const ticks = {
   },
 };
 
-/** Looks again whenever the event loop turns. */
+/** Checks at every turn of the event loop. */
 async function until(check: () => boolean): Promise<void> {
   while (!check()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-describe('a route', () => {
-  it('has the next page asked for while the last is still being delivered', async () => {
+describe('a pipeline', () => {
+  it('fetches the next page while the last one is being delivered', async () => {
     let take: (verdict: Verdict) => void = () => {};
     const sink = new ScriptedSink();
     sink.answer = () => new Promise((resolve) => (take = resolve));
     const reading = log();
-    const { poll } = await routed(reading, new MemoryStore(), { openSink: () => sink });
+    const { poll } = await startPipeline(reading, new MemoryStore(), { openSink: () => sink });
     const polled = poll();
     await until(() => sink.sends.length === 1);
     await until(() => reading.requests === 2);
@@ -53,17 +53,20 @@ describe('a route', () => {
     await polled;
   });
 
-  it('ends for the reason its source gives, though its sink hangs', async () => {
+  it('ends with the error of its source even if its sink hangs', async () => {
     const sink = frozen();
     const refusing = log(() => {
       throw new SourceStop(77, 'the key is refused');
     });
-    const { route, signals } = await routed(refusing, new MemoryStore(), { openSink: () => sink, graceMs: () => 200 });
-    await expect(route.run(ticks, signals)).rejects.toThrow('the key is refused');
+    const { pipeline, signals } = await startPipeline(refusing, new MemoryStore(), {
+      openSink: () => sink,
+      graceMs: () => 200,
+    });
+    await expect(pipeline.run(ticks, signals)).rejects.toThrow('the key is refused');
     expect(sink.sends).toHaveLength(1);
   });
 
-  it('waits in once for what an earlier process sent, and sends again what of it got lost', async () => {
+  it('waits in once for the batches of an earlier process, and sends the lost ones again', async () => {
     let tell: (verdict: Verdict) => void = () => {};
     const sink = new ScriptedSink(2);
     sink.resumed = [
@@ -71,24 +74,24 @@ describe('a route', () => {
       { ranges: [[2n, 2n]], confirmed: new Promise((resolve) => (tell = resolve)) },
     ];
     const store = new MemoryStore();
-    const { route, poll } = await routed(log(), store, { openSink: () => sink });
+    const { pipeline, poll } = await startPipeline(log(), store, { openSink: () => sink });
     const once = poll();
     await until(() => sink.taken.length === 1);
-    expect(route.awaitsSink).toBe(true);
+    expect(pipeline.awaitsSink).toBe(true);
     tell({ kind: 'retry', reason: 'timeout', detail: 'never acknowledged' });
     await once;
     expect(sink.taken).toEqual([3n, 2n]);
-    expect(route.awaitsSink).toBe(false);
+    expect(pipeline.awaitsSink).toBe(false);
     expect(store.last?.after).toBe(3n);
   });
 
-  it('makes progress with each event it sets aside, though its sink accepts none', async () => {
+  it('counts each dead-lettered event as progress, even if its sink accepts none', async () => {
     const sink = new ScriptedSink();
-    const { route, poll, happenings } = await routed(log(), new MemoryStore(), { openSink: () => sink });
+    const { pipeline, poll, events } = await startPipeline(log(), new MemoryStore(), { openSink: () => sink });
     const sends: { atMs: number; setAside: number; progressMs: number }[] = [];
     sink.answer = () => {
-      const setAside = happenings.filter(({ event }) => event === 'pipeline.set_aside').length;
-      sends.push({ atMs: performance.now(), setAside, progressMs: route.lastProgressMs });
+      const setAside = events.filter(({ event }) => event === 'pipeline.set_aside').length;
+      sends.push({ atMs: performance.now(), setAside, progressMs: pipeline.lastProgressMs });
       return { kind: 'reject', reason: 'malformed', detail: 'not JSON to it' };
     };
     await poll();
@@ -100,55 +103,55 @@ describe('a route', () => {
     }
   });
 
-  it('ends when it is stopped, though its sink hangs and nobody kills it', async () => {
+  it('ends after its grace period if its sink hangs', async () => {
     const sink = frozen();
-    const { route, signals, stop } = await routed(log(), new MemoryStore(), {
+    const { pipeline, signals, stop } = await startPipeline(log(), new MemoryStore(), {
       openSink: () => sink,
       graceMs: () => 200,
     });
-    const run = route.run(ticks, signals);
+    const run = pipeline.run(ticks, signals);
     await until(() => sink.sends.length === 1);
     stop.abort();
     await run;
-    expect(route.isComplete).toBe(false);
+    expect(pipeline.isComplete).toBe(false);
   });
 
-  it('ends when it is given up, though the disk is full', async () => {
+  it('ends at a forced stop even if the disk is full', async () => {
     const store = new MemoryStore();
-    const { route, happenings } = await routed(log(), store);
+    const { pipeline, events } = await startPipeline(log(), store);
     store.isFull = true;
     const stop = new AbortController();
     const kill = new AbortController();
-    const once = route.once(performance.now(), { graceful: stop.signal, forced: kill.signal });
-    await until(() => happenings.some(({ event }) => event === 'checkpoint.retry'));
+    const once = pipeline.once(performance.now(), { graceful: stop.signal, forced: kill.signal });
+    await until(() => events.some(({ event }) => event === 'checkpoint.retry'));
     stop.abort();
     kill.abort(new Error('given up'));
     await once;
-    expect(route.isSaved).toBe(false);
+    expect(pipeline.isSaved).toBe(false);
   });
 
-  it('is not done once all is confirmed: that has to be saved, however long the disk is full', async () => {
+  it('does not finish before everything confirmed is saved, however long the disk is full', async () => {
     const store = new MemoryStore();
-    const { route, signals, happenings } = await routed(log(), store, { graceMs: () => 1 });
+    const { pipeline, signals, events } = await startPipeline(log(), store, { graceMs: () => 1 });
     store.isFull = true;
-    const once = route.once(performance.now(), signals);
-    await until(() => happenings.filter(({ event }) => event === 'checkpoint.retry').length > 10);
+    const once = pipeline.once(performance.now(), signals);
+    await until(() => events.filter(({ event }) => event === 'checkpoint.retry').length > 10);
     store.isFull = false;
     await once;
     expect(store.last?.after).toBe(3n);
   });
 
-  it('saves what was confirmed as soon as there is room, also while it stops', async () => {
+  it('saves what was confirmed as soon as the disk has room, also while it stops', async () => {
     const store = new MemoryStore();
     const sink = new ScriptedSink();
     let take: () => void = () => {};
     sink.answer = ({ records }) => new Promise((resolve) => (take = () => resolve(sink.take(records))));
-    const { route, signals, stop, happenings } = await routed(log(), store, { openSink: () => sink });
-    const run = route.run(ticks, signals);
+    const { pipeline, signals, stop, events } = await startPipeline(log(), store, { openSink: () => sink });
+    const run = pipeline.run(ticks, signals);
     await until(() => sink.sends.length === 1);
     store.isFull = true;
     take();
-    const tries = () => happenings.filter(({ event }) => event === 'checkpoint.retry').length;
+    const tries = () => events.filter(({ event }) => event === 'checkpoint.retry').length;
     await until(() => tries() > 0);
     stop.abort();
     await until(() => tries() > 2);
@@ -157,14 +160,14 @@ describe('a route', () => {
     expect(store.last?.after).toBe(3n);
   });
 
-  it('tries a parked sink at once when it is woken', async () => {
+  it('tries a parked sink at once at a SIGHUP', async () => {
     const sink = new ScriptedSink();
     sink.answer = (batch, attempt) =>
       attempt === 1 ? { kind: 'stop', reason: 'auth', detail: 'bad token' } : sink.take(batch.records);
     const wake = new Notifier();
-    const { route, poll } = await routed(log(), new MemoryStore(), { openSink: () => sink, wake });
+    const { pipeline, poll } = await startPipeline(log(), new MemoryStore(), { openSink: () => sink, wake });
     const once = poll();
-    await until(() => route.parked !== undefined);
+    await until(() => pipeline.parked !== undefined);
     wake.notify();
     await once;
     expect(sink.taken).toEqual([1n, 2n, 3n]);

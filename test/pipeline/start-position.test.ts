@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { Log, MemoryStore, routed } from '../support/routed.ts';
+import { Log, MemoryStore, startPipeline } from '../support/pipelines.ts';
 
 const second = 1_000;
 
 describe('a start at a time', () => {
   it.each(['time', 'now'] as const)(
-    'passes by nothing that was created since and appears behind older ones (%s)',
+    'skips no event that was created since and appears behind older ones (%s)',
     async (kind) => {
       const log = new Log();
       const startMs = log.nowMs;
@@ -23,12 +23,12 @@ describe('a start at a time', () => {
       );
       const store = new MemoryStore();
       const startAt = kind === 'now' ? { kind } : { kind, timeMs: startMs };
-      const first = await routed(log, store, { startAt });
+      const first = await startPipeline(log, store, { startAt });
       await first.poll();
       expect(first.sink.taken).toEqual([5n]);
       log.nowMs += 10 * second;
-      // Another process goes on, and nothing that is older comes.
-      const next = await routed(log, store, { startAt });
+      // Another process continues; nothing older is delivered.
+      const next = await startPipeline(log, store, { startAt });
       await next.poll();
       expect(next.sink.taken).toEqual([3n]);
       log.nowMs += 120 * second;
@@ -38,8 +38,8 @@ describe('a start at a time', () => {
   );
 });
 
-describe('a page of known events that may be full', () => {
-  it('is no end of the log', async () => {
+describe('a full page of known events', () => {
+  it('does not end the poll', async () => {
     class Capped extends Log {
       override async page(after: bigint) {
         const page = await super.page(after);
@@ -53,13 +53,13 @@ describe('a page of known events that may be full', () => {
     };
     const store = new MemoryStore();
     add(100);
-    await (await routed(log, store)).poll();
+    await (await startPipeline(log, store)).poll();
     add(2);
-    const second = await routed(log, store);
+    const second = await startPipeline(log, store);
     await second.poll();
     expect(second.sink.taken).toEqual([101n, 102n]);
     add(500);
-    const third = await routed(log, store);
+    const third = await startPipeline(log, store);
     await third.poll();
     expect(third.sink.taken).toHaveLength(500);
   });

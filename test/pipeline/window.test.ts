@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Log, MemoryStore, type Row, routed } from '../support/routed.ts';
+import { Log, MemoryStore, type Row, startPipeline } from '../support/pipelines.ts';
 
 describe('a busy minute of 60,000 events', () => {
   it.each([
@@ -18,7 +18,7 @@ describe('a busy minute of 60,000 events', () => {
         log.rows.push({ id: i * gap, createdAtMs, visibleMs: createdAtMs + late });
       }
       const store = new MemoryStore();
-      const { sink, happenings, poll, route } = await routed(log, store);
+      const { sink, events, poll, pipeline } = await startPipeline(log, store);
       const pollMs = 15_000;
       let most = 0;
       for (let polls = 0; polls < 8 + 8; polls++) {
@@ -33,29 +33,29 @@ describe('a busy minute of 60,000 events', () => {
       const came = new Set(sink.taken);
       expect(sink.taken.length).toBe(120_000);
       expect(came.size).toBe(120_000);
-      expect(happenings.filter(({ event }) => event === 'pipeline.late').length).toBeGreaterThan(1);
-      expect(route.after).toBe(BigInt(120_000 * gap));
+      expect(events.filter(({ event }) => event === 'pipeline.late').length).toBeGreaterThan(1);
+      expect(pipeline.after).toBe(BigInt(120_000 * gap));
       expect(store.last?.delivered).toEqual([]);
     },
     60_000,
   );
 });
 
-describe('a route over a pause longer than settle', () => {
-  it('delivers what appeared behind its cursor meanwhile, and nothing twice', async () => {
+describe('a pipeline that was stopped for longer than settle', () => {
+  it('delivers once what appeared behind its cursor meanwhile', async () => {
     const log = new Log();
     const at = log.nowMs;
     const row = (id: number, visibleMs: number): Row => ({ id, createdAtMs: at, visibleMs });
     log.rows.push(row(1, at), row(2, at + 30_000), row(3, at), row(4, at + 500_000));
     const store = new MemoryStore();
-    const first = await routed(log, store);
+    const first = await startPipeline(log, store);
     await first.poll();
     expect(first.sink.taken).toEqual([1n, 3n]);
     log.nowMs += 600_000;
-    const second = await routed(log, store);
+    const second = await startPipeline(log, store);
     await second.poll();
     expect(second.sink.taken).toEqual([2n, 4n]);
     await second.poll();
-    expect(second.route.after).toBe(4n);
+    expect(second.pipeline.after).toBe(4n);
   });
 });

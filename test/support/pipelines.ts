@@ -7,7 +7,7 @@ import type { Page, Source } from '../../src/source/source.ts';
 import { print } from '../../src/state/checkpoint-text.ts';
 import type { Checkpoint, CheckpointStore } from '../../src/state/store.ts';
 import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
-import { ScriptedSink } from './fake-sink.ts';
+import { ScriptedSink } from './scripted-sink.ts';
 
 const settleMs = 60_000;
 const origin = 'https://acme.eu1.qasphere.com';
@@ -63,13 +63,13 @@ export class MemoryStore implements CheckpointStore {
   }
 }
 
-/** A route over `log`, settle a minute, with the polls in the test's hand; `special` in place of the usual options. */
-export async function routed(log: Log, store: MemoryStore, special: Partial<PipelineOptions> = {}) {
+/** A pipeline over `log`, settle a minute, with the polls in the test's hand; `special` in place of the usual options. */
+export async function startPipeline(log: Log, store: MemoryStore, special: Partial<PipelineOptions> = {}) {
   const sink = Object.assign(new ScriptedSink(), { limits: { maxEvents: 1000, maxBytes: 1e9 } });
-  const happenings: TelemetryEvent[] = [];
+  const events: TelemetryEvent[] = [];
   const stop = new AbortController();
   const signals = { graceful: stop.signal, forced: new AbortController().signal };
-  const route = await Pipeline.open(
+  const pipeline = await Pipeline.open(
     {
       name: 'test',
       origin,
@@ -79,7 +79,7 @@ export async function routed(log: Log, store: MemoryStore, special: Partial<Pipe
       settleMs,
       pageSize: 1000,
       startAt: { kind: 'beginning' },
-      emit: (happening) => happenings.push(happening),
+      emit: (event) => events.push(event),
       now: () => log.nowMs,
       random: () => 0,
       wake: new Notifier(),
@@ -92,7 +92,7 @@ export async function routed(log: Log, store: MemoryStore, special: Partial<Pipe
     },
     signals,
   );
-  if (route === undefined) throw new Error('no route');
-  const poll = () => route.once(log.nowMs, signals);
-  return { route, sink, happenings, poll, signals, stop };
+  if (pipeline === undefined) throw new Error('the pipeline was not opened');
+  const poll = () => pipeline.once(log.nowMs, signals);
+  return { pipeline, sink, events, poll, signals, stop };
 }

@@ -3,20 +3,20 @@ import type { StatusRecord } from '../../src/event/status-record.ts';
 import { accepted, type Verdict } from '../../src/lib/verdict.ts';
 import type { ResumedBatch, Sent, Sink } from '../../src/sinks/sink.ts';
 
-/** Takes nothing and says nothing, until it is killed. */
+/** Does not answer until it is aborted. */
 export const freeze = (kill: AbortSignal): Promise<never> =>
   new Promise((_, reject) => {
     kill.addEventListener('abort', () => reject(kill.reason), { once: true });
   });
 
-/** A destination that does what the test says, and remembers what it took. */
+/** A sink that answers as the test decides, and records what it accepted. */
 export class ScriptedSink implements Sink {
   readonly window: number;
   readonly limits = { maxEvents: 10, maxBytes: 1_000_000 };
-  /** Ids in the order in which they were taken. */
+  /** Ids in the order in which they were accepted. */
   readonly taken: bigint[] = [];
   readonly sends: bigint[][] = [];
-  /** What to say to a batch; default: accepted. */
+  /** The answer to a batch; default: accepted. */
   answer: (batch: Batch, attempt: number, kill: AbortSignal) => Verdict | Sent | Promise<Verdict | Sent> = (batch) =>
     this.take(batch.records);
   resumed?: readonly ResumedBatch[];
@@ -36,13 +36,13 @@ export class ScriptedSink implements Sink {
     this.sends.push(batch.records.map(({ event }) => event.id));
     return this.answer(batch, this.sends.length, kill);
   }
-  /** Notes it was told. */
-  readonly told: StatusRecord[] = [];
-  hear: (note: StatusRecord) => Verdict | Sent | Promise<Verdict | Sent> = () => accepted;
+  /** Notes it was statusRecords. */
+  readonly statusRecords: StatusRecord[] = [];
+  onStatus: (note: StatusRecord) => Verdict | Sent | Promise<Verdict | Sent> = () => accepted;
 
   async sendStatus(note: StatusRecord): Promise<Verdict | Sent> {
-    const verdict = await this.hear(note);
-    if (verdict.kind === 'accepted') this.told.push(note);
+    const verdict = await this.onStatus(note);
+    if (verdict.kind === 'accepted') this.statusRecords.push(note);
     return verdict;
   }
   async finish(): Promise<void> {
