@@ -48,7 +48,7 @@ describe.skipIf(collectorMissing !== undefined)(
 
     it('is learnt after a restart of ours for all that was open, from what the checkpoint remembers', async () => {
       await using collector = await startCollector();
-      await using before = openSink(collector, { pace: never });
+      await using before = openSink(collector, { interval: never });
       for (let n = 0; n < 32; n++) await sent(before.sink, batchOf(n * 10 + 1, n * 10 + 10));
       const pendingAcks = JSON.parse(JSON.stringify(before.sink.pendingAcks?.()));
       await using after = openSink(collector, { deps: { pendingAcks } });
@@ -61,7 +61,7 @@ describe.skipIf(collectorMissing !== undefined)(
 
     it('that a restart of the collector forgot is missed in time, and the batch is sent again, once', async () => {
       await using collector = await startCollector();
-      await using at = openSink(collector, { parsed: { ackTimeout: 300 }, pace: never });
+      await using at = openSink(collector, { parsed: { ackTimeout: 300 }, interval: never });
       const lost = await sent(at.sink, batchOf(1, 3));
       await collector.stop();
       await collector.start();
@@ -73,7 +73,7 @@ describe.skipIf(collectorMissing !== undefined)(
 
     it('is not believed for earlier batches where the ackIds begin anew', async () => {
       await using collector = await startCollector();
-      await using at = openSink(collector, { pace: never });
+      await using at = openSink(collector, { interval: never });
       const before = [await sent(at.sink, batchOf(1)), await sent(at.sink, batchOf(2))];
       await collector.stop();
       await collector.start();

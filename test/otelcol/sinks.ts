@@ -15,19 +15,19 @@ export interface Opened extends AsyncDisposable {
   readonly heard: TelemetryEvent[];
 }
 
-/** `parsed`: past what a configuration may say. */
+/** `parsed`: values that a configuration does not allow. */
 export interface Set {
   readonly options?: object;
   readonly parsed?: Partial<SplunkHecOptions>;
   readonly deps?: Partial<SinkDeps>;
-  readonly pace?: PollInterval;
+  readonly interval?: PollInterval;
 }
 
 /** A sink for a collector, as `options` configure it. */
-export function openSink({ url }: Collector, { options, parsed, deps, pace = quick }: Set = {}): Opened {
+export function openSink({ url }: Collector, { options, parsed, deps, interval = quick }: Set = {}): Opened {
   const all = { ...splunkHecOptions.parse({ type: 'splunk-hec', url, token, ...options }), ...parsed };
   const own = sinkDeps(deps);
-  const sink = openSplunkHec(all, own, pace);
+  const sink = openSplunkHec(all, own, interval);
   return { sink, heard: own.heard, [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose]() };
 }
 

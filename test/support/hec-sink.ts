@@ -12,25 +12,31 @@ import { sinkDeps } from './sink-parts.ts';
 export const alive = new AbortController().signal;
 export const quick: PollInterval = { firstMs: 4, longestMs: 20, hurryMs: 2 };
 
-export interface At extends AsyncDisposable {
+export interface TestCollector extends AsyncDisposable {
   readonly hec: HecServer;
   readonly sink: Sink;
   readonly heard: TelemetryEvent[];
-  /** Another process: the same collector, with what the last one left. */
-  reopen(journal: unknown): Sink;
+  /** A sink of another process for the same collector, with the pending acknowledgements of an earlier one. */
+  reopen(pendingAcks: unknown): Sink;
 }
 
-export interface Set {
+export interface Setup {
   readonly server?: HecServerOptions;
   readonly options?: object;
-  /** Past what a configuration may say. */
+  /** Values that a configuration does not allow. */
   readonly parsed?: Partial<SplunkHecOptions>;
   readonly deps?: Partial<SinkDeps>;
-  readonly pace?: PollInterval;
+  readonly interval?: PollInterval;
 }
 
 /** A collector on loopback and a sink for it, without acknowledgement unless `options` says so. */
-export async function collector({ server, options, parsed, deps, pace = quick }: Set = {}): Promise<At> {
+export async function collector({
+  server,
+  options,
+  parsed,
+  deps,
+  interval = quick,
+}: Setup = {}): Promise<TestCollector> {
   const hec = await startHecServer(server);
   const given = { type: 'splunk-hec', url: hec.url, token: hec.token, acknowledgement: false, ...options };
   if ('tokenFile' in given) given.token = undefined as never;
@@ -38,7 +44,7 @@ export async function collector({ server, options, parsed, deps, pace = quick }:
   const own = sinkDeps(deps);
   const opened: Sink[] = [];
   const open = (more: SinkDeps) => {
-    const sink = openSplunkHec(all, more, pace);
+    const sink = openSplunkHec(all, more, interval);
     opened.push(sink);
     return sink;
   };
@@ -46,7 +52,7 @@ export async function collector({ server, options, parsed, deps, pace = quick }:
     hec,
     sink: open(own),
     heard: own.heard,
-    reopen: (journal) => open({ ...own, pendingAcks: JSON.parse(JSON.stringify(journal)) }),
+    reopen: (pendingAcks) => open({ ...own, pendingAcks: JSON.parse(JSON.stringify(pendingAcks)) }),
     async [Symbol.asyncDispose]() {
       for (const sink of opened) await sink[Symbol.asyncDispose]();
       await hec[Symbol.asyncDispose]();
@@ -54,8 +60,11 @@ export async function collector({ server, options, parsed, deps, pace = quick }:
   };
 }
 
-/** A collector whose token acknowledges, and a sink that insists on it; `ackTimeoutMs` is past what a configuration may say. */
-export function acknowledging({ server, options, parsed, ...rest }: Set = {}, ackTimeoutMs = 60_000): Promise<At> {
+/** A collector whose token has acknowledgement, and a sink that requires it; `ackTimeoutMs` may be below what a configuration allows. */
+export function acknowledging(
+  { server, options, parsed, ...rest }: Setup = {},
+  ackTimeoutMs = 60_000,
+): Promise<TestCollector> {
   return collector({
     server: { tokenState: 'ack', ...server },
     options: { acknowledgement: true, ...options },
@@ -64,27 +73,27 @@ export function acknowledging({ server, options, parsed, ...rest }: Set = {}, ac
   });
 }
 
-/** Sends a batch that must be taken for now, and gives its confirmation. */
+/** Sends a batch that must be answered with `sent`. */
 export async function sent(sink: Sink, batch: Batch): Promise<Sent> {
   const answer = await sink.send(batch, alive);
   expect(answer).toMatchObject({ kind: 'sent' });
   return answer as Sent;
 }
 
-/** Sends and waits for the last word. */
+/** Sends a batch and returns its last verdict. */
 export async function delivered(sink: Sink, batch: Batch): Promise<Verdict> {
   const answer = await sink.send(batch, alive);
   return answer.kind === 'sent' ? answer.confirmed : answer;
 }
 
-/** Lets everything that is ready run, without letting time pass. */
+/** Runs everything that is ready, without letting time pass. */
 export async function settleDown(): Promise<void> {
   for (let round = 0; round < 50; round++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The ids of what a collector kept, in order of arrival. */
+/** The ids of the events that a collector kept, in order of arrival. */
 export const idsOf = (hec: HecServer): number[] => hec.events.map(({ raw }) => JSON.parse(raw.toString()).id);
 
-/** What was reported under a topic. */
+/** Details of the events with a topic. */
 export const saidOf = (heard: readonly TelemetryEvent[], topic: string): string[] =>
   heard.flatMap((one) => ('topic' in one && one.topic === topic ? [one.detail] : []));

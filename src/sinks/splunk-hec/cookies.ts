@@ -1,29 +1,29 @@
 import { httpDateMs } from '../../lib/http-answer.ts';
 
-const most = 16;
-const longest = 4096;
+const maxCookies = 16;
+const maxLength = 4096;
 /** RFC 6265 section 4.1.1: cookie-name and cookie-value, the quotes included. */
 const pair = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("?[!#-+\--:<-[\]-~]*"?)$/;
 
 /**
- * The cookies that what stands before a collector sets, so that later requests reach the same indexer (AWS: AWSELB,
- * AWSALB and their CORS twins; or what an administrator named). All paths of one origin share them; Splunk's own
- * clients do the same.
+ * The cookies that a load balancer sets, so that later requests reach the same indexer (AWS: AWSELB, AWSALB and their CORS
+ * variants, or any name that an administrator chose). All paths of one origin share them, as in Splunk's own clients. A
+ * cookie jar of RFC 6265 would add paths, domains and dates that no balancer in front of a collector needs.
  */
 export class Cookies {
   readonly #values = new Map<string, string>();
 
-  /** Takes the answer's Set-Cookie headers; true where a value is new or another one than before. */
+  /** Reads the Set-Cookie headers of an answer; true if a value is new or has changed. */
   take(headers: readonly string[] | undefined, nowMs: number): boolean {
     let changed = false;
     for (const header of headers ?? []) {
       const [first = '', ...attributes] = header.split(';').map((part) => part.trim());
       const match = pair.exec(first);
       const [, name, value] = match ?? [];
-      if (name === undefined || value === undefined || first.length > longest) continue;
-      if (ended(attributes, nowMs)) {
+      if (name === undefined || value === undefined || first.length > maxLength) continue;
+      if (isExpired(attributes, nowMs)) {
         changed = this.#values.delete(name) || changed;
-      } else if (this.#values.get(name) !== value && (this.#values.has(name) || this.#values.size < most)) {
+      } else if (this.#values.get(name) !== value && (this.#values.has(name) || this.#values.size < maxCookies)) {
         this.#values.set(name, value);
         changed = true;
       }
@@ -35,18 +35,18 @@ export class Cookies {
     return this.#values.size === 0;
   }
 
-  /** The Cookie header, or undefined where there are none. */
+  /** The Cookie header; undefined if there is no cookie. */
   get header(): string | undefined {
     if (this.empty) return undefined;
     return Array.from(this.#values, ([name, value]) => `${name}=${value}`).join('; ');
   }
 
-  /** As `[name, value]`, to be remembered. */
+  /** Pairs of name and value, for `from`. */
   toJSON(): [string, string][] {
     return [...this.#values];
   }
 
-  /** What `toJSON` gave; pairs that no cookie can have are left out. */
+  /** Reads the pairs of `toJSON`; invalid ones are left out. */
   static from(pairs: readonly (readonly [string, string])[]): Cookies {
     const cookies = new Cookies();
     cookies.take(
@@ -57,8 +57,8 @@ export class Cookies {
   }
 }
 
-/** RFC 6265 section 5.3: Max-Age wins over Expires. */
-function ended(attributes: readonly string[], nowMs: number): boolean {
+/** RFC 6265 section 5.3: Max-Age takes precedence over Expires. */
+function isExpired(attributes: readonly string[], nowMs: number): boolean {
   const of = (name: string) =>
     attributes.find((text) => text.toLowerCase().startsWith(`${name}=`))?.slice(name.length + 1);
   const maxAge = of('max-age');

@@ -10,13 +10,13 @@ import { batchOf } from '../../support/sink-parts.ts';
 const onData = (fault: (n: number) => Fault | undefined) => ({
   fault: ({ n, kind }: { n: number; kind: string }) => (kind === 'data' ? fault(n) : undefined),
 });
-/** The first question asks which proof is in force; `n` counts those after it. */
+/** The first poll detects the mode; `n` counts those after it. */
 const onAcks = (fault: (n: number) => Fault | undefined) => ({
   fault: ({ n, kind }: { n: number; kind: string }) => (kind === 'ack' && n > 0 ? fault(n - 1) : undefined),
 });
 
-describe('with acknowledgement a batch', () => {
-  it('counts as delivered when the indexers have it, not when it was answered', async () => {
+describe('a batch with acknowledgement', () => {
+  it('is delivered when the indexers have it, not when the request is answered', async () => {
     await using at = await acknowledging({ server: { ackAfter: 3 } });
     const { confirmed } = await sent(at.sink, batchOf(1, 3));
     let done = false;
@@ -29,7 +29,7 @@ describe('with acknowledgement a batch', () => {
     expect(idsOf(at.hec)).toEqual([1, 2, 3]);
   });
 
-  it('is followed by others while it waits, and all are asked about in one question', async () => {
+  it('is followed by others while it waits, and one poll asks about all of them', async () => {
     await using at = await acknowledging({ server: { ackAfter: 60 } });
     const confirmations = [];
     for (let id = 1; id <= 20; id++) confirmations.push((await sent(at.sink, batchOf(id))).confirmed);
@@ -40,7 +40,7 @@ describe('with acknowledgement a batch', () => {
     expect(new Set(at.hec.requests.filter(({ kind }) => kind === 'data').map(({ channel }) => channel)).size).toBe(1);
   });
 
-  it('goes to a channel of its own at each start', async () => {
+  it('is sent on a new channel after each start', async () => {
     await using at = await acknowledging();
     await delivered(at.sink, batchOf(1));
     await delivered(at.reopen(null), batchOf(2));
@@ -49,7 +49,7 @@ describe('with acknowledgement a batch', () => {
     for (const channel of channels) expect(channel).toMatch(/^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/);
   });
 
-  it('is refused, retried or stopped as without', async () => {
+  it('is rejected, retried or stopped as without acknowledgement', async () => {
     const faults: Fault[] = [
       'busy',
       { status: 403, body: { text: 'Invalid token', code: 4 } },
@@ -63,8 +63,8 @@ describe('with acknowledgement a batch', () => {
   });
 });
 
-describe('which proof of delivery is in force', () => {
-  it('is asked before anything is sent: code 14 means the answer alone', async () => {
+describe('whether the token has acknowledgement', () => {
+  it('is asked before anything is sent: code 14 means that it has none', async () => {
     await using at = await collector({ options: { acknowledgement: 'auto' } });
     expect(at.sink.window).toBe(1);
     expect(await at.sink.send(batchOf(1), alive)).toEqual({ kind: 'accepted' });
@@ -75,7 +75,7 @@ describe('which proof of delivery is in force', () => {
     expect(at.sink.window).toBe(1);
   });
 
-  it('is asked before anything is sent: a good answer means acknowledgement', async () => {
+  it('is asked before anything is sent: a good answer means that it has', async () => {
     await using at = await acknowledging({ options: { acknowledgement: 'auto' } });
     expect(await delivered(at.sink, batchOf(1))).toEqual({ kind: 'accepted' });
     expect(at.hec.requests.map(({ kind }) => kind).slice(0, 2)).toEqual(['ack', 'data']);
@@ -108,7 +108,7 @@ describe('which proof of delivery is in force', () => {
       { status: 400, body: { text: 'Event field is required', code: 12 } },
       { kind: 'stop', reason: 'address', detail: expect.stringContaining('set acknowledgement: false') },
     ],
-  ] as const)('is not known after %j: nothing is sent, and it is asked again', async (fault, verdict) => {
+  ] as const)('is unknown after %j: nothing is sent, and it is asked again', async (fault, verdict) => {
     for (const acknowledgement of ['auto', true]) {
       await using at = await acknowledging({
         server: { fault: ({ n, kind }) => (kind === 'ack' && n < 2 ? fault : undefined) },
@@ -123,7 +123,7 @@ describe('which proof of delivery is in force', () => {
     }
   });
 
-  it('must be acknowledgement where that is configured: a token without it gets nothing', async () => {
+  it('is required with acknowledgement: true: a token without it gets nothing', async () => {
     await using at = await acknowledging({ server: { tokenState: 'good' } });
     for (let time = 0; time < 2; time++)
       expect(await at.sink.send(batchOf(1), alive)).toMatchObject({
@@ -136,7 +136,7 @@ describe('which proof of delivery is in force', () => {
     expect(await delivered(at.sink, batchOf(1))).toEqual({ kind: 'accepted' });
   });
 
-  it('follows, with auto, a token whose acknowledgement is switched on and off', async () => {
+  it('is detected again with auto when it is switched on and off', async () => {
     await using at = await acknowledging({
       server: { tokenState: 'good', ackAfter: 2 },
       options: { acknowledgement: 'auto' },
@@ -152,14 +152,14 @@ describe('which proof of delivery is in force', () => {
   });
 });
 
-describe('strictly', () => {
-  it('an answer without ackId is no delivery, is said at once, and is not repeated without bound', async () => {
+describe('with acknowledgement: true', () => {
+  it('an answer without ackId is no delivery, stops at once, and is not repeated without bound', async () => {
     await using at = await acknowledging({ server: onData(() => 'no-ack-id') });
     expect(await at.sink.send(batchOf(1), alive)).toMatchObject({
       kind: 'stop',
       detail: expect.stringContaining('without an ackId'),
     });
-    // The token is asked about first; only then the batch goes once more, and after that it waits.
+    // The token is asked about first. Then the batch is sent once more, and after that it waits.
     expect(await at.sink.send(batchOf(1), alive)).toMatchObject({ kind: 'retry', afterMs: 60_000 });
     expect(await at.sink.send(batchOf(1), alive)).toMatchObject({
       kind: 'retry',
@@ -168,7 +168,7 @@ describe('strictly', () => {
     expect(at.hec.requests.map(({ kind }) => kind)).toEqual(['ack', 'data', 'ack', 'data', 'ack']);
   });
 
-  it('a token that loses its acknowledgement stops what waits for one', async () => {
+  it('a token that loses its acknowledgement stops the batches that wait for one', async () => {
     await using at = await acknowledging({ server: { ackAfter: Number.POSITIVE_INFINITY } });
     const { confirmed } = await sent(at.sink, batchOf(1));
     at.hec.tokenState = 'good';
@@ -187,7 +187,7 @@ describe('strictly', () => {
     [{ status: 200, body: { text: 'Success', code: 0 } }, 'holds no acks'],
     [{ status: 405, body: '<h1>Method Not Allowed</h1>' }, 'Method Not Allowed'],
   ] as const)(
-    'an endpoint that begins to refuse with %j holds back what is new, and doubles nothing',
+    'an acknowledgement endpoint that starts to refuse with %j blocks new batches, and doubles nothing',
     async (fault, words) => {
       let refusing = true;
       await using at = await acknowledging({ server: onAcks(() => (refusing ? fault : undefined)) });
@@ -206,7 +206,7 @@ describe('strictly', () => {
     },
   );
 
-  it('a question that fails in passing is asked again', async () => {
+  it('a poll that fails temporarily is repeated', async () => {
     const faults: Fault[] = ['busy', 'error', 'reset-before', 'throttle'];
     await using at = await acknowledging({ server: onAcks((n) => faults[n]) });
     expect(await delivered(at.sink, batchOf(1))).toEqual({ kind: 'accepted' });
@@ -215,12 +215,12 @@ describe('strictly', () => {
   });
 });
 
-describe('a channel is left', () => {
+describe('a channel is retired', () => {
   const channelsOf = (at: { hec: { requests: readonly { kind: string; channel: string | undefined }[] } }) =>
     at.hec.requests.filter(({ kind }) => kind === 'data').map(({ channel }) => channel);
 
   it.each(['reset-before', 'reset-after', 'busy', 'error', 'hang-before'] as const)(
-    'after %s: new batches go to a fresh one, the open ones are still asked about',
+    'after %s: new batches are sent on a new one, the pending ones are still asked about',
     async (fault) => {
       let [held, delivering] = [true, false];
       await using at = await acknowledging({
@@ -250,7 +250,7 @@ describe('a channel is left', () => {
     },
   );
 
-  it('where a balancer changes its cookie', async () => {
+  it('when a load balancer changes its cookie', async () => {
     const setCookie = (n: number) => ({ 'set-cookie': [`AWSALB=${n < 2 ? 'a' : 'b'}; Path=/`, 'other=1'] });
     const answered = (n: number) => ({
       status: 200,
@@ -267,7 +267,7 @@ describe('a channel is left', () => {
     expect(cookies).toEqual([undefined, 'AWSALB=a; other=1', 'AWSALB=a; other=1', undefined, 'AWSALB=b; other=1']);
   });
 
-  it('where an ackId does not go on: all that is open on it is sent again on a fresh one', async () => {
+  it('when an ackId is not above the last one: everything pending on it is sent again on a new one', async () => {
     await using at = await acknowledging({ server: { ackAfter: 3 } });
     const open = [(await sent(at.sink, batchOf(1))).confirmed, (await sent(at.sink, batchOf(2))).confirmed];
     at.hec.restart();
@@ -283,7 +283,7 @@ describe('a channel is left', () => {
     expect(idsOf(at.hec)).toEqual([1, 2, 3, 1, 2, 3]);
   });
 
-  it('where an ackId does not go on and nothing else is open: then nothing has to be sent again', async () => {
+  it('when an ackId is not above the last one and nothing else is pending: then nothing is sent again', async () => {
     await using at = await acknowledging();
     expect(await delivered(at.sink, batchOf(1))).toEqual({ kind: 'accepted' });
     at.hec.restart();
@@ -295,7 +295,7 @@ describe('a channel is left', () => {
   });
 
   it.each(['reset-after', 'hang-after', 'no-ack-id'] as const)(
-    'after %s: its first batch is sent again, as a new count may have given its number to the one whose answer is lost',
+    'after %s: its first batch is sent again, since a restarted count may have given its ackId to the batch whose answer is lost',
     async (fault) => {
       await using at = await acknowledging({
         server: onData((n) => (n === 0 ? 'swallow-ack' : n === 1 ? fault : undefined)),
@@ -312,29 +312,32 @@ describe('a channel is left', () => {
   );
 
   it.each([
-    ['the next was counted anew', true, 'retry'],
-    ['the count goes on', false, 'accepted'],
-  ] as const)('and its first acknowledgement is believed only then: %s', async (_, restarts, kind) => {
-    await using at = await acknowledging({
-      server: onData((n) => (n === 1 ? 'slow-answer' : n === 0 && restarts ? 'swallow-ack' : undefined)),
-      pace: { firstMs: 50, longestMs: 60_000, hurryMs: 50 },
-    });
-    const first = await sent(at.sink, batchOf(1));
-    let verdict: string | undefined;
-    void first.confirmed.then(({ kind }) => {
-      verdict = kind;
-    });
-    if (restarts) at.hec.restart();
-    const second = at.sink.send(batchOf(2), alive);
-    await at.hec.until(() => at.hec.requests.some(({ confirmed }) => confirmed === true));
-    await settleDown();
-    expect(verdict).toBeUndefined();
-    await second;
-    expect((await first.confirmed).kind).toBe(kind);
-    expect(at.hec.requests.filter(({ acks }) => acks.length > 0)).not.toHaveLength(0);
-  });
+    ['the indexer restarted its count', true, 'retry'],
+    ['the count continues', false, 'accepted'],
+  ] as const)(
+    'and its first acknowledgement is believed only after the answer to a batch on its way: %s',
+    async (_, restarts, kind) => {
+      await using at = await acknowledging({
+        server: onData((n) => (n === 1 ? 'slow-answer' : n === 0 && restarts ? 'swallow-ack' : undefined)),
+        interval: { firstMs: 50, longestMs: 60_000, hurryMs: 50 },
+      });
+      const first = await sent(at.sink, batchOf(1));
+      let verdict: string | undefined;
+      void first.confirmed.then(({ kind }) => {
+        verdict = kind;
+      });
+      if (restarts) at.hec.restart();
+      const second = at.sink.send(batchOf(2), alive);
+      await at.hec.until(() => at.hec.requests.some(({ confirmed }) => confirmed === true));
+      await settleDown();
+      expect(verdict).toBeUndefined();
+      await second;
+      expect((await first.confirmed).kind).toBe(kind);
+      expect(at.hec.requests.filter(({ acks }) => acks.length > 0)).not.toHaveLength(0);
+    },
+  );
 
-  it('with the token that it was used with', async () => {
+  it('when the token changes', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'hec-'));
     const tokenFile = join(directory, 'token');
     writeFileSync(tokenFile, 'old');
@@ -346,7 +349,7 @@ describe('a channel is left', () => {
     expect(await delivered(at.sink, batchOf(3))).toEqual({ kind: 'accepted' });
     const [one, refused, two, three] = channelsOf(at);
     expect([refused === one, two === one, three === one]).toEqual([true, true, false]);
-    // Whether the new token acknowledges is asked before it is used on its own.
+    // Whether the new token has acknowledgement is asked before a batch is sent with it alone.
     expect(
       at.hec.requests.filter(({ acks, channel }) => acks.length > 0 && !channelsOf(at).includes(channel)),
     ).toHaveLength(2);
@@ -370,12 +373,12 @@ describe('a batch that stays unacknowledged', () => {
     expect(second?.channel).not.toBe(first?.channel);
   });
 
-  it('is asked about once more where the last question got no answer', async () => {
+  it('is asked about once more if the last poll had no answer', async () => {
     let faults: Fault[] = [];
     await using at = await acknowledging(
       {
         server: { ackAfter: 0, ...onAcks(() => faults.shift()) },
-        pace: { firstMs: 100, longestMs: 60_000, hurryMs: 100 },
+        interval: { firstMs: 100, longestMs: 60_000, hurryMs: 100 },
       },
       60,
     );
@@ -390,7 +393,7 @@ describe('a batch that stays unacknowledged', () => {
     expect(idsOf(at.hec)).toEqual([1, 2]);
   });
 
-  it('a second time shows a broken path: nothing new is sent, that one is repeated after ever longer waits', async () => {
+  it('for the second time shows a broken path: nothing new is sent, and one batch is repeated after growing waits', async () => {
     let broken = true;
     await using at = await acknowledging(
       { server: { fault: ({ kind }) => (broken && kind === 'data' ? 'swallow-ack' : undefined) } },
@@ -426,7 +429,7 @@ describe('a batch that stays unacknowledged', () => {
       const answer = await at.sink.send(batchOf(1), alive);
       if (answer.kind === 'retry') await new Promise((resolve) => setTimeout(resolve, answer.afterMs));
       else {
-        // While it waits everything else is held back still.
+        // While it waits, everything else is still blocked.
         expect(await at.sink.send(batchOf(3), alive)).toMatchObject({ kind: 'retry' });
         if (answer.kind === 'sent') expect(await answer.confirmed).toEqual({ kind: 'accepted' });
         break;
@@ -436,13 +439,13 @@ describe('a batch that stays unacknowledged', () => {
     expect(await delivered(at.sink, batchOf(3))).toEqual({ kind: 'accepted' });
   });
 
-  it('since an answer about it was lost is sent again', async () => {
+  it('because the answer to a poll was lost is sent again', async () => {
     await using at = await acknowledging({ server: onAcks((n) => (n === 0 ? 'lose-ack' : undefined)) }, 60);
     expect(await delivered(at.sink, batchOf(1))).toMatchObject({ kind: 'retry', reason: 'timeout' });
     expect(await delivered(at.sink, batchOf(1))).toEqual({ kind: 'accepted' });
   });
 
-  it('but is acknowledged late is not sent again', async () => {
+  it('until a late poll is not sent again', async () => {
     await using at = await acknowledging({ server: onData(() => 'late-ack') });
     expect(await delivered(at.sink, batchOf(1))).toEqual({ kind: 'accepted' });
     expect(idsOf(at.hec)).toEqual([1]);
@@ -450,7 +453,7 @@ describe('a batch that stays unacknowledged', () => {
 });
 
 describe('behind a load balancer', () => {
-  it('with sticky sessions every batch is acknowledged where it was taken', async () => {
+  it('with sticky sessions every batch is acknowledged by the indexer that took it', async () => {
     await using at = await acknowledging({ server: { backends: { count: 3, balance: 'sticky' }, ackAfter: 1 } });
     const confirmations = [];
     for (let id = 1; id <= 10; id++) confirmations.push((await sent(at.sink, batchOf(id))).confirmed);
@@ -462,7 +465,7 @@ describe('behind a load balancer', () => {
     expect(new Set(data.map(({ backend }) => backend)).size).toBe(1);
   });
 
-  it('without them the path is found broken soon, and nothing is doubled without bound', async () => {
+  it('without them the path is soon found broken, and nothing is doubled without bound', async () => {
     await using at = await acknowledging({
       server: { backends: { count: 2, balance: 'in-turns' }, ackAfter: Number.POSITIVE_INFINITY },
     });
@@ -479,10 +482,10 @@ describe('behind a load balancer', () => {
 describe('finishing', () => {
   afterEach(() => void vi.useRealTimers());
 
-  it('asks faster until nothing is open', async () => {
+  it('polls faster until nothing is pending', async () => {
     await using at = await acknowledging({
       server: { ackAfter: 5 },
-      pace: { firstMs: 600_000, longestMs: 600_000, hurryMs: 1 },
+      interval: { firstMs: 600_000, longestMs: 600_000, hurryMs: 1 },
     });
     const open = [(await sent(at.sink, batchOf(1))).confirmed, (await sent(at.sink, batchOf(2))).confirmed];
     await at.sink.finish?.(alive);
@@ -490,7 +493,7 @@ describe('finishing', () => {
     await at.sink.finish?.(alive);
   });
 
-  it('ends when kill fires; what is open stays in the journal and is asked about no more', async () => {
+  it('ends when kill fires; what is pending stays in the record and is not asked about again', async () => {
     let hears = false;
     const fault = () => (hears ? undefined : { status: 200, body: { acks: {} } });
     await using at = await acknowledging({ server: onAcks(fault) });
@@ -510,7 +513,7 @@ describe('finishing', () => {
     expect(at.sink.pendingAcks?.()).toMatchObject({ channels: [{ open: [{ ids: [['1', '2']] }] }] });
   });
 
-  it('is not needed for closing: what is open then counts as not confirmed', async () => {
+  it('is not needed before closing: what is pending then counts as not confirmed', async () => {
     await using at = await acknowledging({ server: { ackAfter: Number.POSITIVE_INFINITY } });
     const { confirmed } = await sent(at.sink, batchOf(1));
     await at.sink[Symbol.asyncDispose]();
@@ -518,8 +521,11 @@ describe('finishing', () => {
     expect(await confirmed).toMatchObject({ kind: 'retry' });
   });
 
-  it('is not hastened otherwise: questions come at one second, then ever more slowly, up to every ten', async () => {
-    await using at = await acknowledging({ server: { ackAfter: Number.POSITIVE_INFINITY }, pace: defaultPollInterval });
+  it('is not needed for polls: they come after one second, then more slowly, up to every ten', async () => {
+    await using at = await acknowledging({
+      server: { ackAfter: Number.POSITIVE_INFINITY },
+      interval: defaultPollInterval,
+    });
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     await sent(at.sink, batchOf(1));
     const asked = () => at.hec.requests.filter(({ kind }) => kind === 'ack').length - 1;
@@ -539,7 +545,7 @@ describe('finishing', () => {
   });
 });
 
-describe('questions about acknowledgements', () => {
+describe('polls for acknowledgements', () => {
   afterEach(() => void vi.useRealTimers());
 
   it('wait as long as the collector asks them to', async () => {

@@ -43,7 +43,7 @@ describe.skipIf(!hasOpenssl)('TLS of a splunk-hec sink (needs openssl)', () => {
     expect(idsOf(at.hec)).toEqual([1, 2]);
   });
 
-  it('tells once a connection when the certificate ends', async () => {
+  it('reports once per connection when the certificate expires', async () => {
     await using at = await collector({ server: https(), options: { tls: { caFile: made.ca } } });
     await at.sink.send(batchOf(1), alive);
     await at.sink.send(batchOf(2), alive);
@@ -52,7 +52,7 @@ describe.skipIf(!hasOpenssl)('TLS of a splunk-hec sink (needs openssl)', () => {
     expect(told).toEqual([{ event: 'tls.certificate', peer: 'sink/hec', whose: 'server', endsAtMs }]);
   });
 
-  it('stops at a certificate nobody vouches for, and says what to do', async () => {
+  it('stops at a certificate of an unknown authority, and says what to do', async () => {
     await using at = await collector({ server: https() });
     expect(await at.sink.send(batchOf(1), alive)).toMatchObject({
       kind: 'stop',
@@ -73,7 +73,7 @@ describe.skipIf(!hasOpenssl)('TLS of a splunk-hec sink (needs openssl)', () => {
     });
   });
 
-  it('takes the pinned certificate alone', async () => {
+  it('accepts only the pinned certificate', async () => {
     const other = made.certificate('other.test');
     await using right = await collector({
       server: https(),
@@ -91,13 +91,13 @@ describe.skipIf(!hasOpenssl)('TLS of a splunk-hec sink (needs openssl)', () => {
     expect(wrong.hec.requests).toEqual([]);
   });
 
-  it('cannot pin a certificate and verify none, which would check neither', () => {
+  it('refuses to pin a certificate without verification, which would check neither', () => {
     const tls = { insecureSkipVerify: true, fingerprint256: server.fingerprint256 };
     const parsed = splunkHecOptions.safeParse({ type: 'splunk-hec', url: 'https://splunk.test:8088', token: 't', tls });
     expect(parsed.error?.issues).toMatchObject([{ path: ['tls', 'insecureSkipVerify'] }]);
   });
 
-  it('trusts a certificate that nobody vouches for where it is named as its own authority', async () => {
+  it('trusts a self-signed certificate that is named as its own authority', async () => {
     const own = made.certificate('own.test', 'itself');
     await using at = await collector({
       server: { tls: { key: pem(own.key), cert: pem(own.cert) } },
@@ -106,12 +106,12 @@ describe.skipIf(!hasOpenssl)('TLS of a splunk-hec sink (needs openssl)', () => {
     expect(await at.sink.send(batchOf(1), alive)).toEqual({ kind: 'accepted' });
   });
 
-  it('takes any certificate where that is configured', async () => {
+  it('accepts any certificate if that is configured', async () => {
     await using at = await collector({ server: https(), options: { tls: { insecureSkipVerify: true } } });
     expect(await at.sink.send(batchOf(1), alive)).toEqual({ kind: 'accepted' });
   });
 
-  it('shows its own certificate where one is asked for, and stops where it has none', async () => {
+  it('presents its own certificate if one is requested, and stops if it has none', async () => {
     const client = made.certificate('forwarder.test');
     const asking = https({ requestCert: true, rejectUnauthorized: true, ca: pem(made.ca) });
     await using at = await collector({
@@ -124,7 +124,7 @@ describe.skipIf(!hasOpenssl)('TLS of a splunk-hec sink (needs openssl)', () => {
     expect(without.hec.requests).toEqual([]);
   });
 
-  it('stops where the port speaks no TLS', async () => {
+  it('stops if the port does not speak TLS', async () => {
     await using at = await collector();
     await using wrong = await collector({ options: { url: at.hec.url.replace('http:', 'https:') } });
     expect(await wrong.sink.send(batchOf(1), alive)).toMatchObject({

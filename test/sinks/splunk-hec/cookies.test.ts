@@ -11,7 +11,7 @@ function having(...headers: string[]): Cookies {
 }
 
 describe('the cookies of a channel', () => {
-  it('are what the last answer set, whatever their attributes', () => {
+  it('are those of the last answer, whatever their attributes', () => {
     expect(
       having('AWSALB=a/b+c==; Expires=Fri, 08 May 2026 12:00:00 GMT; Path=/', 'AWSALBCORS=x; Secure; SameSite=None')
         .header,
@@ -21,7 +21,7 @@ describe('the cookies of a channel', () => {
     expect(new Cookies().header).toBeUndefined();
   });
 
-  it('tell whether something changed', () => {
+  it('report whether something changed', () => {
     const cookies = new Cookies();
     expect([
       cookies.take(['a=1'], now),
@@ -45,7 +45,7 @@ describe('the cookies of a channel', () => {
   });
 
   it.each(['', '=x', 'no value', 'a b=1', 'a=1,2', 'a=x\u0001y', 'a=é', `a=${'x'.repeat(5000)}`])(
-    'leave out what is none: %j',
+    'ignore an invalid cookie: %j',
     (header) => {
       expect(having(header).header).toBeUndefined();
     },
@@ -56,7 +56,7 @@ describe('the cookies of a channel', () => {
     expect(having(...many).toJSON()).toHaveLength(16);
   });
 
-  it('survive being written down', () => {
+  it('survive being written and read', () => {
     expect(Cookies.from(having('a=1', 'b="2"').toJSON()).header).toBe('a=1; b="2"');
     expect(Cookies.from([['a', 'x\r\ny: z']]).header).toBeUndefined();
   });

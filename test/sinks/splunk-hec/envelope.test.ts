@@ -38,7 +38,7 @@ describe('an envelope', () => {
     '{"id":1,"createdAt":"yesterday"}',
     '{"id":1,"createdAt":1767323045}',
     '{"id":1,"createdAt":null}',
-  ])('has no time where createdAt is not readable: %s', (text) => {
+  ])('has no time if createdAt is not readable: %s', (text) => {
     const { bytes, untimed } = new Envelopes(metadata, true).body(
       of(text, '{"id":2,"createdAt":"2026-01-02T03:04:05Z"}'),
     );
@@ -48,14 +48,14 @@ describe('an envelope', () => {
     expect(second.time).toBe(1767323045);
   });
 
-  it('takes the time from the redacted event, so that a redacted createdAt is not told after all', () => {
+  it('takes the time from the redacted event, so that a redacted createdAt is not revealed', () => {
     const event = eventOf('{"id":1,"createdAt":"2026-01-02T03:04:05Z"}');
     const redacted = eventOf('{"id":1,"createdAt":"[redacted]"}');
     const { untimed } = new Envelopes(metadata, true).body({ records: [{ event, redacted, record: redacted.text }] });
     expect(untimed).toBe(1);
   });
 
-  it('keeps numbers beyond 2^53, -0, 1.0, 1e3, lone surrogate escapes and key order as they came', () => {
+  it('keeps numbers beyond 2^53, -0, 1.0, 1e3, lone surrogate escapes and key order as received', () => {
     const text =
       '{"z":90071992547409931,"id":9007199254740993,"a":-0,"f":1.0,"e":1e3,"s":"\\ud800 \u2028 é \\u0000","10":1,"2":2}';
     const { bytes } = new Envelopes(metadata, true).body(of(text));
@@ -70,7 +70,7 @@ describe('an envelope', () => {
     expect(JSON.parse(linesOf(bytes)[0] ?? '').event).toBe(line);
   });
 
-  it('writes into memory that is lent, and no further than it said it would', () => {
+  it('writes into a given buffer, and not beyond the length that it asked for', () => {
     const lent: Buffer[] = [];
     const envelopes = new Envelopes(metadata, true);
     const batch = of(
@@ -86,7 +86,7 @@ describe('an envelope', () => {
     expect(linesOf(bytes).map((line) => JSON.parse(line).time)).toEqual([253402300799.999, 0]);
   });
 
-  it('splices any record unchanged, and the whole parses to what was put in (property)', () => {
+  it('contains any record unchanged, and parses to what was put in (property)', () => {
     const value = fc.record({
       id: fc.nat(),
       meta: fc.jsonValue(),
@@ -143,7 +143,7 @@ describe('seconds', () => {
     expect(seconds(ms)).toBe(text);
   });
 
-  it('is always a plain decimal that reads back as the same instant (property)', () => {
+  it('is always a plain decimal that reads back as the same time (property)', () => {
     fc.assert(
       fc.property(fc.date({ noInvalidDate: true }), (date) => {
         const text = seconds(date.getTime());

@@ -4,7 +4,7 @@ import type { Fault } from '../../support/hec-server.ts';
 import { acknowledging, alive, collector, delivered, idsOf, saidOf, sent } from '../../support/hec-sink.ts';
 import { batchOf, recordOf, textOf } from '../../support/sink-parts.ts';
 
-/** Acknowledges nothing, and keeps all that could be acknowledged, until it hears. */
+/** Acknowledges nothing, and loses no acknowledgement, until `hear` is called. */
 const deaf = () => {
   let hears = false;
   return {
@@ -17,17 +17,17 @@ const deaf = () => {
 };
 
 describe('after a restart', () => {
-  it('batches that were open are asked about on their old channel, while new ones go to a new one', async () => {
+  it('batches that were pending are asked about on their old channel, while new ones are sent on a new one', async () => {
     const ears = deaf();
     await using at = await acknowledging({ server: { fault: ears.fault } });
     await sent(at.sink, batchOf(1, 3));
     await sent(at.sink, {
       records: [recordOf(textOf(5)), recordOf(textOf(7)), recordOf(textOf(8)), recordOf(textOf(9))],
     });
-    const journal = at.sink.pendingAcks?.();
+    const record = at.sink.pendingAcks?.();
     await at.sink[Symbol.asyncDispose]();
 
-    const next = at.reopen(journal);
+    const next = at.reopen(record);
     expect(next.resumed?.map(({ ranges }) => ranges)).toEqual([
       [[1n, 3n]],
       [
@@ -53,7 +53,7 @@ describe('after a restart', () => {
     const ears = deaf();
     await using at = await acknowledging({
       server: { fault: ears.fault },
-      pace: { firstMs: 600_000, longestMs: 600_000, hurryMs: 600_000 },
+      interval: { firstMs: 600_000, longestMs: 600_000, hurryMs: 600_000 },
     });
     await sent(at.sink, batchOf(1));
     ears.hear();
@@ -61,32 +61,32 @@ describe('after a restart', () => {
     expect(await next.resumed?.[0]?.confirmed).toEqual({ kind: 'accepted' });
   });
 
-  it('only until ackTimeout after they were sent, by whichever process', async () => {
+  it('they are asked about until ackTimeout after they were sent, by whichever process', async () => {
     let now = Date.now();
     await using at = await acknowledging(
       { server: { ackAfter: Number.POSITIVE_INFINITY }, deps: { now: () => now } },
       300_000,
     );
     await sent(at.sink, batchOf(1));
-    const journal = at.sink.pendingAcks?.();
+    const record = at.sink.pendingAcks?.();
     await at.sink[Symbol.asyncDispose]();
     now += 300_001;
     const asked = at.hec.requests.length;
-    const next = at.reopen(journal);
+    const next = at.reopen(record);
     expect(await next.resumed?.[0]?.confirmed).toMatchObject({ kind: 'retry', reason: 'timeout' });
     expect(at.hec.requests.length - asked).toBe(1);
   });
 
-  it('what is acknowledged by then is delivered, however long the process was away', async () => {
+  it('a batch that was acknowledged meanwhile is delivered, however long no process ran', async () => {
     let now = Date.now();
     const ears = deaf();
     await using at = await acknowledging({ server: { fault: ears.fault }, deps: { now: () => now } }, 300_000);
     await sent(at.sink, batchOf(1));
-    const journal = at.sink.pendingAcks?.();
+    const record = at.sink.pendingAcks?.();
     await at.sink[Symbol.asyncDispose]();
     now += 86_400_000;
     ears.hear();
-    expect(await at.reopen(journal).resumed?.[0]?.confirmed).toEqual({ kind: 'accepted' });
+    expect(await at.reopen(record).resumed?.[0]?.confirmed).toEqual({ kind: 'accepted' });
   });
 
   it('a clock that was set back does not make the wait longer', async () => {
@@ -96,13 +96,13 @@ describe('after a restart', () => {
       60,
     );
     await sent(at.sink, batchOf(1));
-    const journal = at.sink.pendingAcks?.();
+    const record = at.sink.pendingAcks?.();
     await at.sink[Symbol.asyncDispose]();
     now -= 86_400_000;
-    expect(await at.reopen(journal).resumed?.[0]?.confirmed).toMatchObject({ kind: 'retry', reason: 'timeout' });
+    expect(await at.reopen(record).resumed?.[0]?.confirmed).toMatchObject({ kind: 'retry', reason: 'timeout' });
   });
 
-  it('and another one, all that is still open is asked about again', async () => {
+  it('and another one, everything still pending is asked about again', async () => {
     const ears = deaf();
     await using at = await acknowledging({ server: { fault: ears.fault } });
     await sent(at.sink, batchOf(1));
@@ -112,7 +112,7 @@ describe('after a restart', () => {
     await at.sink[Symbol.asyncDispose]();
     await second[Symbol.asyncDispose]();
     expect(third.resumed?.map(({ ranges }) => ranges)).toEqual([[[1n, 1n]], [[2n, 2n]]]);
-    // What the closed ones still asked has been answered before anybody hears: an acknowledgement is told only once.
+    // The polls of the closed sinks are answered before the collector acknowledges anything: it reports that only once.
     for (let round = 0; round < 3; round++) await fetch(`${at.hec.url}/services/collector/health`);
     ears.hear();
     expect(await Promise.all((third.resumed ?? []).map(({ confirmed }) => confirmed))).toEqual([
@@ -121,17 +121,17 @@ describe('after a restart', () => {
     ]);
   });
 
-  it('cookies of the old channel go with the questions, so that they reach the indexer that has the answer', async () => {
+  it('polls carry the cookies of the old channel, so that they reach the indexer that has the answer', async () => {
     const ears = deaf();
     await using at = await acknowledging({ server: { fault: ears.fault, backends: { count: 3, balance: 'sticky' } } });
     await sent(at.sink, batchOf(1));
-    const journal = at.sink.pendingAcks?.();
+    const record = at.sink.pendingAcks?.();
     await at.sink[Symbol.asyncDispose]();
     ears.hear();
-    expect(await at.reopen(journal).resumed?.[0]?.confirmed).toEqual({ kind: 'accepted' });
+    expect(await at.reopen(record).resumed?.[0]?.confirmed).toEqual({ kind: 'accepted' });
   });
 
-  it('closing again leaves their fate unknown', async () => {
+  it('closing again leaves their state unknown', async () => {
     const ears = deaf();
     await using at = await acknowledging({ server: { fault: ears.fault } });
     await sent(at.sink, batchOf(1));
@@ -142,7 +142,7 @@ describe('after a restart', () => {
     expect(next.pendingAcks?.()).toMatchObject({ channels: [{ open: [{ ids: ['1'] }] }] });
   });
 
-  it('of a token that acknowledges no more they are read again', async () => {
+  it('they are read again if the token has no acknowledgement any more', async () => {
     const ears = deaf();
     await using at = await acknowledging({ server: { fault: ears.fault }, options: { acknowledgement: 'auto' } });
     await sent(at.sink, batchOf(1));
@@ -153,7 +153,7 @@ describe('after a restart', () => {
   });
 });
 
-describe('the journal', () => {
+describe('the record of pending acknowledgements', () => {
   it('holds for the same collector, also with a new token', async () => {
     const ears = deaf();
     await using at = await acknowledging({ server: { fault: ears.fault } });
@@ -205,10 +205,10 @@ describe('the journal', () => {
         channels: [{ id: 'c4\r\nx: y', cookies: [], open: [] }],
       },
     ],
-  ])('that is %s is said and set aside: its batches are sent again', async (_, journal) => {
+  ])('that is %s is ignored with a warning: its batches are sent again', async (_, record) => {
     await using at = await collector();
-    expect(readPendingAcks('u', journal)).toBe('unreadable');
-    const sink = at.reopen(journal);
+    expect(readPendingAcks('u', record)).toBe('unreadable');
+    const sink = at.reopen(record);
     expect(sink.resumed).toEqual([]);
     expect(saidOf(at.heard, 'acknowledgement')).toEqual([expect.stringContaining('unreadable')]);
     expect(await sink.send(batchOf(1), alive)).toEqual({ kind: 'accepted' });

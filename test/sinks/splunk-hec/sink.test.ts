@@ -24,7 +24,7 @@ describe('the splunk-hec sink without acknowledgement', () => {
     );
   });
 
-  it('asks once for each batch, one batch at a time, with the token and no channel', async () => {
+  it('sends one request per batch, one batch at a time, with the token and without a channel', async () => {
     await using at = await collector();
     await at.sink.send(batchOf(1, 3), alive);
     expect(at.sink.window).toBe(1);
@@ -44,7 +44,7 @@ describe('the splunk-hec sink without acknowledgement', () => {
     expect([without.sink.confirmWithinMs, at.sink.confirmWithinMs]).toEqual([20_000, 200_000]);
   });
 
-  it('counts what an envelope adds among what a request may hold', async () => {
+  it('counts what an envelope adds towards the size of a request', async () => {
     await using at = await collector({ options: { index: 'security', compression: 'none' } });
     const batch = batchOf(1, 100);
     await at.sink.send(batch, alive);
@@ -54,7 +54,7 @@ describe('the splunk-hec sink without acknowledgement', () => {
     expect(at.hec.requests[0]?.bytes).toBeGreaterThan(bound - 100 * 10);
   });
 
-  it('names the host of the tenant, or the configured one', async () => {
+  it('sends the host name of the tenant, or the configured one', async () => {
     await using tenant = await collector();
     await using named = await collector({ options: { host: 'fw-1', index: 'security', fields: { env: 'prod' } } });
     await tenant.sink.send(batchOf(1), alive);
@@ -73,7 +73,7 @@ describe('the splunk-hec sink without acknowledgement', () => {
   it.each([
     [6, (raw: Buffer) => raw.includes('"id":3,')],
     [15, (raw: Buffer) => raw.includes('"id":3,')],
-  ])('says which event a code %i means', async (code, guilty) => {
+  ])('reports which event a code %i is about', async (code, guilty) => {
     await using at = await collector({ server: { refuse: (raw) => (guilty(raw) ? code : undefined) } });
     expect(await at.sink.send(batchOf(1, 5), alive)).toMatchObject({
       kind: 'reject',
@@ -84,7 +84,7 @@ describe('the splunk-hec sink without acknowledgement', () => {
     expect(await at.sink.send(batchOf(4, 5), alive)).toEqual({ kind: 'accepted' });
   });
 
-  it('stops where the index is not allowed, and blames no event', async () => {
+  it('stops if the index is not allowed, and rejects no event', async () => {
     await using at = await collector({ server: { allowedIndexes: ['main'] }, options: { index: 'secret-index' } });
     const verdict = await at.sink.send(batchOf(1, 2), alive);
     expect(verdict).toMatchObject({
@@ -97,7 +97,7 @@ describe('the splunk-hec sink without acknowledgement', () => {
   it.each([
     ['in JSON', (token: string) => ({ status: 400, body: { text: `bad: Splunk ${token}`, code: 6 } })],
     ['in a page', (token: string) => ({ status: 403, body: `<html>refused: Splunk ${token}</html>` })],
-  ])('does not tell its token where the collector quotes it %s', async (_, fault) => {
+  ])('does not reveal its token if the collector quotes it %s', async (_, fault) => {
     const token = '5f1c2d3e-aaaa-bbbb-cccc-0123456789ab';
     await using at = await collector({ server: { token, fault: () => fault(token) } });
     const verdict = await at.sink.send(batchOf(1), alive);
@@ -105,7 +105,7 @@ describe('the splunk-hec sink without acknowledgement', () => {
     expect(JSON.stringify(verdict)).not.toContain(token);
   });
 
-  it('has a batch split that is too large, however long the page that says so', async () => {
+  it('rejects a batch that is too large, however long the page of the answer is', async () => {
     const page = `<html>${'x'.repeat(200_000)}</html>`;
     await using at = await collector({ server: first({ status: 413, body: page }) });
     expect(await at.sink.send(batchOf(1, 5), alive)).toMatchObject({ kind: 'reject', reason: 'too_large' });
@@ -119,22 +119,19 @@ describe('the splunk-hec sink without acknowledgement', () => {
     ['not-found', 'retry', 'address'],
     ['reset-before', 'retry', 'network'],
     ['reset-after', 'retry', 'network'],
-  ] as const)('answers %s with %s (%s), and goes on afterwards', async (fault, kind, reason) => {
+  ] as const)('answers %s with %s (%s), and delivers afterwards', async (fault, kind, reason) => {
     await using at = await collector({ server: first(fault) });
     expect(await at.sink.send(batchOf(1), alive)).toMatchObject({ kind, reason });
     expect(await at.sink.send(batchOf(1), alive)).toEqual({ kind: 'accepted' });
   });
 
-  it.each(['hang-before', 'hang-after'] as const)(
-    'gives up an answer that does not come in time (%s)',
-    async (fault) => {
-      await using at = await collector({ server: first(fault), options: { timeout: '100ms' } });
-      expect(await at.sink.send(batchOf(1), alive)).toMatchObject({ kind: 'retry', reason: 'timeout' });
-      expect(await at.sink.send(batchOf(1), alive)).toEqual({ kind: 'accepted' });
-    },
-  );
+  it.each(['hang-before', 'hang-after'] as const)('retries if no answer comes in time (%s)', async (fault) => {
+    await using at = await collector({ server: first(fault), options: { timeout: '100ms' } });
+    expect(await at.sink.send(batchOf(1), alive)).toMatchObject({ kind: 'retry', reason: 'timeout' });
+    expect(await at.sink.send(batchOf(1), alive)).toEqual({ kind: 'accepted' });
+  });
 
-  it('takes no web page for a delivery, however long and whatever it calls itself', async () => {
+  it('takes no web page for a delivery, whatever its length and content type', async () => {
     const page = { status: 200, body: `<html>${'x'.repeat(200_000)}`, headers: { 'content-type': 'application/json' } };
     await using at = await collector({ server: { fault: () => page } });
     expect(await at.sink.send(batchOf(1), alive)).toMatchObject({ kind: 'stop', reason: 'address' });
@@ -166,7 +163,7 @@ describe('the splunk-hec sink without acknowledgement', () => {
     expect(elsewhere.hec.requests).toEqual([]);
   });
 
-  it('stops where the token asks for acknowledgement, since nothing is to be acknowledged', async () => {
+  it('stops if the token requires acknowledgement, which is switched off here', async () => {
     await using at = await collector({ server: { tokenState: 'ack' } });
     expect(await at.sink.send(batchOf(1), alive)).toMatchObject({
       kind: 'stop',
@@ -189,7 +186,7 @@ describe('the splunk-hec sink without acknowledgement', () => {
     ]);
   });
 
-  it('makes a first request again with the cookie that its refusal sets', async () => {
+  it('repeats a first request with the cookie that its refusal sets', async () => {
     await using at = await collector({
       server: {
         fault: ({ headers }) =>
@@ -203,10 +200,10 @@ describe('the splunk-hec sink without acknowledgement', () => {
   });
 });
 
-describe('an answer that accepts and asks for less', () => {
+describe('an answer that accepts but asks for less', () => {
   afterEach(() => void vi.useRealTimers());
 
-  it('is a delivery, after which the sink rests, longer each time, and then is as before', async () => {
+  it('is a delivery, after which the sink waits, longer each time, until an answer asks for nothing', async () => {
     await using at = await collector({ server: { fault: ({ n }) => (n < 2 ? 'queue-warning' : undefined) } });
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     expect(await at.sink.send(batchOf(1), alive)).toEqual({ kind: 'accepted' });
@@ -228,7 +225,7 @@ describe('the token of a splunk-hec sink', () => {
     ['disabled', 403, 'disabled'],
     ['unknown', 403, 'not known'],
   ] as const)(
-    'that is %s stops the sink, and works again as soon as the collector takes it',
+    'that is %s stops the sink, and works as soon as the collector accepts it',
     async (state, status, words) => {
       await using at = await collector({ server: {} });
       at.hec.tokenState = state;
@@ -240,7 +237,7 @@ describe('the token of a splunk-hec sink', () => {
     },
   );
 
-  it('is read again from its file when it is refused, and tried once more where it is another', async () => {
+  it('is read again from its file when it is refused, and used once more if it has changed', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'hec-'));
     const tokenFile = join(directory, 'token');
     writeFileSync(tokenFile, 'old-token\n');
@@ -267,7 +264,7 @@ describe('the token of a splunk-hec sink', () => {
     rmSync(directory, { recursive: true });
   });
 
-  it('stands in no verdict and no report, whatever the collector answers', async () => {
+  it('is in no verdict and no event, whatever the collector answers', async () => {
     const faults: Fault[] = [
       'busy',
       'error',
@@ -287,7 +284,7 @@ describe('the token of a splunk-hec sink', () => {
 });
 
 describe('what a splunk-hec sink reports', () => {
-  it('counts events without a readable time, and says so once', async () => {
+  it('counts events without a readable time, and warns once', async () => {
     await using at = await collector();
     const untimed = recordOf('{"id":2,"createdAt":"then"}');
     await at.sink.send({ records: [untimed, recordOf(textOf(3)), untimed] }, alive);
@@ -300,7 +297,7 @@ describe('what a splunk-hec sink reports', () => {
     expect(at.hec.events.map(({ time }) => time)).toEqual([undefined, 1772359200.003, undefined, undefined]);
   });
 
-  it('names a code of success that it does not know, once', async () => {
+  it('warns once about an unknown code of a success', async () => {
     await using at = await collector({ server: { fault: () => ({ status: 200, body: { text: 'Fine', code: 77 } }) } });
     expect(await at.sink.send(batchOf(1), alive)).toEqual({ kind: 'accepted' });
     expect(await at.sink.send(batchOf(2), alive)).toEqual({ kind: 'accepted' });
@@ -309,14 +306,14 @@ describe('what a splunk-hec sink reports', () => {
 });
 
 describe('the probe of a splunk-hec sink', () => {
-  it('goes all the way and leaves nothing behind', async () => {
+  it('sends a request and delivers nothing', async () => {
     await using at = await collector();
     expect(await at.sink.probe(alive)).toEqual({ kind: 'accepted' });
     expect(at.hec.events).toEqual([]);
     expect(at.hec.requests).toHaveLength(1);
   });
 
-  it('tells a token that is refused, and a collector that is not there', async () => {
+  it('reports a refused token, and a collector that does not answer', async () => {
     await using at = await collector();
     at.hec.tokenState = 'unknown';
     expect(await at.sink.probe(alive)).toMatchObject({ kind: 'stop', reason: 'auth' });
@@ -327,7 +324,7 @@ describe('the probe of a splunk-hec sink', () => {
   it.each([
     ['good', 'the answer 2xx'],
     ['ack', 'indexer acknowledgement'],
-  ] as const)('says which proof of delivery is in force for a token that is %s', async (tokenState, words) => {
+  ] as const)('reports the proof of delivery for a token that is %s', async (tokenState, words) => {
     await using at = await collector({ server: { tokenState }, options: { acknowledgement: 'auto' } });
     expect(await at.sink.probe(alive)).toEqual({ kind: 'accepted' });
     expect(saidOf(at.heard, 'proof_of_delivery')).toEqual([expect.stringContaining(words)]);

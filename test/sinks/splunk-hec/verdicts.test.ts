@@ -71,12 +71,12 @@ describe('the answer codes of a HEC', () => {
     expect(found).toMatchObject({ verdict: { kind: 'accepted' }, slowDown, reply: { ackId: 3 } });
   });
 
-  it('a code decides whatever the status, as where a proxy answers 200 for it', () => {
+  it('a code decides whatever the status, for example if a proxy changes it to 200', () => {
     expect(verdictOf(200, { text: 'Server is busy', code: 9 })).toMatchObject({ kind: 'retry' });
     expect(verdictOf(200, { text: 'Invalid token', code: 4 })).toMatchObject({ kind: 'stop' });
   });
 
-  it.each([0, 17, 24, 25])('code %i makes no delivery of a status that is none', (code) => {
+  it.each([0, 17, 24, 25])('code %i does not turn a failure status into a delivery', (code) => {
     expect(verdictOf(502, { text: 'Success', code })).toMatchObject({ kind: 'retry', reason: 'server' });
   });
 
@@ -86,7 +86,7 @@ describe('the answer codes of a HEC', () => {
     expect(verdictOf(404, { text: 'not found', code: 404 })).toMatchObject({ kind: 'retry', reason: 'address' });
   });
 
-  it('names the default index where none is configured', () => {
+  it('names the default index if none is configured', () => {
     expect(verdictOf(400, { code: 7 }, { index: undefined })).toMatchObject({
       detail: expect.stringContaining('its default index'),
     });
@@ -94,17 +94,17 @@ describe('the answer codes of a HEC', () => {
 });
 
 describe('invalid-event-number', () => {
-  it.each([6, 12, 13, 15])('names the culprit of code %i, counted from 0', (code) => {
+  it.each([6, 12, 13, 15])('names the event that code %i is about, counted from 0', (code) => {
     expect(verdictOf(400, { code, 'invalid-event-number': 9 })).toMatchObject({ kind: 'reject', failedIndex: 9 });
   });
 
-  it.each([10, -1, 1.5, '3', null, 1e30])('is no hint where it is %j in a batch of ten', (number) => {
+  it.each([10, -1, 1.5, '3', null, 1e30])('is ignored if it is %j in a batch of ten', (number) => {
     const verdict = verdictOf(400, { code: 6, 'invalid-event-number': number });
     expect(verdict).toMatchObject({ kind: 'reject' });
     expect(verdict).not.toHaveProperty('failedIndex');
   });
 
-  it.each([7, 9])('sets nothing aside with code %i', (code) => {
+  it.each([7, 9])('names no event with code %i', (code) => {
     expect(verdictOf(400, { code, 'invalid-event-number': 1 })).not.toHaveProperty('failedIndex');
   });
 });
@@ -222,7 +222,7 @@ describe('whether an answer shows that the batch got no ackId', () => {
   });
 });
 
-describe('what any answer owes', () => {
+describe('any answer', () => {
   it.each([404, 429, 500, 503])('honours Retry-After with %i', (status) => {
     expect(answerVerdict(answer(status, html, { 'retry-after': '7' }), request).verdict).toMatchObject({
       afterMs: 7_000,
@@ -236,7 +236,7 @@ describe('what any answer owes', () => {
     expect(answerVerdict(busy, request).verdict).toMatchObject({ kind: 'retry', afterMs: 30_000 });
   });
 
-  it('is one printable line of bounded length, whatever comes back (property)', () => {
+  it('has a verdict with one printable line of bounded length (property)', () => {
     const body = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.jsonValue().map((value) => JSON.stringify(value)),
@@ -273,11 +273,11 @@ describe('readReply', () => {
     expect(readReply(Buffer.from(text))).toEqual({});
   });
 
-  it.each(['"0"', '-1', '1.5', 'true', 'null', '1e400'])('takes %s for no ackId', (ackId) => {
+  it.each(['"0"', '-1', '1.5', 'true', 'null', '1e400'])('does not take %s for an ackId', (ackId) => {
     expect(readReply(Buffer.from(`{"code":0,"ackId":${ackId}}`))).not.toHaveProperty('ackId');
   });
 
-  it('reads acks only where they are an object', () => {
+  it('reads acks only if they are an object', () => {
     expect(readReply(Buffer.from('{"acks":{"0":true,"1":false}}'))).toEqual({ acks: { 0: true, 1: false } });
     expect(readReply(Buffer.from('{"acks":[true]}'))).toEqual({});
   });
