@@ -1,20 +1,20 @@
-/** What one indexer remembers of acknowledgements: per channel a counter from 0 and the ids nobody was told of yet. */
+/** The acknowledgements of one indexer: per channel a count from 0, and the ids that were not reported yet. */
 export class AckMemory {
   #channels = new Map<string, { next: number; open: Map<number, number> }>();
 
-  /** A new ackId; it turns true at the question after `questions` others, never where that is Infinity. */
-  give(channel: string, questions: number): number {
+  /** A new ackId; it turns true at the poll after `polls` others, or never if that is Infinity. */
+  give(channel: string, polls: number): number {
     let state = this.#channels.get(channel);
     if (state === undefined) {
       state = { next: 0, open: new Map() };
       this.#channels.set(channel, state);
     }
     const id = state.next++;
-    state.open.set(id, questions);
+    state.open.set(id, polls);
     return id;
   }
 
-  /** Told once as true, an id is forgotten; pending, lost and unknown ones are false. */
+  /** An id is forgotten once it was reported as true; pending, lost and unknown ones are false. */
   ask(channel: string, ids: readonly number[]): Record<string, boolean> {
     const open = this.#channels.get(channel)?.open;
     return Object.fromEntries(

@@ -19,15 +19,15 @@ export interface Refusal {
 export interface Rules {
   readonly allowedIndexes?: readonly string[] | undefined;
   readonly maxEventBytes?: number | undefined;
-  /** A code for an event that this collector is to refuse. */
+  /** The code for an event that this collector refuses. */
   readonly refuse?: ((raw: Buffer, envelope: Readonly<Record<string, unknown>>) => number | undefined) | undefined;
 }
 
-/** Reads a body as splunkd does: envelopes in document order, until the first that is wrong. */
+/** Reads a body as splunkd does: envelopes in document order, up to the first invalid one. */
 export function readEnvelopes(body: Buffer, rules: Rules): { events: Received[]; refusal?: Refusal } {
   const events: Received[] = [];
   let at = skipSpace(body, 0);
-  // An array of envelopes is taken too, though nothing documents it.
+  // An array of envelopes is accepted too, although it is not documented.
   const array = body[at] === 0x5b;
   if (array) at++;
   for (;;) {
@@ -78,7 +78,7 @@ function skipSpace(text: Buffer, from: number, comma = false): number {
   return at;
 }
 
-/** The index after the JSON value that starts at `from`, or undefined where it does not end. */
+/** The index after the JSON value that starts at `from`, or undefined if it does not end. */
 function endOfValue(text: Buffer, from: number): number | undefined {
   let depth = 0;
   let at = from;
@@ -100,7 +100,7 @@ function endOfValue(text: Buffer, from: number): number | undefined {
   return depth === 0 ? at : undefined;
 }
 
-/** The raw bytes of a member of the object `text`; of several, the last, as JSON.parse has it. */
+/** The raw bytes of a member of the object `text`; of several, the last, as with JSON.parse. */
 export function memberOf(text: Buffer, name: string): Buffer | undefined {
   let found: Buffer | undefined;
   let at = skipSpace(text, 1, true);

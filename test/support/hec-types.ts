@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Received, Rules } from './hec-parse.ts';
 
-/** What the collector does with one request besides or instead of its duty. */
+/** What the collector does with one request besides, or instead of, answering it. */
 export type Fault =
   | 'busy' // 503 code 9
   | 'error' // 500 code 8
@@ -16,8 +16,9 @@ export type Fault =
   | 'slow-answer' // kept, answered after 300 ms
   | 'no-ack-id' // kept, 200 without ackId
   | 'swallow-ack' // kept, its acknowledgement never comes
-  | 'late-ack' // kept, acknowledged at the fourth question
-  | 'lose-ack' // an answer about acknowledgements is closed after the ids were taken from memory
+  | 'late-ack' // kept, acknowledged at the fourth poll
+  | 'lose-ack' // a poll is closed without an answer after the ids were taken from memory
+  | { wait: Promise<unknown> } // answered as usual after that
   | { status: number; body?: string | object; headers?: Record<string, string | string[]> };
 
 export interface Asked {
@@ -26,16 +27,18 @@ export interface Asked {
   readonly kind: 'data' | 'ack';
   readonly channel: string | undefined;
   readonly headers: IncomingMessage['headers'];
+  /** The body, decompressed. */
+  readonly body: () => Buffer;
 }
 
 export interface HecServerOptions extends Rules {
   readonly token?: string;
   readonly tokenState?: 'good' | 'disabled' | 'ack';
-  /** What of a refused request is kept: the events before the refused one, or none. */
+  /** Which events of a refused request are kept: those before the refused one, or none. */
   readonly keeps?: 'prefix' | 'none';
   readonly maxContentBytes?: number;
   readonly fault?: (asked: Asked) => Fault | undefined;
-  /** Questions that are answered with false before an id turns true. Default 0. */
+  /** Polls that are answered with false before an id turns true. Default 0. */
   readonly ackAfter?: number;
   /** Several indexers behind one address: by cookie, or in turns. */
   readonly backends?: { count: number; balance: 'sticky' | 'in-turns'; cookie?: string };
@@ -51,6 +54,8 @@ export interface HecServerOptions extends Rules {
     rejectUnauthorized?: boolean;
   };
   readonly port?: number;
+  /** Path before `/services/collector`, without a slash at the end. */
+  readonly pathPrefix?: string;
 }
 
 export interface LoggedRequest {
@@ -58,18 +63,18 @@ export interface LoggedRequest {
   readonly channel: string | undefined;
   readonly headers: IncomingMessage['headers'];
   readonly bytes: number;
-  /** Events the body held, or ids that were asked about. */
+  /** Events in the body, or ids that were asked about. */
   readonly events: number;
   readonly acks: readonly number[];
   readonly backend: number;
-  /** Common name of the client's certificate, where it showed one. */
+  /** Common name of the client's certificate, if it showed one. */
   readonly client?: string;
-  /** HTTP status, or undefined where no answer was given. */
+  /** HTTP status, or undefined if there was no answer. */
   status?: number;
   ackId?: number;
   /** Kept at least in part. */
   kept?: number;
-  /** Its acknowledgement was told. */
+  /** Its acknowledgement was reported. */
   confirmed?: boolean;
 }
 
@@ -79,15 +84,15 @@ export interface HecServer extends AsyncDisposable {
   /** All events kept, in order of arrival. */
   readonly events: readonly Received[];
   readonly requests: readonly LoggedRequest[];
-  /** Events kept, counted; all there is with `countOnly`. */
+  /** Number of events kept, also with `countOnly`. */
   readonly count: number;
   tokenState: 'good' | 'disabled' | 'ack' | 'unknown';
-  /** The token that is good from now on. */
+  /** Changes the token that is accepted. */
   renew(token: string): void;
-  /** An indexer starts again: counters at 0, memory lost. All of them without a number. */
+  /** An indexer restarts: counts at 0, memory lost. All of them without a number. */
   restart(backend?: number): void;
   /** Closes every connection. */
   disconnect(): void;
-  /** Resolves as soon as `condition` holds; looked at after each request. */
+  /** Resolves as soon as `condition` holds; it is evaluated after each request. */
   until(condition: () => boolean): Promise<void>;
 }

@@ -91,6 +91,7 @@ export function pollRefusal({ verdict, reply, answer }: Outcome): Exclude<Verdic
   if (reply.code === 12)
     return { kind: 'stop', reason: 'address', detail: because(`${verdict.detail}; ${takenForEvent}`) };
   const status = answer?.status ?? 0;
-  const detail = because([404, 405, 501].includes(status) ? `${verdict.detail}; ${noEndpoint}` : verdict.detail);
+  const isWithoutEndpoint = (status >= 200 && status < 300) || [404, 405, 501].includes(status);
+  const detail = because(isWithoutEndpoint ? `${verdict.detail}; ${noEndpoint}` : verdict.detail);
   return verdict.kind === 'reject' ? { kind: 'stop', reason: verdict.reason, detail } : { ...verdict, detail };
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { defaultPollInterval } from '../../../src/sinks/splunk-hec/ack-poller.ts';
-import type { Fault } from '../../support/hec-server.ts';
+import { type Fault, startHecServer } from '../../support/hec-server.ts';
 import { acknowledging, alive, collector, delivered, idsOf, saidOf, sent, settleDown } from '../../support/hec-sink.ts';
 import { batchOf } from '../../support/sink-parts.ts';
 
@@ -14,6 +14,23 @@ const onData = (fault: (n: number) => Fault | undefined) => ({
 const onAcks = (fault: (n: number) => Fault | undefined) => ({
   fault: ({ n, kind }: { n: number; kind: string }) => (kind === 'ack' && n > 0 ? fault(n - 1) : undefined),
 });
+
+/** Acknowledges nothing, and loses no acknowledgement, until `hear` is called. The first poll detects the mode. */
+const deaf = () => {
+  let hears = false;
+  return {
+    fault: ({ n, kind }: { n: number; kind: string }): Fault | undefined =>
+      kind === 'ack' && n > 0 && !hears ? { status: 200, body: { acks: {} } } : undefined,
+    hear() {
+      hears = true;
+    },
+  };
+};
+/** A collector that was down, and still has the acknowledgement of this ackId. */
+const forgetful =
+  (ackId: number) =>
+  ({ kind }: { kind: string }): Fault | undefined =>
+    kind === 'ack' ? { status: 200, body: { acks: { [ackId]: true } } } : undefined;
 
 describe('a batch with acknowledgement', () => {
   it('is delivered when the indexers have it, not when the request is answered', async () => {
@@ -60,6 +77,28 @@ describe('a batch with acknowledgement', () => {
     expect(await at.sink.send(batchOf(1, 2), alive)).toMatchObject({ kind: 'stop', reason: 'auth' });
     expect(await at.sink.send(batchOf(1, 2), alive)).toMatchObject({ kind: 'reject', failedIndex: 1 });
     expect(await delivered(at.sink, batchOf(1, 2))).toEqual({ kind: 'accepted' });
+  });
+});
+
+describe('a collector without an acknowledgement endpoint', () => {
+  it.each([
+    [404, '<h1>Not Found</h1>'],
+    [404, { text: 'not found', code: 404 }],
+    [405, '<h1>Method Not Allowed</h1>'],
+    [501, 'Not Implemented'],
+    [200, { text: 'Success', code: 0 }],
+    [200, 'ok'],
+  ])('is named with the remedy after HTTP %i %j, and gets nothing', async (status, body) => {
+    for (const acknowledgement of ['auto', true]) {
+      await using at = await acknowledging({
+        server: { fault: ({ kind }) => (kind === 'ack' ? { status, body } : undefined) },
+        options: { acknowledgement },
+      });
+      const refusal = { detail: expect.stringContaining('set acknowledgement: false') };
+      expect(await at.sink.probe(alive)).toMatchObject(refusal);
+      expect(await at.sink.send(batchOf(1), alive)).toMatchObject(refusal);
+      expect(at.hec.events).toEqual([]);
+    }
   });
 });
 
@@ -337,6 +376,39 @@ describe('a channel is retired', () => {
     },
   );
 
+  it.each([
+    ['shuts down', { status: 503, body: { code: 23, text: 'Server is shutting down' } }],
+    ['has full queues', { status: 503, body: { code: 18, text: 'Queues are full' } }],
+    ['has no acknowledgement service', { status: 503, body: { code: 19, text: 'Ack service unavailable' } }],
+    ['has neither', { status: 503, body: { code: 20, text: 'Queues are full, ack service unavailable' } }],
+    ['is busy', 'busy'],
+    ['is at capacity', { status: 503, body: { code: 27, text: 'ACK channel at capacity' } }],
+    ['refuses the token', { status: 503, body: { code: 4, text: 'Invalid token' } }],
+  ] as const)('and doubles nothing that is pending when the collector %s', async (_, fault) => {
+    const ears = deaf();
+    await using at = await acknowledging({
+      server: { fault: (asked) => (asked.kind === 'data' && asked.n === 2 ? fault : ears.fault(asked)) },
+    });
+    const pending = [await sent(at.sink, batchOf(1)), await sent(at.sink, batchOf(2))];
+    expect(await at.sink.send(batchOf(3), alive)).toMatchObject({ kind: expect.stringMatching(/retry|stop/) });
+    pending.push(await sent(at.sink, batchOf(3)));
+    ears.hear();
+    expect(await Promise.all(pending.map(({ confirmed }) => confirmed))).toEqual(Array(3).fill({ kind: 'accepted' }));
+    expect(idsOf(at.hec)).toEqual([1, 2, 3]);
+  });
+
+  it('and doubles nothing that is pending when a connection is refused', async () => {
+    const ears = deaf();
+    await using at = await acknowledging({ server: { fault: ears.fault } });
+    const first = await sent(at.sink, batchOf(1));
+    const port = Number(new URL(at.hec.url).port);
+    await at.hec[Symbol.asyncDispose]();
+    expect(await at.sink.send(batchOf(2), alive)).toMatchObject({ kind: 'retry', reason: 'network' });
+    await using restarted = await startHecServer({ tokenState: 'ack', port, fault: forgetful(0) });
+    expect(await first.confirmed).toEqual({ kind: 'accepted' });
+    expect(restarted.events).toEqual([]);
+  });
+
   it('when the token changes', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'hec-'));
     const tokenFile = join(directory, 'token');
@@ -355,6 +427,25 @@ describe('a channel is retired', () => {
     ).toHaveLength(2);
     rmSync(directory, { recursive: true });
   });
+});
+
+it('a pending batch is asked about on its old channel with the new token after the token’s file has changed', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'hec-'));
+  const tokenFile = join(directory, 'token');
+  writeFileSync(tokenFile, 'old');
+  const ears = deaf();
+  await using at = await acknowledging({ server: { token: 'old', fault: ears.fault }, options: { tokenFile } });
+  const { confirmed } = await sent(at.sink, batchOf(1));
+  at.hec.renew('new');
+  writeFileSync(tokenFile, 'new');
+  ears.hear();
+  expect(await confirmed).toEqual({ kind: 'accepted' });
+  const [data] = at.hec.requests.filter(({ kind }) => kind === 'data');
+  const asked = at.hec.requests.find(({ headers }) => headers.authorization === 'Splunk new');
+  expect(asked).toMatchObject({ kind: 'ack', channel: data?.channel, acks: [0] });
+  expect(await delivered(at.sink, batchOf(2))).toEqual({ kind: 'accepted' });
+  expect(idsOf(at.hec)).toEqual([1, 2]);
+  rmSync(directory, { recursive: true });
 });
 
 describe('a batch that stays unacknowledged', () => {
@@ -439,6 +530,38 @@ describe('a batch that stays unacknowledged', () => {
     expect(await delivered(at.sink, batchOf(3))).toEqual({ kind: 'accepted' });
   });
 
+  it.each([1, 2, 3])(
+    'does not block delivery for good after useACK was switched off and on (unacknowledged %i times before)',
+    async (times) => {
+      let isSwallowing = true;
+      await using at = await acknowledging(
+        {
+          server: { fault: ({ kind }) => (isSwallowing && kind === 'data' ? 'swallow-ack' : undefined) },
+          options: { acknowledgement: 'auto' },
+        },
+        40,
+      );
+      /** Sends like a pipeline until the batch has an ackId or is accepted. */
+      const sendUntilTaken = async (id: number) => {
+        for (;;) {
+          const answer = await at.sink.send(batchOf(id), alive);
+          if (answer.kind === 'sent') return answer.confirmed;
+          if (answer.kind !== 'retry') return answer;
+          await new Promise((resolve) => setTimeout(resolve, Math.min(answer.afterMs ?? 1, 200)));
+        }
+      };
+      for (let time = 0; time < times; time++) expect(await sendUntilTaken(1)).toMatchObject({ kind: 'retry' });
+      at.hec.tokenState = 'good';
+      expect(await sendUntilTaken(1)).toEqual({ kind: 'accepted' });
+      at.hec.tokenState = 'ack';
+      const next = await sendUntilTaken(2);
+      expect(next).toMatchObject({ kind: 'retry', detail: expect.stringContaining('sent again') });
+      isSwallowing = false;
+      expect(await sendUntilTaken(2)).toEqual({ kind: 'accepted' });
+      expect(await sendUntilTaken(3)).toEqual({ kind: 'accepted' });
+    },
+  );
+
   it('because the answer to a poll was lost is sent again', async () => {
     await using at = await acknowledging({ server: onAcks((n) => (n === 0 ? 'lose-ack' : undefined)) }, 60);
     expect(await delivered(at.sink, batchOf(1))).toMatchObject({ kind: 'retry', reason: 'timeout' });
@@ -510,6 +633,44 @@ describe('finishing', () => {
     expect(await delivered(at.sink, batchOf(3))).toEqual({ kind: 'accepted' });
     const asked = at.hec.requests.slice(length).flatMap(({ acks }) => acks);
     expect([asked.includes(0), asked.includes(1)]).toEqual([false, true]);
+    expect(at.sink.pendingAcks?.()).toMatchObject({ channels: [{ open: [{ ids: [['1', '2']] }] }] });
+  });
+
+  it.each(['finishing', 'closing'])('waits for the answer to a poll that is on its way while %s', async (end) => {
+    const [polled, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const hold = (): Fault => {
+      polled.resolve();
+      return { wait: gate.promise };
+    };
+    await using at = await acknowledging({ server: { ackAfter: 1, ...onAcks((n) => (n === 1 ? hold() : undefined)) } });
+    const kill = new AbortController();
+    const answer = await at.sink.send(batchOf(1), kill.signal);
+    await polled.promise;
+    if (end === 'finishing') kill.abort(new Error('enough'));
+    const ending = end === 'finishing' ? at.sink.finish?.(kill.signal) : at.sink[Symbol.asyncDispose]();
+    gate.resolve();
+    await ending;
+    expect(answer.kind === 'sent' && (await answer.confirmed)).toEqual({ kind: 'accepted' });
+    expect(at.sink.pendingAcks?.()).toBeUndefined();
+  });
+
+  it('waits for the answer to a poll for a second at most', async () => {
+    const polled = Promise.withResolvers<void>();
+    const hang = (): Fault => {
+      polled.resolve();
+      return 'hang-before';
+    };
+    await using at = await acknowledging({ server: onAcks(hang) });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const kill = new AbortController();
+    const answer = await at.sink.send(batchOf(1, 2), kill.signal);
+    await vi.advanceTimersByTimeAsync(10);
+    await polled.promise;
+    kill.abort(new Error('enough'));
+    const finishing = at.sink.finish?.(kill.signal);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await finishing;
+    if (answer.kind === 'sent') await expect(answer.confirmed).rejects.toThrow('enough');
     expect(at.sink.pendingAcks?.()).toMatchObject({ channels: [{ open: [{ ids: [['1', '2']] }] }] });
   });
 

@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { splunkHecOptions } from '../../../src/sinks/splunk-hec/options.ts';
 import type { Fault } from '../../support/hec-server.ts';
-import { alive, collector, idsOf, saidOf, settleDown } from '../../support/hec-sink.ts';
+import { alive, collector, delivered, idsOf, saidOf, settleDown } from '../../support/hec-sink.ts';
 import { batchOf, recordOf, textOf } from '../../support/sink-parts.ts';
 
 const first = (fault: Fault) => ({ fault: ({ n }: { n: number }) => (n === 0 ? fault : undefined) });
@@ -145,6 +146,34 @@ describe('the splunk-hec sink without acknowledgement', () => {
     kill.abort(new Error('enough'));
     await expect(sending).rejects.toThrow('enough');
     await expect(at.sink.send(batchOf(1), kill.signal)).rejects.toThrow('enough');
+  });
+
+  it.each(['', '/', '/services/collector', '/services/collector/event', '/services/collector/event/1.0/'])(
+    'keeps a path before the endpoint, with %j at the end of the URL',
+    async (end) => {
+      for (const pathPrefix of ['', '/splunk', '/a/b']) {
+        await using at = await collector({ server: { pathPrefix, tokenState: 'ack' } });
+        const { href } = new URL(`${at.hec.url}${end}`);
+        await using own = await collector({
+          options: { url: href, token: at.hec.token, acknowledgement: true },
+        });
+        expect(await delivered(own.sink, batchOf(1))).toEqual({ kind: 'accepted' });
+        expect(at.hec.requests.map(({ kind }) => kind)).toEqual(['ack', 'data', 'ack']);
+        expect(idsOf(at.hec)).toEqual([1]);
+      }
+    },
+  );
+
+  it.each([
+    ['/services/collector/raw', 'leave out /services/collector'],
+    ['/x/services/collector/ack', 'leave out /services/collector'],
+    ['/?token=t', 'must not have a query'],
+    ['/#t', 'must not have a fragment'],
+  ])('refuses a URL that ends in %s', (end, message) => {
+    const entry = { type: 'splunk-hec', url: `https://splunk.test:8088${end}`, token: 't' };
+    expect(splunkHecOptions.safeParse(entry).error?.issues).toMatchObject([
+      { path: ['url'], message: expect.stringContaining(message) },
+    ]);
   });
 
   it('follows no redirect', async () => {
