@@ -32,11 +32,6 @@ export interface Sink extends AsyncDisposable {
   readonly window: number;
   readonly limits: BatchLimits;
   /**
-   * Longest time from the start of `send` to the last verdict on the batch, milliseconds. At a reload a pipeline may take
-   * that long to finish what is on the wire. Absent: the shutdown timeout is enough.
-   */
-  readonly confirmWithinMs?: number;
-  /**
    * Sends one batch. It is called again only when the last call has resolved. `accepted`: the destination can't lose the
    * batch any more. `sent`: the next batch may follow, the confirmation comes later. A graceful stop does not interrupt
    * it, `kill` does. @throws the reason of `kill`

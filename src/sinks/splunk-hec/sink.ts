@@ -100,11 +100,6 @@ class SplunkHec implements Sink {
     return known === undefined && this.#options.acknowledgement === 'auto' ? 1 : this.#window;
   }
 
-  get confirmWithinMs(): number {
-    const { timeout, ackTimeout } = this.#options;
-    return this.#mode.known === 'answer' ? timeout : timeout + ackTimeout;
-  }
-
   get resumed(): readonly ResumedBatch[] {
     return this.#acks.resumed;
   }

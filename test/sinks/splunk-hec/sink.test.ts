@@ -38,13 +38,6 @@ describe('the splunk-hec sink without acknowledgement', () => {
     expect(at.sink.pendingAcks?.()).toBeUndefined();
   });
 
-  it('is confirmed within the time of one request, and with acknowledgement within ackTimeout after it', async () => {
-    const options = { timeout: '20s', ackTimeout: '3m' };
-    await using without = await collector({ options });
-    await using at = await collector({ server: { tokenState: 'ack' }, options: { ...options, acknowledgement: true } });
-    expect([without.sink.confirmWithinMs, at.sink.confirmWithinMs]).toEqual([20_000, 200_000]);
-  });
-
   it('counts what an envelope adds towards the size of a request', async () => {
     await using at = await collector({ options: { index: 'security', compression: 'none' } });
     const batch = batchOf(1, 100);
