@@ -47,7 +47,12 @@ export function ignoreStateProblem(error: unknown): void {
 
 /** Another process owns the state: exit code 75. */
 export class StateLocked extends Error {
-  override readonly name = 'StateLocked';
+  override readonly name: string = 'StateLocked';
+}
+
+/** Another process owns the state since this one owned it: nothing is saved any more, and the process must end. */
+export class Fenced extends StateLocked {
+  override readonly name = 'Fenced';
 }
 
 /** The checkpoints of one tenant, as a pipeline uses them. */
@@ -201,11 +206,6 @@ export interface TenantIdentity {
   readonly name: string;
   /** Origin of `source.url`. */
   readonly origin: string;
-}
-
-/** Another process owns the state now: nothing is saved any more. */
-export class Fenced extends Error {
-  override readonly name = 'Fenced';
 }
 
 /** The state of all tenants. */

@@ -8,6 +8,7 @@ import type { DeadLetter, DeadLetterStore, DeadLetterSummary, IdInterval } from 
 import { type Line, linesOf, readLine, readWindow, type Window } from './dead-letter-lines.ts';
 import {
   ignore,
+  ignoreFileSystem,
   isSameFile,
   makeDirectory,
   moveFile,
@@ -134,11 +135,8 @@ export class DeadLetterFile implements DeadLetterStore {
       await file.sync();
     } catch (error) {
       // A part that can't be removed now is a torn line for the next append.
-      const cut = await file.truncate(size).then(
-        () => undefined,
-        (reason: unknown) => reason,
-      );
-      throw cut === undefined ? error : new AggregateError([error, cut], (error as Error).message);
+      await file.truncate(size).catch(ignoreFileSystem);
+      throw error;
     }
     if (size === 0) await syncDirectory(dirname(this.location));
   }

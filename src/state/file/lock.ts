@@ -26,11 +26,12 @@ export async function lockState(directory: string, now: () => number): Promise<S
   const path = join(directory, 'lock.db');
   const owner = join(directory, 'lock.json');
   const inode = await prepare(path, directory);
-  const database = new DatabaseSync(path, { timeout: waitMs });
+  let database: DatabaseSync | undefined;
   try {
+    database = new DatabaseSync(path, { timeout: waitMs });
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
-    database.close();
+    database?.close();
     if (!isBusy(error)) throw unusable(path, error as Error);
     throw new StateLocked(
       `${directory} is held by ${await nameOwner(owner)}: only one instance may use a state directory`,
@@ -62,19 +63,21 @@ export async function ownerOf(directory: string): Promise<string | undefined> {
   const path = join(directory, 'lock.db');
   const stats = await lstat(path).catch(ignore('ENOENT', 'ENOTDIR'));
   if (stats?.isFile() !== true) return undefined;
-  const database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
+  let database: DatabaseSync | undefined;
   try {
+    database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
     database.prepare('SELECT count(*) FROM sqlite_schema').get();
     return undefined;
   } catch (error) {
     if (isBusy(error)) return await nameOwner(join(directory, 'lock.json'));
     throw unusable(path, error as Error);
   } finally {
-    database.close();
+    database?.close();
   }
 }
 
-const isBusy = (error: unknown) => /lock|busy/i.test((error as Error).message);
+/** SQLITE_BUSY and SQLITE_LOCKED (https://www.sqlite.org/rescode.html). */
+const isBusy = (error: unknown) => [5, 6].includes(Number((error as { errcode?: number }).errcode));
 
 function unusable(path: string, { message }: Error): StateProblem {
   // It holds no data. It is not replaced here, because another process could still have the old file locked.

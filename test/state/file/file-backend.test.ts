@@ -4,6 +4,8 @@ import { lstat, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { codeOf, exitCode } from '../../../src/cli/exit-code.ts';
+import { retryStorage } from '../../../src/pipeline/retry-storage.ts';
 import { FileBackend } from '../../../src/state/file/file-backend.ts';
 import { type Checkpoint, Fenced, StateLocked, StateProblem, type StateStore } from '../../../src/state/store.ts';
 import { auditEvent } from '../../support/audit-events.ts';
@@ -130,6 +132,11 @@ describe('the lock', () => {
     await rm(file('lock.db'));
     await using other = await own();
     await expect(store.save(checkpoint(2n))).rejects.toThrow(Fenced);
+    const signals = { graceful: new AbortController().signal, forced: new AbortController().signal };
+    const storage = { sink: 'a', emit: () => {}, random: () => 0 };
+    const retried = retryStorage(() => store.save(checkpoint(2n)), 'not saved', storage, signals);
+    await expect(retried, 'a pipeline does not retry it').rejects.toThrow(Fenced);
+    expect(await retried.catch(codeOf)).toBe(exitCode.held);
     await expect(store.saveHeartbeat({ operations: 0, aliveAtMs: 0 })).rejects.toThrow(Fenced);
     await other.save(checkpoint(7n));
     await store[Symbol.asyncDispose]();
