@@ -10,7 +10,7 @@ import { Secret } from '../../src/lib/secret.ts';
 import { testPair } from '../support/test-pair.ts';
 
 const never = new AbortController().signal;
-const timeoutMs = 300;
+const timeoutMs = 400;
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -33,7 +33,7 @@ async function listen(server: Server, host = '127.0.0.1') {
     },
     /** Resolves when the other side has closed all connections. */
     async abandoned() {
-      await Promise.all([...sockets].map((socket) => once(socket, 'close')));
+      await Promise.all([...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))));
     },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
