@@ -64,7 +64,12 @@ export async function supervise(
   };
   await using _started = await announceStart(telemetry.heartbeats, store, outside);
   await apply(first);
+  const { graceful } = signals;
+  const onStop = () => emit({ event: 'daemon.stopping', signal: (graceful.reason as Error).message });
+  if (graceful.aborted) onStop();
+  else graceful.addEventListener('abort', onStop);
   const outcome = await runTenant(first, store, ctx, signals, { next: (stop) => reloads.next(stop), apply });
+  graceful.removeEventListener('abort', onStop);
   emit({ event: 'daemon.stopped', pending: outcome.pending });
   return outcome;
 }

@@ -125,7 +125,10 @@ export const catalog = {
   /** `after`: the greatest id that is done; `cursor`: the checkpoint's `after`. */
   'pipeline.start': event<{ sink: string; after: Cursor; cursor: Cursor; from: Start }>({
     level: 'info',
-    message: ({ sink, after, from }) => `${sink}: starting after event ${after} (from: ${from})`,
+    message: ({ sink, after, from }) => {
+      if (from === 'checkpoint') return `${sink}: resuming after event ${after}`;
+      return `${sink}: ${from === 'beginning' ? 'starting at the beginning of the log' : `starting after event ${after}`}`;
+    },
   }),
   /** Whether the newest delivered event is still in the log as it was delivered. */
   'pipeline.history_check': event<{ sink: string; id: Cursor; result: 'unchanged' | 'rewritten' | 'missing' }>({

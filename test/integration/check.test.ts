@@ -84,7 +84,7 @@ describe('check', () => {
     expect((await checked()).find('lock')?.detail).toBe('free');
     expect(contents()).toEqual(before);
     const daemon = place.start('run');
-    await daemon.until((stderr) => stderr.includes('starting after'));
+    await daemon.until((stderr) => stderr.includes('pipeline.start'));
     const { code, find } = await checked();
     expect(code).toBe(0);
     expect(find('lock')?.detail).toContain(`process ${daemon.child.pid}`);

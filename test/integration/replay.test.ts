@@ -151,7 +151,7 @@ describe('replay', () => {
     // The daemon polls at its cursor or above, the replay below it.
     const polled = BigInt(readCheckpoint(place.state, 'splunk').after);
     const daemon = place.start('run');
-    await daemon.until((stderr) => stderr.includes('starting after'));
+    await daemon.until((stderr) => stderr.includes('pipeline.start'));
     const before = there.simulator.requestCount;
     const done = await place.run('replay', '--sink', 'splunk', '--after', '0');
     expect(done.code, done.stderr).toBe(0);

@@ -57,6 +57,7 @@ describe('the running daemon', () => {
     expect(JSON.parse(out) as Status).toMatchObject({ ready: true, sinks: [{ name: 'stdout', delivered: 30 }] });
     daemon.child.kill('SIGTERM');
     expect(await daemon.ended).toBe(0);
+    expect(daemon.stderr()).toMatch(/"event":"daemon.stopping","signal":"SIGTERM".*\n.*"event":"daemon.stopped"/);
     expect((await statusOf(file, '--ready')).code).toBe(69);
   });
 
