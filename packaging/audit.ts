@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 
 /**
- * `npm run audit`: fails where a dependency has a known fault of level high or worse. A registry that offers no
- * advisories (a mirror) can't be asked: that is said, and fails nothing.
+ * `npm run audit`: fails if a dependency has a known vulnerability of level high or worse. If the registry has no
+ * advisories (a mirror), it reports that and succeeds.
  */
 const { stdout, stderr, status } = spawnSync('npm', ['audit', '--audit-level=high', '--json'], { encoding: 'utf8' });
 const report = JSON.parse(stdout || '{}') as {
@@ -17,6 +17,6 @@ if (report.vulnerabilities === undefined) {
 } else {
   for (const [name, { severity, range }] of Object.entries(report.vulnerabilities))
     console.log(`${severity}: ${name} ${range}`);
-  console.log(status === 0 ? 'nothing of level high or worse' : 'npm audit fails: see above');
+  console.log(status === 0 ? 'no vulnerability of level high or worse' : 'npm audit fails: see above');
   process.exitCode = status ?? 1;
 }

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { licences } from './licences.ts';
 import { type CommandHelp, manPage } from './man.ts';
 
-/** The Debian package around dist/qasphere-siem-forwarder: `npm run build:deb`. */
+/** Builds the Debian package around dist/qasphere-siem-forwarder: `npm run build:deb`. */
 const name = 'qasphere-siem-forwarder';
 const root = join(import.meta.dirname, '..');
 const binary = join(root, 'dist', name);
@@ -63,7 +63,7 @@ function parents(path: string): string[] {
   return above === '.' ? [] : [...parents(above), above];
 }
 
-/** deb-control(5). What Node is linked with: libatomic and libstdc++ are on no minimal system. */
+/** deb-control(5). Node is linked with libatomic and libstdc++, which a minimal system lacks. */
 function control(): string {
   return [
     `Package: ${name}`,
@@ -83,7 +83,7 @@ function control(): string {
   ].join('\n');
 }
 
-/** deb-changelog(5); what changed stands in CHANGELOG.md. */
+/** deb-changelog(5); the changes are in CHANGELOG.md. */
 function changelog(): string {
   const { SOURCE_DATE_EPOCH = String(Math.floor(Date.now() / 1000)) } = process.env;
   const date = new Date(Number(SOURCE_DATE_EPOCH) * 1000).toUTCString().replace('GMT', '+0000');

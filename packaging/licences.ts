@@ -7,7 +7,7 @@ interface Locked {
   readonly dev?: boolean;
 }
 
-/** The licences of all that the executable holds besides this program: the locked packages' own texts. */
+/** The licences of everything else in the executable: the texts of the locked packages. */
 export function licences(root: string): string {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, Locked>;

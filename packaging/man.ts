@@ -1,4 +1,4 @@
-/** One command as its own help tells it. */
+/** One command as its own help describes it. */
 export interface CommandHelp {
   readonly name: string;
   readonly summary: string;
@@ -6,7 +6,7 @@ export interface CommandHelp {
   readonly help: string;
 }
 
-/** The page qasphere-siem-forwarder(8), with the commands as the program itself describes them. */
+/** The manual page qasphere-siem-forwarder(8). The commands are described by the program's own help. */
 export function manPage(version: string, commands: readonly CommandHelp[]): string {
   return [
     `.TH QASPHERE-SIEM-FORWARDER 8 "" "qasphere-siem-forwarder ${roff(version)}" "System Administration"`,
@@ -25,15 +25,13 @@ export function manPage(version: string, commands: readonly CommandHelp[]): stri
 }
 
 const description = [
-  'Polls the audit log of a QA Sphere tenant and delivers each event to every configured sink, at least once and in order, with a durable cursor for each sink. Checkpoints move only after a sink has accepted; what a sink refuses for its content is set aside in a dead letter, never dropped.',
-  'Under systemd, put the key into /etc/credstore/qasphere-api-key, edit /etc/qasphere-siem-forwarder/config.yaml, then start the unit qasphere-siem-forwarder. One instance a tenant: qasphere-siem-forwarder@NAME with NAME.yaml beside that file.',
+  'Polls the audit log of a QA Sphere tenant and delivers each event to every configured sink, at least once and in order, with a durable cursor for each sink. A checkpoint moves only after the sink has accepted. Events that a sink rejects for their content go to a dead-letter file and are never dropped.',
+  'Under systemd, put the key into /etc/credstore/qasphere-api-key, edit /etc/qasphere-siem-forwarder/config.yaml, then start the unit qasphere-siem-forwarder. For several tenants run one instance each: qasphere-siem-forwarder@NAME with NAME.yaml in the same directory.',
 ];
 
-/** The state belongs to the unit's own user, and the secrets are credentials: whoever wants to see both runs as it does. */
+/** The state belongs to the unit's user and the secrets are credentials: other commands must run in the same way to see them. */
 const beside = [
-  roff(
-    'Secrets and state are those of the unit. To run another command of this program on them, run it as the unit runs:',
-  ),
+  roff('Secrets and state belong to the unit. To run another command on them, run it like the unit:'),
   '.PP',
   '.nf',
   '.ft CR',
@@ -51,17 +49,20 @@ const beside = [
 const exitCodes: readonly (readonly [number, string])[] = [
   [0, 'done, or stopped by SIGTERM or SIGINT'],
   [64, 'wrong usage'],
-  [69, 'the source or a sink could not be reached, or a sink refused us (check, once); not ready (status --ready)'],
+  [
+    69,
+    'the source or a sink was unreachable, or a sink refused the forwarder (check, once); not ready (status --ready)',
+  ],
   [70, 'internal error, please report it'],
   [73, 'the state directory cannot be used'],
-  [75, 'another instance holds the state directory'],
-  [77, 'the API refuses the key'],
-  [78, 'configuration or checkpoint invalid, or the URL is no QA Sphere tenant'],
+  [75, 'another instance uses the state directory'],
+  [77, 'the API rejects the key, or restrictedKey: require found a key that can do more'],
+  [78, 'configuration or checkpoint invalid, or the URL is not a QA Sphere tenant'],
   [130, 'a second SIGTERM or SIGINT'],
 ];
 
 const environment =
-  'Where there is no configuration file, QASPHERE_URL, QASPHERE_API_KEY or QASPHERE_API_KEY_FILE, SPLUNK_HEC_URL with SPLUNK_HEC_TOKEN or SPLUNK_HEC_TOKEN_FILE, and SYSLOG_ADDRESS give the configuration. LOG_LEVEL overrides the log level, STATE_DIRECTORY names the state directory where the configuration does not. HTTPS_PROXY and NO_PROXY are honoured.';
+  'Without a configuration file, QASPHERE_URL, QASPHERE_API_KEY or QASPHERE_API_KEY_FILE, SPLUNK_HEC_URL with SPLUNK_HEC_TOKEN or SPLUNK_HEC_TOKEN_FILE, and SYSLOG_ADDRESS configure the program. LOG_LEVEL overrides the log level. STATE_DIRECTORY is the state directory unless the configuration names one. HTTPS_PROXY and NO_PROXY are honoured.';
 
 const files: readonly (readonly [string, string])[] = [
   ['/etc/qasphere-siem-forwarder/config.yaml', 'the configuration; its schema and examples lie below /usr/share'],
@@ -92,7 +93,7 @@ function command({ name, summary, help }: CommandHelp): string {
 
 const width = 76;
 
-/** A long line of help goes on below where its text began. */
+/** Wraps a long line of help; the continuation is indented to where the text began. */
 function wrapped(line: string): string[] {
   const indent = ' '.repeat(/^ *(?:\S+ )*(?:\S+)? {2,}(?=\S)/.exec(line)?.[0].length ?? 0);
   const lines: string[] = [];
@@ -108,7 +109,7 @@ function wrapped(line: string): string[] {
 
 const section = (title: string, text: string) => `.SH ${title}\n${text}`;
 
-/** Text that roff takes as text (groff(7)). */
+/** Escapes text for roff (groff(7)). */
 function roff(text: string): string {
   return text
     .replaceAll('\\', '\\e')

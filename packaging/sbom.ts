@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** dist/sbom.cdx.json: what the program holds, as CycloneDX; `npm run sbom`. */
+/** Writes dist/sbom.cdx.json, the program's bill of materials in CycloneDX: `npm run sbom`. */
 const root = join(import.meta.dirname, '..');
 const { name } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { name: string };
 
