@@ -30,7 +30,7 @@ function recordOf(text: string, lines: readonly string[], rest = ''): string {
   return shaped instanceof EncodingFailure ? 'broken' : shaped.record.toString();
 }
 
-describe('what a sink gets of an event', () => {
+describe('the record that a sink gets of an event', () => {
   const text = '{"id":1,"user":{"id":18,"email":"a@b.test"}, "action":"user.login","meta":{"token":"t","n":1.0}}';
 
   it('is hashed and redacted as configured, with the key by value or by file', () => {
@@ -49,7 +49,7 @@ describe('what a sink gets of an event', () => {
     expect(record).not.toContain('a@b.test');
   });
 
-  it('means what the table of one’s own says', () => {
+  it('has the meaning that a custom actions table gives it', () => {
     const table = `actions: [{ match: [user.login], category: own_category, activity: own, outcome: success, severity: high,
   ocsf: { class: authentication, activity: 1 }, ecs: { category: [authentication], type: [start] } }]`;
     const record = recordOf(text, ['format: cef'], `actionsFile: ${file('own.yaml', table)}\n`);
@@ -57,7 +57,7 @@ describe('what a sink gets of an event', () => {
     expect(record).toContain('|User login|8|');
   });
 
-  it('is nothing where its filter leaves the action out, as sent, though the action be redacted', () => {
+  it('is absent if the filter excludes its action, even if the action is redacted', () => {
     const lines = ['filter: { exclude: ["user.*"] }', 'redact: [action]'];
     expect(recordOf(text, lines)).toBe('filtered');
     expect(recordOf(text.replace('user.login', 'project.read'), lines)).toContain('"action":"[redacted]"');

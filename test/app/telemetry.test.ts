@@ -5,8 +5,8 @@ import { configOf, load, withRoot } from '../support/configuration.ts';
 const wanted = (block: string, env: Record<string, string> = {}) =>
   telemetrySettings(configOf(load(withRoot(`telemetry: ${block}`))), env);
 
-describe('what telemetry is wanted', () => {
-  it('is none unless it is asked for', () => {
+describe('the telemetry settings', () => {
+  it('are empty by default', () => {
     expect(wanted('{}')).toMatchObject({ listen: undefined, otlp: undefined, problems: [] });
   });
 
@@ -17,13 +17,13 @@ describe('what telemetry is wanted', () => {
     ['0.0.0.0:9464', false],
     ['192.0.2.1:9464', false],
     ['127.0.0.1.example.com:9464', false],
-  ])('has the page at %s: %s', (listen, page) => {
+  ])('have the status page at %s: %s', (listen, page) => {
     expect(wanted(`{ listen: ${listen} }`).page).toBe(page);
     expect(wanted(`{ listen: ${listen}, page: true }`).page).toBe(true);
     expect(wanted(`{ listen: ${listen}, page: false }`).page).toBe(false);
   });
 
-  it('sends both signals to the endpoint of the file', () => {
+  it('send both signals to the endpoint of the file', () => {
     expect(wanted('{ otlp: { endpoint: "http://a:4318", interval: 5s } }').otlp).toEqual({
       endpoint: 'http://a:4318',
       metrics: true,
@@ -55,18 +55,18 @@ describe('what telemetry is wanted', () => {
     expect(wanted('{}', env as Record<string, string>).otlp).toMatchObject(otlp);
   });
 
-  it('is switched off as a whole by OTEL_SDK_DISABLED', () => {
+  it('are empty with OTEL_SDK_DISABLED', () => {
     const env = { OTEL_SDK_DISABLED: 'true', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://a' };
     expect(wanted('{ otlp: { endpoint: "http://a:4318" } }', env).otlp).toBeUndefined();
   });
 
-  it('says where a protocol is asked for that is not spoken', () => {
+  it('report a protocol that is not supported', () => {
     const env = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
     expect(wanted('{}', env).problems).toEqual([]);
     expect(wanted('{ otlp: { endpoint: "http://a:4317" } }', env).problems[0]).toContain('http/protobuf');
   });
 
-  it('takes no secret in the endpoint', () => {
+  it('reject a secret in the endpoint', () => {
     const loaded = load(withRoot('telemetry: { otlp: { endpoint: "http://user:canary@a:4318" } }'));
     expect(loaded.ok).toBe(false);
     expect(JSON.stringify(loaded)).not.toContain('canary');

@@ -8,7 +8,7 @@ import { key, runs } from '../support/runs.ts';
 const { configure } = runs();
 
 describe('once, stopped by a signal', () => {
-  it('with something unconfirmed warns which sinks are pending, and ends with 0', async () => {
+  it('warns which sinks have something unconfirmed, and ends with 0', async () => {
     await using simulator = await startSimulator({ events: 10, key });
     await using hec = await startHecServer({ fault: () => 'hang-before' });
     const { file } = configure(simulator.url, {

@@ -12,14 +12,14 @@ const { configure, directory } = runs();
 const hecSink = (name: string, { url, token }: HecServer, more = '') =>
   `{ name: ${name}, type: splunk-hec, url: "${url}", token: "${token}"${more} }`;
 
-describe('a reload that is cut short', () => {
-  it('by kill -9 loses nothing, and repeats at most what was in flight', async () => {
+describe('a reload that is interrupted', () => {
+  it('by kill -9 loses nothing and repeats at most what was in flight', async () => {
     await using simulator = await startSimulator({ events: 500, rate: 300, key });
     await using hec = await startHecServer({ tokenState: 'ack', ackAfter: 1 });
     const sink = hecSink('splunk', hec, ', acknowledgement: true, index: index0');
     const { file, state } = configure(simulator.url, { sinks: [sink] });
     const heldIds = () => hec.events.map(({ raw }) => idOf(String(raw)));
-    /** Events that had arrived at a death while no checkpoint knew of them, over all deaths. */
+    /** Events that had arrived when the process was killed and that its checkpoint lacked, over all kills. */
     let uncertain = 0;
     const start = async () => {
       const program = startProgram(['run', '-c', file]);
@@ -30,13 +30,13 @@ describe('a reload that is cut short', () => {
     const unknown = () => new Set(heldIds().filter((id) => checkpoint && !covers(checkpoint, BigInt(id)))).size;
     for (let turn = 1; turn <= 6; turn++) {
       const program = await start();
-      // By now all that the one before had on its way has come in.
+      // By now everything that the killed process had on the wire has arrived.
       uncertain += unknown();
       const before = hec.count;
       await hec.until(() => hec.count > before + 100);
       writeFileSync(file, read(file).replace(/index\d/, `index${turn}`));
       program.child.kill('SIGHUP');
-      // Now before the routes are told, now while the old one waits for its acknowledgements, now under the new one.
+      // In turn: before the pipelines change, while the old one waits for acknowledgements, and after the change.
       if (turn % 3 === 1) await program.until((stderr) => stderr.includes('restarted: splunk'));
       if (turn % 3 === 2) await hec.until(() => hec.events.at(-1)?.index === `index${turn}`);
       await eventually(() => existsSync(join(state, 'checkpoints', 'splunk.json')));
@@ -72,7 +72,7 @@ describe('a reload that is cut short', () => {
     expect(await program.ended, program.stderr()).toBe(77);
   });
 
-  it('by SIGTERM ends with 0, and the next start goes on from there', async () => {
+  it('by SIGTERM ends with 0, and the next start continues from there', async () => {
     await using simulator = await startSimulator({ events: 300, rate: 200, key });
     await using hec = await startHecServer({ tokenState: 'ack', ackAfter: 2 });
     const { file } = configure(simulator.url, { sinks: [hecSink('splunk', hec, ', acknowledgement: true')] });
@@ -90,7 +90,7 @@ describe('a reload that is cut short', () => {
     expect(ids).toEqual((simulator.generated?.page(0n, 1_000_000) ?? []).map(idOf).slice(0, ids.length));
   });
 
-  it('by another state directory, which needs a restart, stays with the old one and says so', async () => {
+  it('by a change of state.directory, which needs a restart, keeps the old directory, with a warning', async () => {
     await using simulator = await startSimulator({ events: 10, rate: 50, key });
     await using hec = await startHecServer();
     const { file, state } = configure(simulator.url, { sinks: [hecSink('splunk', hec)] });

@@ -12,9 +12,9 @@ import { key, runs } from '../support/runs.ts';
 
 const { configure, directory } = runs();
 
-describe('SIGHUP with faults around it:', () => {
+describe('SIGHUP:', () => {
   for (const before of ['in another file', 'in the configuration'])
-    it(`a key that stood ${before} is read again at a 401 from the file that is configured now`, async () => {
+    it(`a key that was ${before} before is read again at a 401 from the file that is configured now`, async () => {
       await using simulator = await startSimulator({ events: 5, key });
       await using hec = await startHecServer();
       const [one, two] = [join(directory, 'key-one'), join(directory, 'key-two')];
@@ -40,7 +40,7 @@ describe('SIGHUP with faults around it:', () => {
       await stop(program);
     });
 
-  it('a new sink whose dead letter can’t be opened leaves the old configuration in force', async () => {
+  it('a new sink whose dead letter can’t be opened leaves the old configuration running', async () => {
     await using simulator = await startSimulator({ events: 20, rate: 20, key });
     await using hec = await startHecServer();
     const sink = (name: string) => `{ name: ${name}, type: splunk-hec, url: "${hec.url}", token: "${hec.token}" }`;
@@ -56,7 +56,7 @@ describe('SIGHUP with faults around it:', () => {
     await stop(program);
   });
 
-  it('a new key is in force before the old one is asked with again, however long telemetry takes', async () => {
+  it('a new key is used from the next request on, however long telemetry takes', async () => {
     const silent = createServer((socket) => socket.on('error', () => {}).resume());
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const { port } = silent.address() as { port: number };
@@ -80,7 +80,7 @@ describe('SIGHUP with faults around it:', () => {
     await stop(program);
   });
 
-  it('a sink that is gone leaves the metrics, one that stays keeps its status, and the log’s level is taken up', async () => {
+  it('a removed sink disappears from the metrics, another keeps its status, and the log level changes', async () => {
     await using simulator = await startSimulator({ events: 20, rate: 20, key });
     await using hec = await startHecServer();
     const sink = (name: string) => `{ name: ${name}, type: splunk-hec, url: "${hec.url}", token: "${hec.token}" }`;
@@ -108,7 +108,7 @@ describe('SIGHUP with faults around it:', () => {
     await stop(program);
   });
 
-  it('a page that can’t be read stays unreadable where the source stays the same', () => {
+  it('an unreadable page stays reported if the source does not change', () => {
     const health = new Health(() => ({ epochMs: 0, monotonicMs: 0 }));
     const start = { event: 'daemon.start', version: '1', sinks: ['a'], pollEveryMs: 1_000 } as const;
     health.handle({ ...start, reload: false, restarted: ['a'] });

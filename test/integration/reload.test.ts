@@ -9,7 +9,7 @@ import { idOf, key, runs } from '../support/runs.ts';
 const { configure } = runs();
 
 describe('SIGHUP', () => {
-  it('takes up a changed configuration without losing or doubling a record', async () => {
+  it('applies a changed configuration without losing or doubling a record', async () => {
     await using simulator = await startSimulator({ events: 2_000, rate: 300, key });
     await using first = await startHecServer();
     await using second = await startHecServer();
@@ -19,7 +19,7 @@ describe('SIGHUP', () => {
     const program = startProgram(['run', '-c', file]);
     await first.until(() => first.count > 2_000);
     writeFileSync(file, `${readFileSync(file, 'utf8')}  - ${hec('second', second)}\n`);
-    // The second one comes while the first is still being carried out.
+    // The second one arrives while the first is still being applied.
     program.child.kill('SIGHUP');
     program.child.kill('SIGHUP');
     await second.until(() => second.count > 2_500);
@@ -35,7 +35,7 @@ describe('SIGHUP', () => {
     }
   });
 
-  it('leaves the old configuration in force when the new one is invalid, and says so', async () => {
+  it('keeps the old configuration if the new one is invalid, with a warning', async () => {
     await using simulator = await startSimulator({ events: 10, rate: 50, key });
     const { file } = configure(simulator.url);
     const program = startProgram(['run', '-c', file]);
@@ -50,7 +50,7 @@ describe('SIGHUP', () => {
     expect(await program.ended).toBe(0);
   });
 
-  it('says that another tenant needs a restart', async () => {
+  it('warns that another source.url needs a restart', async () => {
     await using simulator = await startSimulator({ events: 10, rate: 50, key });
     const { file } = configure(simulator.url);
     const program = startProgram(['run', '-c', file]);
@@ -64,7 +64,7 @@ describe('SIGHUP', () => {
     expect(await program.ended).toBe(0);
   });
 
-  it('leaves the old configuration in force when the state has something against the new one', async () => {
+  it('keeps the old configuration if the checkpoint of a new sink is damaged', async () => {
     await using simulator = await startSimulator({ events: 10, rate: 50, key });
     await using hec = await startHecServer();
     const { file, state } = configure(simulator.url);
@@ -84,7 +84,7 @@ describe('SIGHUP', () => {
     expect(hec.count).toBe(0);
   });
 
-  it('holds up nobody but a sink that hangs', async () => {
+  it('delays no sink but one that hangs', async () => {
     await using simulator = await startSimulator({ events: 10, rate: 50, key });
     await using hanging = await startHecServer({ fault: () => 'hang-before' });
     const { file } = configure(simulator.url, {

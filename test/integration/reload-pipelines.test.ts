@@ -19,8 +19,8 @@ const hecSink = (name: string, { url, token }: HecServer, more = '') =>
 const idsOf = ({ events }: HecServer) => events.map(({ raw }) => idOf(String(raw)));
 const expected = ({ generated }: Simulator) => (generated?.page(0n, 1_000_000) ?? []).map(idOf);
 
-describe('SIGHUP touches only the routes that changed:', () => {
-  it('the others keep connection, channel and what is in flight, the changed one has its own confirmed first', async () => {
+describe('SIGHUP restarts only the pipelines that changed:', () => {
+  it('the others keep connection, channel and batches in flight, and the changed one doubles nothing', async () => {
     await using simulator = await startSimulator({ events: 1_000, rate: 300, key });
     await using plain = await tcpServer();
     await using steady = await startHecServer({ tokenState: 'ack', ackAfter: 1 });
@@ -54,7 +54,7 @@ describe('SIGHUP touches only the routes that changed:', () => {
     }
   });
 
-  it('another source, schedule or shutdown timeout touches none', async () => {
+  it('another source, schedule or shutdown timeout restarts none', async () => {
     await using simulator = await startSimulator({ events: 500, rate: 300, key });
     await using plain = await tcpServer();
     await using hec = await startHecServer({ tokenState: 'ack' });
@@ -79,7 +79,7 @@ describe('SIGHUP touches only the routes that changed:', () => {
     expect(ids).toEqual(expected(simulator).slice(0, ids.length));
   });
 
-  it('a key that was rotated is taken while the API refuses the old one, and no route notices', async () => {
+  it('a rotated key is used while the API rejects the old one, and no pipeline restarts', async () => {
     await using simulator = await startSimulator({ events: 20, key: 'SIEM-LOG-ONLY-new' });
     await using hec = await startHecServer();
     const { file } = configure(simulator.url, {
@@ -95,7 +95,7 @@ describe('SIGHUP touches only the routes that changed:', () => {
     expect(program.stderr()).toContain('unchanged: splunk');
   });
 
-  it.skipIf(!hasOpenssl)('certificates and secrets are swapped together or not at all', async () => {
+  it.skipIf(!hasOpenssl)('certificates and secrets change together or not at all', async () => {
     using authority = certificates();
     const server = authority.certificate('collector');
     const [old, renewed] = [authority.certificate('old'), authority.certificate('renewed')];
@@ -177,5 +177,5 @@ describe('SIGHUP touches only the routes that changed:', () => {
   });
 });
 
-/** Connections that carried something: the one that proves the last answer carries nothing. */
+/** Connections that carried something: the connection that proves the last answer carries nothing. */
 const connectionsOf = ({ received }: TcpServer) => received.filter((pieces) => pieces.length > 0).length;
