@@ -33,7 +33,7 @@ export function pathText(path: Path): string {
 }
 
 /** Whether a key may be shown: words and globs may; what looks like a token may not. */
-export const isShowable = (key: string): boolean => /^[A-Za-z_*.-]{1,24}(256)?$/.test(key);
+const isShowable = (key: string): boolean => /^[A-Za-z_*.-]{1,24}(256)?$/.test(key);
 
 /** Sorted by file, then by position, without duplicates (an alias repeats the same mistake). */
 export function inOrder(problems: readonly Problem[], mainFile: string | undefined): Problem[] {

@@ -19,7 +19,7 @@ export function statusText(status: Status): string {
     ...errorLines(source.lastError),
     '',
     row(['sink', 'state', 'cursor', 'lag', 'rate', 'delivered', 'dead']),
-    ...sinks.flatMap((sink) => [sinkRow(sink), ...errorLines(sink.lastError)]),
+    ...sinks.flatMap((sink) => [sinkRow(sink), ...destinationLines(sink), ...errorLines(sink.lastError)]),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -46,6 +46,9 @@ function row(cells: readonly string[]): string {
     })
     .join(' ');
 }
+
+const destinationLines = ({ destination }: SinkStatus): string[] =>
+  destination === undefined ? [] : wrapped(`to ${destination}`);
 
 const errorLines = (error: LastError | undefined): string[] =>
   error === undefined ? [] : wrapped(`for ${span(error.seconds)}: ${error.detail}`);

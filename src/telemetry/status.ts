@@ -34,6 +34,8 @@ export interface LastError {
 
 export interface SinkStatus {
   readonly name: string;
+  /** Where the sink delivers to, without secrets; added by whoever knows the configuration. */
+  readonly destination?: string;
   /** `failed`: the destination is gone for good; `paused`: state cannot be written. */
   readonly state: 'ok' | 'failing' | 'parked' | 'failed' | 'paused';
   /** The checkpoint's `after`. */

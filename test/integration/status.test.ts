@@ -33,11 +33,13 @@ it('status reads the disk if no daemon runs, and writes nothing', async () => {
     last: String(simulator.lastId()),
     deadLetters: aside,
     deadLettersOfReplay: 2,
+    destination: hec.url,
   });
   const text = await place.run('status');
   expect(text.code).toBe(0);
   expect(text.stdout).toContain(`no daemon is running in ${place.state}`);
   expect(text.stdout).toMatch(new RegExp(`splunk +good .*${simulator.lastId()} .*20\\d\\d-.* ${aside + 2}\n`));
+  expect(text.stdout).toContain(`  splunk: to ${hec.url}\n`);
 });
 
 it('status reports what is wrong with a checkpoint, and its output holds no control sequence', async () => {
@@ -60,7 +62,12 @@ it('status --ready exits with 69 and no output if no daemon answers, and with 0 
   await daemon.until((_, stdout) => stdout.split('\n').length > 10);
   await expect.poll(async () => (await place.run('status', '--ready')).code, { timeout: 30_000 }).toBe(0);
   const live = await place.run('status', '--json');
-  expect(JSON.parse(live.stdout)).toMatchObject({ running: true, pid: daemon.child.pid });
+  expect(JSON.parse(live.stdout)).toMatchObject({
+    running: true,
+    pid: daemon.child.pid,
+    sinks: [{ name: 'console', destination: 'standard output' }],
+  });
+  expect((await place.run('status')).stdout).toMatch(/console +ok .*\n {4}to standard output\n/);
   daemon.child.kill('SIGTERM');
   expect(await daemon.ended).toBe(0);
 });

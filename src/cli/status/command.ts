@@ -7,7 +7,7 @@ import { type CliContext, type Command, configFlag } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { readConfig, realContext } from '../set-up.ts';
 import { jsonLine } from '../table.ts';
-import { readStoredStatus, storedStatusJson, storedStatusText } from './stored-status.ts';
+import { destinationsOf, readStoredStatus, storedStatusJson, storedStatusText } from './stored-status.ts';
 
 const watchMs = 2_000;
 
@@ -38,8 +38,13 @@ export const statusCommand: Command = {
 };
 
 async function statusOf(config: Config, cli: CliContext, json: boolean): Promise<string> {
-  const status = await askStatus(config.state.directory);
-  if (status !== undefined) return json ? jsonLine({ running: true, ...status }) : statusText(status);
+  const answer = await askStatus(config.state.directory);
+  if (answer !== undefined) {
+    const destinations = destinationsOf(config);
+    const sinks = answer.sinks.map((sink) => ({ ...sink, ...destinations.get(sink.name) }));
+    const status = { ...answer, sinks };
+    return json ? jsonLine({ running: true, ...status }) : statusText(status);
+  }
   await using backend = openState(config, realContext(config, cli));
   const stored = await readStoredStatus(config, backend);
   return json ? jsonLine(storedStatusJson(stored)) : storedStatusText(stored);

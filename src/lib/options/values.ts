@@ -15,7 +15,7 @@ const sizes: Readonly<Record<string, number>> = {
 };
 
 /** The longest duration there is, milliseconds. Node's timers overflow at 24.8 days and then fire at once. */
-export const longestDurationMs = 24 * 86_400_000;
+const MAX_DURATION_MS = 24 * 86_400_000;
 
 /** Milliseconds of `500ms 15s 5m 1h 1d`, or undefined; unbounded. */
 function millisecondsOf(text: string): number | undefined {
@@ -27,17 +27,17 @@ function millisecondsOf(text: string): number | undefined {
 /** Milliseconds of `500ms 15s 5m 1h 1d`, or undefined; undefined too for more than 24 days. */
 export function parseDuration(text: string): number | undefined {
   const ms = millisecondsOf(text);
-  return ms === undefined || ms > longestDurationMs ? undefined : ms;
+  return ms === undefined || ms > MAX_DURATION_MS ? undefined : ms;
 }
 
 /** A duration as the configuration writes it, in the largest unit that divides it: `90s`, `2h`. */
-export function formatDuration(ms: number): string {
+function formatDuration(ms: number): string {
   const [unit, factor] = Object.entries(units).findLast(([, factor]) => ms > 0 && ms % factor === 0) ?? ['s', 1_000];
   return `${ms / factor}${unit}`;
 }
 
 /** Bytes of `512KiB 1MiB 64B`, or undefined. */
-export function parseSize(text: string): number | undefined {
+function parseSize(text: string): number | undefined {
   const match = /^(\d{1,12})(B|KiB|MiB|GiB|KB|MB|GB)$/.exec(text);
   if (match === null) return undefined;
   return Number(match[1]) * (sizes[match[2] ?? ''] ?? Number.NaN);
@@ -45,8 +45,8 @@ export function parseSize(text: string): number | undefined {
 
 const durationForm = 'write a duration such as 500ms, 15s, 5m or 1h';
 
-/** A duration; parses to milliseconds. Bounds are in milliseconds, and at most `longestDurationMs`. */
-export function duration(minMs = 1, maxMs = longestDurationMs) {
+/** A duration; parses to milliseconds. Bounds are in milliseconds, and at most `MAX_DURATION_MS`. */
+export function duration(minMs = 1, maxMs = MAX_DURATION_MS) {
   return z
     .string(durationForm)
     .regex(/^\d{1,12}(\.\d{1,3})?(ms|s|m|h|d)$/, durationForm)
