@@ -48,9 +48,12 @@ export async function lockState(directory: string, now: () => number): Promise<S
   return {
     isInPlace,
     async [Symbol.asyncDispose]() {
-      // Else the name in it is not ours any more.
-      if (isInPlace()) await unlink(owner).catch(ignoreFileSystem);
-      database.close();
+      try {
+        // Else the name in it is not ours any more.
+        if (isInPlace()) await unlink(owner).catch(ignoreFileSystem);
+      } finally {
+        database.close();
+      }
     },
   };
 }
