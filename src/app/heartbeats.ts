@@ -93,35 +93,36 @@ function warnOf(error: unknown, what: string, emit: Emit): void {
   emit({ event: 'daemon.warning', topic: 'state', detail: `${what}: ${printable(error.message)}` });
 }
 
-/** Tells a sink of the forwarder while `work` delivers to it, and its last word afterwards. */
+/** Sends status records to the sink while `work` delivers to it, and a last one afterwards. */
 export async function withHeartbeat(
-  route: Pipeline,
+  pipeline: Pipeline,
   signals: ShutdownSignals,
   heartbeats: Heartbeats | undefined,
-  /** Why it ends, or undefined where it ends for another configuration and not for good. */
+  /** Why it ends; undefined if a successor with a new configuration follows. */
   why: () => string | undefined,
   work: () => Promise<void>,
 ): Promise<void> {
   if (heartbeats === undefined) return work();
-  const tell: SendStatus = (note, kill) => route.sendStatus(note, kill);
+  const { name } = pipeline;
+  const send: SendStatus = (record, forced) => pipeline.sendStatus(record, forced);
   const scope = childScope(signals);
-  const feeding = heartbeats.run(route.name, tell, scope);
+  const sending = heartbeats.run(name, send, scope);
   try {
     await work();
   } finally {
     scope.end();
-    await feeding;
+    await sending;
     const reason = why();
-    if (reason !== undefined) await heartbeats.finish(route.name, tell, signals, { why: reason });
+    if (reason !== undefined) await heartbeats.finish(name, send, signals, { why: reason });
   }
 }
 
-/** Why it ends: a signal, or a source that gives nothing any more. */
+/** Why the pipelines end: the signal's name, or `source` if the source has stopped. */
 export function stopReason({ graceful }: ShutdownSignals): string {
   return graceful.reason instanceof Error && graceful.reason.name !== 'AbortError' ? graceful.reason.message : 'source';
 }
 
-/** Operations on cursors that did not fail: a failed one is followed by a second line that says so. */
+/** Operations on cursors that did not fail. A failed one is followed by a second entry that says so. */
 function moves(entries: readonly Record<string, unknown>[]): Record<string, unknown>[] {
   return entries.filter(
     (entry, index) =>
@@ -134,14 +135,14 @@ function moves(entries: readonly Record<string, unknown>[]): Record<string, unkn
 export const heartbeatsOf = ({ sinks }: Config) =>
   sinks.map(({ name, heartbeat }) => ({ name, heartbeatMs: heartbeat }));
 
-/** Tells what is in force: to each sink what concerns it, and the hash of the whole. */
+/** Announces the configuration: to each sink its own settings and the hash of the whole. */
 export function announceConfiguration(heartbeats: Heartbeats, config: Config): void {
   const configuration = fingerprint(config);
   for (const sink of config.sinks)
-    heartbeats.announce('forwarder.configured', { configuration, ...inForce(sink, config) }, { sink: sink.name });
+    heartbeats.announce('forwarder.configured', { configuration, ...settingsOf(sink, config) }, { sink: sink.name });
 }
 
-function inForce(sink: SinkConfig, { source }: Config): Record<string, unknown> {
+function settingsOf(sink: SinkConfig, { source }: Config): Record<string, unknown> {
   const { name, type, format, filter, redact, heartbeat } = sink;
   return {
     sink: name,
@@ -155,7 +156,7 @@ function inForce(sink: SinkConfig, { source }: Config): Record<string, unknown> 
   };
 }
 
-/** SHA-256 over the configuration in force; secrets are left out. */
+/** SHA-256 over the configuration without secrets. */
 export function fingerprint(config: Config): string {
   return createHash('sha256').update(JSON.stringify(config, bigintsAsText)).digest('hex');
 }

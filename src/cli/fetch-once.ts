@@ -2,21 +2,21 @@ import type { Cursor } from '../event/event.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
 import type { AuditApi } from '../source/audit-api.ts';
 
-/** At full pace jitter can bring a 429: that is no answer yet, and the pace holds itself back after it. */
-const tries = 3;
-/** A longer wait is not waited for, milliseconds. */
-const longestMs = 5_000;
+/** At the full request rate, jitter can cause a 429; the rate limiter slows down after it. */
+const maxAttempts = 3;
+/** No longer wait than this is worth it, milliseconds. */
+const maxWaitMs = 5_000;
 
-/** `AuditApi.fetch` for a person who waits: nothing but a 429 is asked again. @throws the reason of `signals.forced` */
+/** `AuditApi.fetch` for a person who waits: only a 429 is repeated. @throws the reason of `signals.forced` */
 export async function fetchOnce(
   api: AuditApi,
   after: Cursor,
   signals: ShutdownSignals,
   count?: number,
 ): ReturnType<AuditApi['fetch']> {
-  for (let left = tries; ; left--) {
+  for (let left = maxAttempts; ; left--) {
     const answer = await api.fetch(after, signals, count);
     if (left <= 1 || answer?.kind !== 'retry' || answer.reason !== 'throttled') return answer;
-    if ((answer.afterMs ?? 0) > longestMs) return answer;
+    if ((answer.afterMs ?? 0) > maxWaitMs) return answer;
   }
 }

@@ -5,20 +5,20 @@ import { type Command, UsageError, type Values } from './command.ts';
 import { exitCode } from './exit-code.ts';
 
 export const simulateCommand: Command = {
-  summary: 'a QA Sphere audit-log API on loopback, for trying things out',
+  summary: 'serve a simulated QA Sphere audit-log API on loopback',
   usage: '[options]',
   flags: {
-    port: { type: 'string', value: 'N', describes: 'port to listen on, 0 for any free one (8080)' },
-    events: { type: 'string', value: 'N', describes: 'events that exist at the start (1000)' },
-    rate: { type: 'string', value: 'N', describes: 'new events a second, for ever (0)' },
-    seed: { type: 'string', value: 'N', describes: 'the same seed makes the same events (1)' },
-    key: { type: 'string', value: 'KEY', describes: 'the API key to accept (SIEM-LOG-ONLY-demo)' },
+    port: { type: 'string', value: 'N', describes: 'port to listen on; 0: any free one (default 8080)' },
+    events: { type: 'string', value: 'N', describes: 'events that exist at the start (default 1000)' },
+    rate: { type: 'string', value: 'N', describes: 'new events per second (default 0)' },
+    seed: { type: 'string', value: 'N', describes: 'the same seed generates the same events (default 1)' },
+    key: { type: 'string', value: 'KEY', describes: 'the API key to accept (default SIEM-LOG-ONLY-demo)' },
     fault: {
       type: 'string',
       multiple: true,
       value: 'KIND[:SHARE]',
       describes:
-        'may be given several times: 401 402 403 404 408 429 429-date 429-bare 500 502 503 504 reset reset-body truncated truncated-gzip slow html no-events redirect empty',
+        'answer with this fault, always or for a share of the requests; repeatable: 401 402 403 404 408 429 429-date 429-bare 500 502 503 504 reset reset-body truncated truncated-gzip slow html no-events redirect empty',
     },
   },
   notes: 'Example: simulate --rate 5 --fault 429:0.05 --fault reset',
@@ -36,10 +36,10 @@ export const simulateCommand: Command = {
       simulator = await startSimulator({ port: 8080, ...given, key, faults });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-      throw new UsageError('--port: is taken by another program, choose another one');
+      throw new UsageError('--port: another program uses this port, choose another one');
     }
     await using server = simulator;
-    cli.complain(`QA Sphere's audit log, simulated, at ${server.url}`);
+    cli.complain(`simulated QA Sphere audit log at ${server.url}`);
     cli.complain(
       `try: QASPHERE_URL=${server.url} QASPHERE_API_KEY=${values['key'] === undefined ? key : '…'} qasphere-siem-forwarder run`,
     );

@@ -152,6 +152,11 @@ export class DeliveryQueue {
     return first;
   }
 
+  /** Batches of the predecessor have no verdict yet. */
+  get hasInherited(): boolean {
+    return (this.#options.handover?.inherited ?? []).some((batch) => this.#resumed.has(batch));
+  }
+
   /** A request waits for its answer. */
   get isSending(): boolean {
     return this.#entries.some(({ state }) => state === 'sending');
@@ -261,7 +266,7 @@ export class DeliveryQueue {
   async #awaitSent({ forced }: ShutdownSignals): Promise<void> {
     const { changed, handover = {} } = this.#options;
     const isOwnSent = () => this.#entries.some(({ state }) => state === 'sent');
-    const isAnySent = () => isOwnSent() || handover.inherited?.some((batch) => this.#resumed.has(batch));
+    const isAnySent = () => isOwnSent() || this.hasInherited;
     const isLimited = handover.replaced?.aborted === true && handover.ackGraceMs !== undefined;
     const limit = isLimited ? AbortSignal.any([forced, AbortSignal.timeout(handover.ackGraceMs())]) : forced;
     if ((isOwnSent() || this.#resumed.size > 0) && !limit.aborted) await this.#finish(limit);

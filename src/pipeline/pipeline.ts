@@ -136,7 +136,7 @@ export class Pipeline implements AsyncDisposable {
   }
   /** Everything that was sent is confirmed and saved. */
   get isComplete(): boolean {
-    return this.#queue.isEmpty && this.isSaved;
+    return this.#queue.isEmpty && !this.#queue.hasInherited && this.isSaved;
   }
   /** Everything that is confirmed is saved. */
   get isSaved(): boolean {
