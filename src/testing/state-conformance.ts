@@ -209,6 +209,14 @@ export function stateConformance<Place extends AsyncDisposable>(
       assert.equal(await (await bench.restart()).deadLetters('splunk').count(), 1);
     });
 
+    test('stores an event once, if a pipeline and its successor both append it', async (bench) => {
+      const store = await bench.restart();
+      await store.deadLetters('splunk').open(1n);
+      await store.deadLetters('splunk').append(letterOf(2n));
+      await store.deadLetters('splunk').append(letterOf(2n));
+      assert.equal(await store.deadLetters('splunk').count(), 1);
+    });
+
     test('stores another event with the same id: another tenant may have it', async (bench) => {
       await (await bench.restart()).deadLetters('splunk').append(letterOf(2n));
       const letters = (await bench.restart()).deadLetters('splunk');

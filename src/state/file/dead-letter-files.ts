@@ -29,8 +29,11 @@ export interface DeadLetterFileOptions {
 }
 
 /** Some of the events that the file holds: those with an id in `(after, end]`; without `end` all above `after`. */
-interface Known extends Pick<Window<readonly string[]>, 'ids' | 'end'> {
+interface Known {
   readonly after: Cursor;
+  readonly end: Cursor | undefined;
+  /** Digests of their texts. */
+  readonly ids: Map<Cursor, readonly string[]>;
 }
 
 /** Where the newest line about an event is. */
@@ -125,7 +128,9 @@ export class DeadLetterFile implements DeadLetterStore {
     const text = oneLine(event.text);
     await using file = await this.#openForAppend();
     await this.#moveTornLine(file);
-    if (await this.#isStored(file, event.id, digestOf(text))) return;
+    const digest = digestOf(text);
+    const known = await this.#knownAround(file, event.id);
+    if (known?.ids.get(event.id)?.includes(digest)) return;
     const at = new Date(this.#options.now()).toISOString();
     const head = JSON.stringify({ at, sink, reason }).slice(0, -1);
     const line = Buffer.concat([Buffer.from(`${head},"event":`), text, Buffer.from('}\n')]);
@@ -139,15 +144,17 @@ export class DeadLetterFile implements DeadLetterStore {
       throw error;
     }
     if (size === 0) await syncDirectory(dirname(this.location));
+    known?.ids.set(event.id, [...(known.ids.get(event.id) ?? []), digest]);
+    // Looked up again by the next append, which bounds it.
+    if (known !== undefined && known.ids.size > 2 * this.#windowIds) this.#known = undefined;
   }
 
-  /** Whether the file held this event before it was opened here. */
-  async #isStored(file: FileHandle, id: Cursor, digest: string): Promise<boolean> {
-    if (this.#floor === undefined || id <= this.#floor) return false;
-    let known = this.#known;
-    if (known === undefined || id <= known.after || (known.end !== undefined && id > known.end))
-      known = await this.#lookUp(file, id - 1n);
-    return known.ids.get(id)?.includes(digest) === true;
+  /** What is known around `id`; undefined if nothing is looked up there. */
+  async #knownAround(file: FileHandle, id: Cursor): Promise<Known | undefined> {
+    if (this.#floor === undefined || id <= this.#floor) return undefined;
+    const known = this.#known;
+    const covers = known !== undefined && id > known.after && (known.end === undefined || id <= known.end);
+    return covers ? known : await this.#lookUp(file, id - 1n);
   }
 
   async #lookUp(file: FileHandle, after: Cursor): Promise<Known> {

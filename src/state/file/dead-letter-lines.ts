@@ -88,7 +88,7 @@ function idOf(digits: string): Cursor | undefined {
 /** Something about each of the lowest ids of an interval. */
 export interface Window<T> {
   /** In ascending order of id. */
-  readonly ids: ReadonlyMap<Cursor, T>;
+  readonly ids: Map<Cursor, T>;
   /** The window ends at this id and there are more above it; undefined if it reaches the end of the interval. */
   readonly end: Cursor | undefined;
   /** Lines of the whole file that hold no event. */

@@ -93,6 +93,8 @@ class FileState implements SharedState {
   protected readonly checkpoints: CheckpointFiles;
   protected readonly letters: string;
   readonly #operations: OperationsFile;
+  /** One for each file: the appends of a pipeline and of its successor after a reload take turns. */
+  readonly #deadLetters = new Map<string, DeadLetterFile>();
 
   constructor(options: FileBackendOptions, { origin: source }: TenantIdentity) {
     const { directory, emit, now } = options;
@@ -108,7 +110,11 @@ class FileState implements SharedState {
 
   deadLetters(sink: string, kind: DeadLetterKind = 'delivery'): DeadLetterStore {
     const name = kind === 'delivery' ? sink : `${sink}.replay`;
-    return new DeadLetterFile({ directory: this.letters, name, now: this.options.now });
+    const open = this.#deadLetters.get(name);
+    if (open !== undefined) return open;
+    const file = new DeadLetterFile({ directory: this.letters, name, now: this.options.now });
+    this.#deadLetters.set(name, file);
+    return file;
   }
 
   async record(record: OperationsRecord): Promise<void> {

@@ -107,6 +107,18 @@ it('dead letters and the operations log are written after their files and folder
   expect((await store.operations(0)).entries).toHaveLength(1);
 });
 
+it('dead letters hold whole lines if a pipeline and its successor append at the same time', async () => {
+  await using store = await own();
+  const long = (id: bigint) => ({
+    ...letter(id),
+    event: auditEvent(`{"id":${id},"x":"${'x'.repeat(2_000_000)}"}`, id),
+  });
+  const [before, after] = [store.deadLetters('a'), store.deadLetters('a')];
+  await Promise.all([before.append(long(1n)), after.append(long(2n)), before.append(long(3n)), after.append(long(4n))]);
+  expect(readdirSync(file('dead-letter'))).toEqual(['a.ndjson']);
+  expect(await store.deadLetters('a').summary({ after: 0n })).toMatchObject({ events: 4, unreadable: 0 });
+});
+
 describe('the lock', () => {
   it('lets one of several first starts in, and the others end as locked', async () => {
     const starts = await Promise.allSettled(Array.from({ length: 5 }, () => own()));
