@@ -83,4 +83,3 @@ export const sourceOptions = z
   .superRefine(oneSecret('apiKey'), runEvenIfInvalid)
   .transform(({ apiKey, apiKeyFile, ...rest }) => ({ ...rest, apiKey: (apiKey ?? apiKeyFile) as SecretSource }))
   .describe('The QA Sphere tenant whose audit log is read.');
-type SourceOptions = z.infer<typeof sourceOptions>;

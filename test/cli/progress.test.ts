@@ -65,16 +65,16 @@ describe('the progress of a drain', () => {
 
   it('is a log line every ten seconds where stderr is no terminal', async () => {
     vi.useFakeTimers();
-    const told: TelemetryEvent[] = [];
+    const logged: TelemetryEvent[] = [];
     const made = progress({}, false);
-    made.logWith((happening) => told.push(happening));
+    made.logWith((event) => logged.push(event));
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(told).toEqual([]);
+    expect(logged).toEqual([]);
     made.handle(delivered('splunk', 100, 100n, start - 10 * day));
     now += 20_000;
     made.handle(delivered('splunk', 100, 200n, start - 5 * day));
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(told).toEqual([
+    expect(logged).toEqual([
       {
         event: 'pipeline.progress',
         sink: 'splunk',

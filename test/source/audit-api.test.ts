@@ -30,7 +30,7 @@ async function serve(answer: (response: ServerResponse, url: URL) => void) {
 }
 
 function api(origin: string, apiKey: SecretSource, perSecond = 20) {
-  const happenings: TelemetryEvent[] = [];
+  const events: TelemetryEvent[] = [];
   const http = httpClient({ timeoutMs: 5_000, maxBodyBytes: 1024 ** 2, userAgent: 'test' });
   const built = new AuditApi({
     origin,
@@ -39,11 +39,11 @@ function api(origin: string, apiKey: SecretSource, perSecond = 20) {
     pageSize: 10,
     http,
     rateLimiter: new RateLimiter(perSecond, () => performance.now()),
-    emit: (happening) => happenings.push(happening),
+    emit: (event) => events.push(event),
     now: Date.now,
     readBefore: false,
   });
-  return { built, happenings, [Symbol.dispose]: () => http[Symbol.dispose]() };
+  return { built, events, [Symbol.dispose]: () => http[Symbol.dispose]() };
 }
 
 describe('the audit log API', () => {
@@ -72,11 +72,11 @@ describe('the audit log API', () => {
     });
     using client = api(server.url, new SecretSource(() => new Secret(key)));
     const verdict = await client.built.fetch(0n, signals);
-    const told = JSON.stringify([verdict, client.happenings], (_, value) =>
+    const output = JSON.stringify([verdict, client.events], (_, value) =>
       typeof value === 'bigint' ? `${value}` : value,
     );
-    expect(told).not.toContain('not-to');
-    expect(told).not.toContain('SIEM-LOG-ONLY-n');
+    expect(output).not.toContain('not-to');
+    expect(output).not.toContain('SIEM-LOG-ONLY-n');
   });
 
   it('takes a 403 for what it is though a firewall compressed its page in a way nobody asked for', async () => {

@@ -31,7 +31,7 @@ export function sinkDeps(more: Partial<SinkDeps> = {}): SinkDeps & { readonly he
     tenant: 'acme.eu1.qasphere.com',
     version: '0.0.0-test',
     format: { name: 'json', json: true, encode: (event) => event.text },
-    emit: (happening) => heard.push(happening),
+    emit: (event) => heard.push(event),
     now: Date.now,
     random: Math.random,
     env: {},
