@@ -14,7 +14,7 @@ const missing = (() => {
 const skipped = missing === undefined ? '' : ` (skipped: ${missing})`;
 
 describe.skipIf(missing !== undefined)(`a close of the collector that crosses with ours${skipped}`, () => {
-  it('is not taken for an answer to it: what was under way is handed back', () => {
+  it('is not treated as an answer to it: what was on its way is handed back', () => {
     const script = join(import.meta.dirname, '../support/crossing-close.ts');
     const said = execFileSync('unshare', ['-rn', process.execPath, script], { encoding: 'utf8' });
     expect(JSON.parse(said)).toEqual({ kinds: ['retry', 'retry'], read: 3 });

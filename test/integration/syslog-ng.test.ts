@@ -86,7 +86,7 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real syslog-ng${sk
   ];
 
   it.each(ways)(
-    'gives every hostile record once, in order, with the fields sent, to %s',
+    'delivers every hostile record once, in order, with the fields sent, to %s',
     async (_, type, source, to) => {
       const port = await freePort(type);
       const path = join(directory, `${ways.findIndex(([name]) => name === _)}`);
@@ -118,7 +118,7 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real syslog-ng${sk
     },
   );
 
-  it('says that a client certificate is missing', async () => {
+  it('reports that a client certificate is missing', async () => {
     const port = await freePort('imtcp');
     await using _collector = await startSyslogNg(`syslog(${loopback(port)} transport("tls") ${tlsBlock()})`, { port });
     const given = options({ address: `tls://127.0.0.1:${port}`, tls: { caFile: authority.caFile } });
@@ -130,7 +130,7 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real syslog-ng${sk
     });
   });
 
-  it('takes a meta of 60 KiB whole where both ends allow it', async () => {
+  it('delivers a meta of 60 KiB whole if both ends allow it', async () => {
     const port = await freePort('imtcp');
     await using collector = await startSyslogNg(`syslog(${loopback(port)} log-msg-size(131072))`, { port });
     const given = options({ address: `tcp://127.0.0.1:${port}`, maxMessageBytes: '100KiB' });

@@ -11,9 +11,9 @@ import { checkSyslogNg, syslogNgMissing } from '../support/syslog-ng.ts';
 
 const text = readFileSync(join(import.meta.dirname, '../../docs/syslog.md'), 'utf8');
 const blocks = (language: string) =>
-  [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, block]) => `${block}`);
+  [...text.matchAll(new RegExp(`^ *\`\`\`${language}\\n(.*?)^ *\`\`\``, 'gms'))].map(([, block]) => `${block}`);
 
-/** Runs `check` with the recipe and an authority whose files stand where the recipe has its own. */
+/** Runs `check` with the recipe, its paths replaced by files of a new authority. */
 function withFiles(recipe: string, check: (recipe: string, directory: string) => void): void {
   using authority = new Authority();
   const leaf = authority.leaf();
@@ -31,12 +31,12 @@ function withFiles(recipe: string, check: (recipe: string, directory: string) =>
 }
 
 describe('the recipes in docs/syslog.md', () => {
-  it('are there', () => {
+  it('exist', () => {
     expect([blocks('rsyslog').length, blocks('syslog-ng').length, blocks('yaml').length]).toEqual([2, 1, 2]);
   });
 
   const noRsyslog = certificatesMissing ?? rsyslogMissing('imrelp', 'mmjsonparse', 'lmnsd_gtls') ?? '';
-  it.skipIf(noRsyslog !== '')(`are taken by rsyslog${noRsyslog && ` (skipped: ${noRsyslog})`}`, () => {
+  it.skipIf(noRsyslog !== '')(`are accepted by rsyslog${noRsyslog && ` (skipped: ${noRsyslog})`}`, () => {
     for (const recipe of blocks('rsyslog'))
       withFiles(recipe, (local, directory) => {
         const file = join(directory, 'rsyslog.conf');
@@ -49,11 +49,11 @@ describe('the recipes in docs/syslog.md', () => {
   });
 
   const noSyslogNg = certificatesMissing ?? syslogNgMissing ?? '';
-  it.skipIf(noSyslogNg !== '')(`are taken by syslog-ng${noSyslogNg && ` (skipped: ${noSyslogNg})`}`, () => {
+  it.skipIf(noSyslogNg !== '')(`are accepted by syslog-ng${noSyslogNg && ` (skipped: ${noSyslogNg})`}`, () => {
     for (const recipe of blocks('syslog-ng')) withFiles(recipe, checkSyslogNg);
   });
 
-  it('are taken by our own configuration', () => {
+  it('are accepted by our configuration', () => {
     for (const recipe of blocks('yaml'))
       withFiles(recipe, (local) => {
         for (const sink of (parse(local) as { sinks: unknown[] }).sinks) syslogOptions.parse(sink);

@@ -67,7 +67,7 @@ describe.skipIf(missing !== undefined)(`a real rsyslog that is restarted${skippe
       rsyslog = await startRsyslog({ inputs: [input()] });
       const collector = rsyslog;
       await using sink = openSyslog(options(to(collector.port)), sinkDeps());
-      // Each restart begins when a twelfth more is about to be sent, and goes on while it is.
+      // Each restart begins when another twelfth is about to be sent, and continues meanwhile.
       let done = 0;
       let restarting = Promise.resolve();
       const driven = await drive(sink, records, async (batch) => {
@@ -82,7 +82,7 @@ describe.skipIf(missing !== undefined)(`a real rsyslog that is restarted${skippe
       const ids = (await collector.lines()).map(idOf);
       expect(driven.setAside).toEqual([]);
       expect(new Set(ids).size).toBe(events);
-      // What came twice was unconfirmed at a reset. A dying rsyslog may still take a connection and reset that one too.
+      // What came twice was unconfirmed at a reset. An ending rsyslog may still accept a connection and reset that one too.
       const twice = ids.length - events;
       expect(twice).toBeLessThanOrEqual(driven.sent - events);
       expect(twice).toBeLessThanOrEqual(2 * window * restarts);
@@ -90,7 +90,7 @@ describe.skipIf(missing !== undefined)(`a real rsyslog that is restarted${skippe
     },
   );
 
-  /** What a dying rsyslog has read of a TLS session goes with it, and one record more; its close is like any other. */
+  /** An ending rsyslog discards what it has read of a TLS session, and one record more; its close looks like any other. */
   it('with SIGTERM at every second half-close loses nothing over tls', async () => {
     rsyslog = await startRsyslog({ inputs: [overTls()] });
     const collector = rsyslog;
@@ -107,17 +107,17 @@ describe.skipIf(missing !== undefined)(`a real rsyslog that is restarted${skippe
       restarting = Promise.all([restarting, soon]).then(() => collector.restart());
     };
     const open = async (signal: AbortSignal) => {
-      const wire = await openConnection(
+      const connection = await openConnection(
         { to: { host: '127.0.0.1', port }, where, tls, tcpInfo, timeoutMs: 30_000 },
         signal,
       );
-      if (!(wire instanceof Connection)) return wire;
-      const halfClose = wire.halfClose.bind(wire);
-      wire.halfClose = (waitMs) => {
+      if (!(connection instanceof Connection)) return connection;
+      const halfClose = connection.halfClose.bind(connection);
+      connection.halfClose = (waitMs) => {
         aboutToHalfClose();
         return halfClose(waitMs);
       };
-      return wire;
+      return connection;
     };
     const rules = { ...streamDefaults, where, timeoutMs: 30_000, open };
     const delivery = new StreamDelivery(rules);

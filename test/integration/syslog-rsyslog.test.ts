@@ -56,7 +56,7 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real rsyslog${skip
     parameters: { useSpecialParser: 'off', parseHostname: 'on', ignoreTimestamp: 'off' },
   };
 
-  /** Every way to reach an rsyslog, each with the input that takes it. */
+  /** Every transport to rsyslog, each with the input that receives it. */
   const ways: readonly (readonly [
     string,
     () => RsyslogInput,
@@ -76,7 +76,7 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real rsyslog${skip
     ['a local datagram socket', () => imuxsock, (_, path) => ({ address: `unix://${path}` })],
   ];
 
-  it.each(ways)('gives every hostile record once, in order, with the fields sent, over %s', async (_, input, to) => {
+  it.each(ways)('delivers every hostile record once, in order, with the fields sent, over %s', async (_, input, to) => {
     rsyslog = await startRsyslog({ inputs: [input()], global: { 'parser.escapeControlCharactersOnReceive': 'on' } });
     await using sink = openSyslog(options(to(rsyslog.port, rsyslog.paths[0] ?? '')), sinkDeps());
     expect(await sink.probe(never)).toEqual({ kind: 'accepted' });
@@ -92,7 +92,7 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real rsyslog${skip
     );
   });
 
-  /** What rsyslog's own parser read is what was sent: values in JSON, and the structured data. */
+  /** rsyslog's own parser must have read what was sent: values in JSON, and the structured data. */
   function expectSame(lines: readonly RsyslogLine[], records: readonly Encoded[]): void {
     expect(lines.length).toBe(records.length);
     for (const [index, line] of lines.entries()) {
@@ -109,7 +109,7 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real rsyslog${skip
     }
   }
 
-  it('shortens a meta of 60 KiB at the default limit, and gives it whole where both ends allow it', async () => {
+  it('shortens a meta of 60 KiB at the default limit, and delivers it whole if both ends allow it', async () => {
     rsyslog = await startRsyslog({
       inputs: [{ type: 'imtcp' }, { type: 'imrelp' }],
       global: { maxMessageSize: '128k' },
@@ -135,7 +135,7 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real rsyslog${skip
     }
   });
 
-  it('is split by rsyslog as shipped at no length up to the default limit', async () => {
+  it('keeps records of every length from being split by rsyslog as shipped', async () => {
     rsyslog = await startRsyslog();
     await using sink = openSyslog(options({ address: `tcp://127.0.0.1:${rsyslog.port}` }), sinkDeps());
     const forged = ' <0>1 - evil root - - - forged';
@@ -150,7 +150,7 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real rsyslog${skip
     expect(new Set(lines.map((line) => line.host))).toEqual(new Set(['acme.eu1.qasphere.com']));
   });
 
-  it('is understood at a local socket as shipped, in RFC 3164', async () => {
+  it('is parsed by rsyslog as shipped at a local socket, in RFC 3164', async () => {
     rsyslog = await startRsyslog({ inputs: [{ type: 'imuxsock' }] });
     await using sink = openSyslog(options({ address: `unix://${rsyslog.paths[0]}`, rfc: 3164 }), sinkDeps());
     const record = encoded(eventOf({ id: 1, action: 'user.login_failed', createdAt: '2026-11-03T10:20:30.456Z' }));
@@ -159,11 +159,11 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real rsyslog${skip
     expect(line).toMatchObject({ pri: '108', app: 'qasphere', procid: '-', msg: ` ${record.record}` });
   });
 
-  // GnuTLS in rsyslog closes without an alert: nobody can tell the reason, so it is asked for.
+  // GnuTLS in rsyslog closes without an alert: the reason can only be asked for.
   it.each([
     ['ossl', 'stop'],
     ['gtls', 'retry'],
-  ] as const)('says that the client certificate is missing or wrong to a driver %s', async (driver, kind) => {
+  ] as const)('reports that the client certificate is missing or wrong for driver %s', async (driver, kind) => {
     rsyslog = await startRsyslog({ inputs: [imtcpTls(driver)] });
     using others = new Authority('Somebody else');
     const address = `tls://127.0.0.1:${rsyslog.port}`;
