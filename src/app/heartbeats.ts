@@ -157,6 +157,6 @@ function settingsOf(sink: SinkConfig, { source }: Config): Record<string, unknow
 }
 
 /** SHA-256 over the configuration without secrets. */
-export function fingerprint(config: Config): string {
+function fingerprint(config: Config): string {
   return createHash('sha256').update(JSON.stringify(config, bigintsAsText)).digest('hex');
 }
