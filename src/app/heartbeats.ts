@@ -67,7 +67,7 @@ export async function announceStart(
       isSaved = true;
     } catch (error) {
       // Nothing is lost with it but for how long a restart took.
-      if (isSaved) warnOf(error, "the heartbeat's state can't be saved", emit);
+      warnOf(error, "the heartbeat's state can't be saved", isSaved ? emit : () => {});
       isSaved = false;
     }
   };

@@ -1,5 +1,6 @@
 import { type AuditEvent, auditEvent, type Cursor } from '../event/event.ts';
 import type { Finding } from '../lib/finding.ts';
+import { bigintsAsText } from '../lib/json.ts';
 import {
   type Checkpoint,
   CheckpointProblem,
@@ -141,10 +142,7 @@ export class MemoryStore implements StateStore {
 
   async record(record: OperationsRecord): Promise<void> {
     const at = new Date(this.#now()).toISOString();
-    const text = JSON.stringify({ at, uid: null, ...record }, (_, value) =>
-      typeof value === 'bigint' ? String(value) : value,
-    );
-    this.#data.operations.push(JSON.parse(text));
+    this.#data.operations.push(JSON.parse(JSON.stringify({ at, uid: null, ...record }, bigintsAsText)));
   }
 
   async operations(from: number): Promise<OperationsPage> {
