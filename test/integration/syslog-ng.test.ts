@@ -99,12 +99,12 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real syslog-ng${sk
       const driven = await drive(sink, records);
       expect(driven.retries).toEqual([]);
       const set = new Set(driven.setAside.map(({ id }) => id));
-      const kept = records.filter(({ event }) => !set.has(event.id));
-      const lines = await collector.waitForLines(kept.length);
-      expect(lines.length).toBe(kept.length);
+      const delivered = records.filter(({ event }) => !set.has(event.id));
+      const lines = await collector.waitForLines(delivered.length);
+      expect(lines.length).toBe(delivered.length);
       for (const [index, line] of lines.entries()) {
-        const event = kept[index]?.event;
-        if (event === undefined) throw new Error('a record nobody sent');
+        const event = delivered[index]?.event;
+        if (event === undefined) throw new Error('a record that was not sent');
         expect(line).toMatchObject({ host: 'acme.eu1.qasphere.com', app: 'qasphere' });
         const value = JSON.parse(line.msg);
         expect(line.sd['id']).toBe(String(event.id));

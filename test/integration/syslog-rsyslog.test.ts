@@ -97,7 +97,7 @@ describe.skipIf(missing !== undefined)(`the syslog sink and a real rsyslog${skip
     expect(lines.length).toBe(records.length);
     for (const [index, line] of lines.entries()) {
       const event = records[index]?.event;
-      if (event === undefined) throw new Error('a record nobody sent');
+      if (event === undefined) throw new Error('a record that was not sent');
       expect(line).toMatchObject({ host: 'acme.eu1.qasphere.com', app: 'qasphere', procid: '-' });
       const value = JSON.parse(line.msg);
       expect(line.parameters['id']).toBe(String(event.id));

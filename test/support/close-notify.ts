@@ -1,7 +1,7 @@
 /**
- * A thread with a TLS server that says close_notify once it has read something, and keeps its FIN to itself until the other
- * side's has come, as a shutdown in both directions does. Its port is its first message; `said` turns from 0 to 1 once the
- * close_notify is on its way.
+ * A thread with a TLS server that sends close_notify once it has read something, and delays its FIN until the other side's
+ * has arrived, as a shutdown in both directions does. It posts its port; `said` changes from 0 to 1 once the close_notify is
+ * on its way.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
@@ -19,7 +19,7 @@ const secure = createTlsServer({ cert, key, allowHalfOpen: true }, (socket) =>
   socket.on('error', () => {}).once('data', () => socket.end()),
 );
 const port = await listening(secure);
-/** All goes through here but the FIN that follows the close_notify. */
+/** Everything passes through here but the FIN that follows the close_notify. */
 const between = createServer({ allowHalfOpen: true }, (near: Socket) => {
   const far = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   for (const socket of [near, far]) socket.on('error', () => {}).setNoDelay();

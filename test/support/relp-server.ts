@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { type TcpServer, tcpServer } from './tcp-server.ts';
 
-/** A frame as a server reads it; written apart from the client's own parser. */
+/** A frame as a server reads it; independent of the client's parser. */
 export interface ServerFrame {
   readonly transaction: number;
   readonly command: string;
@@ -10,7 +10,7 @@ export interface ServerFrame {
 
 export interface Exchange {
   readonly socket: Socket;
-  /** How many `syslog` frames came on this connection, this one included. */
+  /** Number of `syslog` frames on this connection so far, this one included. */
   readonly count: number;
   readonly connection: number;
   /** Answers the frame; default text '200 OK'. */

@@ -1,4 +1,4 @@
-/** A message as a reader of RFC 5424 understands it; written from the RFC, apart from the code under test. */
+/** A message as a reader of RFC 5424 understands it; written from the RFC, independent of the code under test. */
 export interface Parsed5424 {
   readonly facility: number;
   readonly severity: number;
@@ -65,7 +65,7 @@ export function parse5424(message: string): Parsed5424 {
   };
 }
 
-/** The messages of an octet-counted stream (RFC 6587 section 3.4.1). @throws where it is none */
+/** The messages of an octet-counted stream (RFC 6587 section 3.4.1). @throws if it is none */
 export function readOctetCounted(stream: Buffer): string[] {
   const messages: string[] = [];
   for (let at = 0; at < stream.length; ) {
@@ -87,7 +87,7 @@ export const readLines = (stream: Buffer): string[] =>
     .split(/[\n\r\0]/)
     .filter((line) => line !== '');
 
-/** The data of the `syslog` frames of a RELP stream. @throws where it is none */
+/** The data of the `syslog` frames of a RELP stream. @throws if it is none */
 export function readRelp(stream: Buffer): string[] {
   const messages: string[] = [];
   for (let at = 0; at < stream.length; ) {

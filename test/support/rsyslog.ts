@@ -15,10 +15,10 @@ const moduleDirectories = [
   '/usr/lib/rsyslog',
 ];
 
-/** Where rsyslogd is, or undefined where it is not installed. */
+/** Path of rsyslogd, or undefined if it is not installed. */
 export const rsyslogProgram = (): string | undefined => programs.find(existsSync);
 
-/** Why rsyslog can't be started here with these modules, or undefined where it can. */
+/** Why rsyslog can't be started here with these modules, or undefined if it can. */
 export function rsyslogMissing(...modules: readonly string[]): string | undefined {
   if (rsyslogProgram() === undefined) return 'Debian package rsyslog is not installed';
   const packages: Readonly<Record<string, string>> = {
@@ -71,7 +71,7 @@ export interface Rsyslog {
   readonly pid: number | undefined;
   /** Everything written so far, in order of arrival. */
   lines(): Promise<RsyslogLine[]>;
-  /** `lines`, once there are at least `count`. @throws where they do not come within `timeoutMs` */
+  /** `lines`, once there are at least `count`. @throws if they do not arrive within `timeoutMs` */
   waitForLines(count: number, timeoutMs?: number): Promise<RsyslogLine[]>;
   /** Resolves once at least `count` records were written, whatever they are. @throws as `waitForLines` */
   waitForCount(count: number, timeoutMs?: number): Promise<void>;
@@ -84,7 +84,7 @@ export interface Rsyslog {
   start(): Promise<void>;
   /** SIGTERM, wait, remove its directory. */
   stop(): Promise<void>;
-  /** What rsyslog said of itself. */
+  /** What rsyslog logged about itself. */
   errors(): string;
 }
 
@@ -94,7 +94,7 @@ function lineOf(text: string): RsyslogLine {
   return { ...line, parameters: elements['qasphere@32473'] ?? {} };
 }
 
-/** Starts a rsyslogd of its own on loopback, with its own configuration, writing all it receives to a file. */
+/** Starts an rsyslogd on loopback with its own configuration, which writes everything it receives to a file. */
 export async function startRsyslog(options: RsyslogOptions = {}): Promise<Rsyslog> {
   const inputs = options.inputs ?? [{ type: 'imtcp' }];
   const directory = await mkdtemp(join(tmpdir(), 'rsyslog-'));
@@ -153,7 +153,7 @@ export async function startRsyslog(options: RsyslogOptions = {}): Promise<Rsyslo
         size = now;
         return found.length >= count;
       }, timeoutMs).catch(() => {
-        throw new Error(`${found.length} of ${count} records came; rsyslogd said: ${said}`);
+        throw new Error(`${found.length} of ${count} records arrived; rsyslogd logged: ${said}`);
       });
       return found;
     },
@@ -172,7 +172,7 @@ export async function startRsyslog(options: RsyslogOptions = {}): Promise<Rsyslo
         await file.close();
         return found >= count;
       }, timeoutMs).catch(() => {
-        throw new Error(`${found} of ${count} records came; rsyslogd said: ${said}`);
+        throw new Error(`${found} of ${count} records arrived; rsyslogd logged: ${said}`);
       });
     },
     async restart() {
@@ -238,7 +238,7 @@ ${inputs.map((input, index) => `input(type="${input.type}"${where(input, index)}
 `;
 }
 
-/** A port of loopback that is free now. */
+/** A loopback port that is free now. */
 export async function freePort(type: RsyslogInput['type']): Promise<number> {
   if (type === 'imuxsock') return 0;
   if (type === 'imudp') {

@@ -48,7 +48,7 @@ function renameOrGiveWay(root: string): void {
   }
 }
 
-/** Why syslog-ng can't be started here, or undefined where it can. */
+/** Why syslog-ng can't be started here, or undefined if it can. */
 export const syslogNgMissing: string | undefined = (() => {
   const root = unpacked();
   if (root === undefined) return 'Debian packages syslog-ng-core and syslog-ng-mod-http can’t be fetched with apt-get';
@@ -72,7 +72,7 @@ const modules = () => {
   return `--module-path=${join(cache, 'usr/lib/syslog-ng', version)}`;
 };
 
-/** How syslog-ng is started with this configuration file, with its state in `directory`; its pid file is `pidfile` there. */
+/** The command that starts syslog-ng with this configuration file and its state in `directory`; its pid file is `pidfile` there. */
 export function syslogNgCommand(configuration: string, directory: string) {
   const places = ['persist-file', 'pidfile', 'control'].map((name) => `--${name}=${join(directory, name)}`);
   return {
@@ -82,7 +82,7 @@ export function syslogNgCommand(configuration: string, directory: string) {
   };
 }
 
-/** @throws where syslog-ng does not take this configuration */
+/** @throws if syslog-ng rejects this configuration */
 export function checkSyslogNg(configuration: string, directory: string): void {
   const file = join(directory, 'syslog-ng.conf');
   writeFileSync(file, `@version: 3.38\n${configuration}`);
@@ -110,13 +110,13 @@ export interface SyslogNgLine {
 }
 
 export interface SyslogNg extends AsyncDisposable {
-  /** The first `count` records, once they have come. @throws where they do not come within `timeoutMs` */
+  /** The first `count` records, once they have arrived. @throws if they do not arrive within `timeoutMs` */
   waitForLines(count: number, timeoutMs?: number): Promise<SyslogNgLine[]>;
-  /** What syslog-ng said of itself. */
+  /** What syslog-ng logged about itself. */
   errors(): string;
 }
 
-/** Starts a syslog-ng of its own whose source is `source`, for example `syslog(ip("127.0.0.1") port(1234))`. */
+/** Starts a syslog-ng whose source is `source`, for example `syslog(ip("127.0.0.1") port(1234))`. */
 export async function startSyslogNg(
   source: string,
   ready: { readonly port?: number; readonly path?: string },

@@ -52,11 +52,11 @@ export function parametersOf(event: AuditEvent): Record<string, string> {
     (one) => typeof one !== 'object' && (one ?? '') !== '',
   );
   const given = { id, action: value['action'], user: named, src: value['ip'], tenant: 'acme.eu1.qasphere.com' };
-  const kept = Object.entries(given).filter(([, one]) => one !== undefined && one !== '');
-  return Object.fromEntries(kept.map(([name, one]) => [name, visible(String(one))]));
+  const present = Object.entries(given).filter(([, one]) => one !== undefined && one !== '');
+  return Object.fromEntries(present.map(([name, one]) => [name, visible(String(one))]));
 }
 
-/** Text with controls shown as escapes. */
+/** Text with escapes for control characters. */
 const visible = (text: string) =>
   text
     .toWellFormed()

@@ -10,11 +10,11 @@ export interface TcpServer extends AsyncDisposable {
   readonly received: readonly (readonly Buffer[])[];
   /** All received bytes of one connection, as text. */
   text(connection?: number): string;
-  /** Resolves once `condition` holds, looked at after each piece of data, connection and close. */
+  /** Resolves once `condition` holds, checked after each chunk of data, connection and close. */
   until(condition: () => boolean): Promise<void>;
 }
 
-/** A local server on a port or path that reads all it gets; `onConnection` may do more. */
+/** A local server on a port or path that reads everything; `onConnection` may do more. */
 export async function tcpServer(
   onConnection: (socket: Socket, index: number) => void = () => {},
   options: {

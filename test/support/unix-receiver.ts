@@ -5,15 +5,15 @@ const SOCK_DGRAM = 2;
 const MSG_DONTWAIT = 0x40;
 const lookMs = 5;
 
-/** A bound Unix datagram socket, as systemd or a syslog daemon has one; read only when asked to. */
+/** A bound Unix datagram socket, as of systemd or a syslog daemon; reads only when asked to. */
 export interface UnixReceiver extends Disposable {
-  /** What has come since the last look. */
+  /** What has arrived since the last call. */
   take(): string[];
-  /** Resolves with all that came from now on, as soon as `check` holds of it. */
+  /** Resolves with everything that arrives from now on, as soon as `check` holds. */
   until(check: (messages: readonly string[]) => boolean): Promise<string[]>;
 }
 
-/** `path`: of a file that does not exist yet, or abstract with a leading NUL. */
+/** @param path of a file that does not exist yet, or abstract with a leading NUL */
 export function unixReceiver(path: string): UnixReceiver {
   const { functions: libc, lib } = dlopen(null, {
     socket: { arguments: ['int32', 'int32', 'int32'], return: 'int32' },

@@ -87,13 +87,13 @@ const stages: readonly Stage[] = [
  * event and puts the header before it.
  */
 export function truncate<Message extends { readonly length: number }>(
-  shown: AuditEvent,
+  event: AuditEvent,
   maxBytes: number,
-  compose: (event: AuditEvent) => Message,
+  compose: (shortened: AuditEvent) => Message,
 ): Message | undefined {
-  const { id, receivedAtMs } = shown;
+  const { id, receivedAtMs } = event;
   const dropped: string[] = [];
-  let text: Buffer = Buffer.from(onOneLine(shown.text.toString('utf8')));
+  let text: Buffer = Buffer.from(onOneLine(event.text.toString('utf8')));
   let size = Number.POSITIVE_INFINITY;
   let excess = Math.max(1, text.length - maxBytes) + truncatedMarker.length;
   for (const stage of stages) {

@@ -17,7 +17,7 @@ const visible = (text: string) =>
     .toWellFormed()
     .replace(new RegExp(control, 'g'), (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
-/** A text format that escapes nothing: the worst that could stand behind the interface. */
+/** A text format that escapes nothing: the worst case behind the interface. */
 const careless: Format = {
   name: 'careless',
   json: false,
@@ -42,7 +42,7 @@ const relpStream = (messages: readonly Buffer[]) =>
 
 describe('hostile events through every framing', () => {
   it.each(Array.from({ length: 10 }, (_, index) => index + 1))(
-    `gives an independent reader exactly the records sent (${eventsPerTest} events, part %i of 10)`,
+    `lets an independent reader find exactly the records sent (${eventsPerTest} events, part %i of 10)`,
     (part) => {
       const random = seeded(part);
       const events = Array.from({ length: eventsPerTest }, (_, index) => hostileEvent(index + 1, random));
@@ -59,7 +59,7 @@ describe('hostile events through every framing', () => {
 
       for (const [index, text] of texts.entries()) {
         const event = events[Number(ids[index]) - 1];
-        if (event === undefined) throw new Error('a record nobody sent');
+        if (event === undefined) throw new Error('a record that was not sent');
         expect(messages[index]?.length).toBeLessThanOrEqual(maxBytes);
         if (control.test(text) || !text.isWellFormed())
           throw new Error(`a control character in ${JSON.stringify(text)}`);
@@ -82,7 +82,7 @@ describe('hostile events through every framing', () => {
           ? !visible(given ?? '').startsWith((found ?? '').slice(0, -12))
           : visible(given ?? '') !== (found ?? '')
       )
-        throw new Error(`${JSON.stringify(found)} stands for ${JSON.stringify(given)}`);
+        throw new Error(`${JSON.stringify(found)} was read for ${JSON.stringify(given)}`);
     if (!format.json) return;
     const value = JSON.parse(parsed.msg);
     if (!parsed.msg.includes(`{"id":${event.id},"digits":[12345678901234567890,1.0,1e3,-0],`))
@@ -93,7 +93,7 @@ describe('hostile events through every framing', () => {
 });
 
 describe('hostile events cut out of a page', () => {
-  it('become the messages that each makes alone, whether or not others of the page need escapes', () => {
+  it('are the messages that each makes alone, whether or not others of the page need escapes', () => {
     const random = seeded(77);
     const rules = composing();
     const bytes = (of: AuditEvent) => {

@@ -28,7 +28,7 @@ describe.skipIf(certificatesMissing !== undefined)(`the syslog sink over TLS${sk
   });
   afterAll(() => authority[Symbol.dispose]());
 
-  /** What the whole way says: the verdict of a batch, with the confirmation hastened. */
+  /** The verdict of a batch, confirmed by a half-close. */
   async function deliver(sink: Sink): Promise<Verdict> {
     const answer = await sink.send({ records: [encoded(eventOf({ id: 1, action: 'user.login' }))] }, never);
     if (answer.kind !== 'sent') return answer;
