@@ -1,4 +1,4 @@
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,84 +10,105 @@ export type { Fault, HecServer, HecServerOptions } from './hec-types.ts';
 
 /** A collector on loopback; see `HecCollector` for how it behaves. */
 export async function startHecServer(options: HecServerOptions = {}): Promise<HecServer> {
-  const collector = new HecCollector(options);
-  const requests: LoggedRequest[] = [];
-  const sockets = new Set<Socket>();
-  const waiting = new Set<{ condition: () => boolean; resolve: () => void }>();
-  const balancer = new Balancer(options.backends);
-
-  const handle = async (message: IncomingMessage, response: ServerResponse) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of message) chunks.push(chunk);
-    const body = Buffer.concat(chunks);
-    const url = new URL(message.url ?? '/', 'http://localhost');
-    const entry = logEntry(message, url, options.pathPrefix, body.length, balancer.backendOf(message.headers.cookie));
-    requests.push(entry);
-    if (options.latencyMs !== undefined) await sleep(options.latencyMs);
-    const request = { method: message.method ?? '', url, headers: message.headers, body, entry };
-    write(response, await collector.react(request), entry, balancer.cookieFor(entry.backend));
-  };
-
-  const http = listen(options, (message, response) => {
-    response.on('error', () => {});
-    handle(message, response)
-      .catch(() => message.socket.destroy())
-      .finally(() => {
-        for (const waiter of waiting) if (waiter.condition()) waiter.resolve();
-      });
-  });
-  http.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-  });
-  await new Promise<void>((resolve) => http.listen(options.port ?? 0, '127.0.0.1', resolve));
-
-  const server: HecServer = {
-    url: `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${(http.address() as AddressInfo).port}${options.pathPrefix ?? ''}`,
-    requests,
-    events: collector.events,
-    get token() {
-      return collector.token;
-    },
-    get count() {
-      return collector.counts.kept;
-    },
-    get tokenState() {
-      return collector.tokenState;
-    },
-    set tokenState(state) {
-      collector.tokenState = state;
-    },
-    renew(token) {
-      collector.token = token;
-    },
-    restart: (backend) => collector.restart(backend),
-    disconnect() {
-      for (const socket of sockets) socket.destroy();
-    },
-    until(condition) {
-      if (condition()) return Promise.resolve();
-      return new Promise((resolve) => {
-        const waiter = {
-          condition,
-          resolve: () => {
-            waiting.delete(waiter);
-            resolve();
-          },
-        };
-        waiting.add(waiter);
-      });
-    },
-    async [Symbol.asyncDispose]() {
-      server.disconnect();
-      await new Promise((resolve) => http.close(resolve));
-    },
-  };
+  const server = new LoopbackServer(options);
+  await server.listen();
   return server;
 }
 
-const listen = ({ tls }: HecServerOptions, listener: (message: IncomingMessage, response: ServerResponse) => void) =>
-  tls === undefined ? createHttpServer(listener) : createHttpsServer(tls, listener);
+class LoopbackServer implements HecServer {
+  url = '';
+  readonly requests: LoggedRequest[] = [];
+  readonly #options: HecServerOptions;
+  readonly #collector: HecCollector;
+  readonly #balancer: Balancer;
+  readonly #http: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #waiting = new Set<{ readonly condition: () => boolean; readonly resolve: () => void }>();
+
+  constructor(options: HecServerOptions) {
+    this.#options = options;
+    this.#collector = new HecCollector(options);
+    this.#balancer = new Balancer(options.backends);
+    const listener = (message: IncomingMessage, response: ServerResponse) => {
+      response.on('error', () => {});
+      this.#handle(message, response)
+        .catch(() => message.socket.destroy())
+        .finally(() => this.#evaluate());
+    };
+    this.#http = options.tls === undefined ? createHttpServer(listener) : createHttpsServer(options.tls, listener);
+    this.#http.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  async listen(): Promise<void> {
+    const { tls, port = 0, pathPrefix = '' } = this.#options;
+    await new Promise<void>((resolve) => this.#http.listen(port, '127.0.0.1', resolve));
+    const { port: bound } = this.#http.address() as AddressInfo;
+    this.url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${bound}${pathPrefix}`;
+  }
+
+  get events(): HecServer['events'] {
+    return this.#collector.events;
+  }
+  get token(): string {
+    return this.#collector.token;
+  }
+  get count(): number {
+    return this.#collector.counts.kept;
+  }
+  get tokenState(): HecServer['tokenState'] {
+    return this.#collector.tokenState;
+  }
+  set tokenState(state) {
+    this.#collector.tokenState = state;
+  }
+
+  renew(token: string): void {
+    this.#collector.token = token;
+  }
+
+  restart(backend?: number): void {
+    this.#collector.restart(backend);
+  }
+
+  disconnect(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  until(condition: () => boolean): Promise<void> {
+    if (condition()) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.add({ condition, resolve }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.disconnect();
+    await new Promise((resolve) => this.#http.close(resolve));
+  }
+
+  async #handle(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of message) chunks.push(chunk);
+    const body = Buffer.concat(chunks);
+    const { latencyMs, pathPrefix } = this.#options;
+    const url = new URL(message.url ?? '/', 'http://localhost');
+    const backend = this.#balancer.backendOf(message.headers.cookie);
+    const entry = logEntry(message, url, pathPrefix, body.length, backend);
+    this.requests.push(entry);
+    if (latencyMs !== undefined) await sleep(latencyMs);
+    const request = { method: message.method ?? '', url, headers: message.headers, body, entry };
+    write(response, await this.#collector.react(request), entry, this.#balancer.cookieFor(backend));
+  }
+
+  #evaluate(): void {
+    for (const waiter of this.#waiting) {
+      if (!waiter.condition()) continue;
+      this.#waiting.delete(waiter);
+      waiter.resolve();
+    }
+  }
+}
 
 function write(response: ServerResponse, reaction: Reaction, entry: LoggedRequest, cookie: object): void {
   if (reaction === 'reset') response.socket?.destroy();

@@ -19,7 +19,7 @@ export interface SinkCheck {
 }
 
 /** Topics that the configuration's warnings or another finding report. */
-const reportedElsewhere = ['plain_http', 'insecure_tls', 'certificate'];
+const reportedElsewhere = ['certificate'];
 
 /** Verifies everything between this host and the destination of one sink; delivers nothing but the test event. */
 export async function checkSink(config: SinkConfig, check: SinkCheck): Promise<Finding[]> {
