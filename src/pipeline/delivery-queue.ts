@@ -339,10 +339,14 @@ export class DeliveryQueue {
     if (verdict === undefined) return;
     const { mark, checkpoint } = this.#options;
     const ids = idsOf(batch.ranges);
+    const isAccepted = acceptedIn(verdict, ids.length);
     this.#resumed.delete(batch);
     this.#lastProgressMs = performance.now();
-    if (verdict.kind === 'accepted') mark.settle(ids, this.first);
-    else mark.lose(ids);
+    mark.lose(ids.filter((_, index) => !isAccepted(index)));
+    mark.settle(
+      ids.filter((_, index) => isAccepted(index)),
+      this.first,
+    );
     checkpoint.touch();
   }
 
@@ -368,10 +372,7 @@ export class DeliveryQueue {
   #bookPart(entry: Entry, verdict: Verdict): Verdict {
     if (verdict.kind === 'accepted') return verdict;
     const { records } = entry;
-    // A verdict that is not `accepted` is about at least one record, unless it names each of them.
-    const prefix = Math.min(verdict.acceptedPrefix ?? 0, records.length - 1);
-    const indexes = new Set(verdict.acceptedIndexes);
-    const isAccepted = (index: number) => index < prefix || indexes.has(index);
+    const isAccepted = acceptedIn(verdict, records.length);
     const accepted = records.filter((_, index) => isAccepted(index));
     if (accepted.length === 0) return verdict;
     this.#state.progressed();
@@ -489,6 +490,15 @@ export class DeliveryQueue {
   #throwIfFailed(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
+}
+
+/** Which indexes of a batch of `length` records a verdict confirms. */
+function acceptedIn(verdict: Verdict, length: number): (index: number) => boolean {
+  if (verdict.kind === 'accepted') return () => true;
+  // A verdict that is not `accepted` is about at least one record, unless it names each of them.
+  const prefix = Math.min(verdict.acceptedPrefix ?? 0, length - 1);
+  const indexes = new Set(verdict.acceptedIndexes);
+  return (index) => index < prefix || indexes.has(index);
 }
 
 /** Whether one of the records, which ascend, has this id. */

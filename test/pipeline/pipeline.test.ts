@@ -78,7 +78,7 @@ describe('a pipeline', () => {
     const once = poll();
     await until(() => sink.taken.length === 1);
     expect(pipeline.awaitsSink).toBe(true);
-    tell({ kind: 'retry', reason: 'timeout', detail: 'never acknowledged' });
+    tell({ kind: 'retry', reason: 'timeout', detail: 'never acknowledged', acceptedIndexes: [] });
     await once;
     expect(sink.taken).toEqual([3n, 2n]);
     expect(pipeline.awaitsSink).toBe(false);
