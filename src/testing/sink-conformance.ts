@@ -48,12 +48,13 @@ export interface SinkUnderTest<Destination extends AsyncDisposable> {
   recover?(destination: Destination): void | Promise<void>;
   /** Connections that the destination has open. */
   connections?(destination: Destination): number;
+  /** Longest wait for anything that must happen, milliseconds. Default 15 s, below the runners' own limits. */
+  readonly waitMs?: number;
   /** The destination may receive in another order than sent, or lose what was sent: as UDP may. */
   readonly unordered?: true;
 }
 
-/** Longest wait for a condition, milliseconds: far above what a test needs, below the runners' own limits. */
-const waitMs = 15_000;
+const DEFAULT_WAIT_MS = 15_000;
 const attempts = 200;
 const attemptPauseMs = 10;
 
@@ -273,8 +274,10 @@ export function sinkConformance<Destination extends AsyncDisposable>(
           if (provoke === undefined) continue;
           await provoke(bench.destination);
           const forced = AbortSignal.timeout(500);
-          await settled(bench.send([1], forced).then((answer) => bench.confirmed(answer, forced)));
-          await settled(bench.sink.probe(forced).then((verdict) => bench.checked(verdict, 1)));
+          const sending = bench.send([1], forced).then((answer) => bench.confirmed(answer, forced));
+          await bench.soon(settled(sending), 'the answer of send');
+          const probing = bench.sink.probe(forced).then((verdict) => bench.checked(verdict, 1));
+          await bench.soon(settled(probing), 'the answer of probe');
           await recover?.(bench.destination);
         }
       });
@@ -286,6 +289,7 @@ class TestBench<Destination extends AsyncDisposable> implements AsyncDisposable 
   readonly never = new AbortController().signal;
   readonly destination: Destination;
   readonly #subject: SinkUnderTest<Destination>;
+  readonly #waitMs: number;
   /** Everything the sink said, as JSON. */
   readonly #said: string[] = [];
   #sink: Sink | undefined;
@@ -298,6 +302,7 @@ class TestBench<Destination extends AsyncDisposable> implements AsyncDisposable 
 
   private constructor(subject: SinkUnderTest<Destination>, destination: Destination) {
     this.#subject = subject;
+    this.#waitMs = subject.waitMs ?? DEFAULT_WAIT_MS;
     this.destination = destination;
   }
 
@@ -406,9 +411,9 @@ class TestBench<Destination extends AsyncDisposable> implements AsyncDisposable 
   }
 
   async until(condition: () => boolean, what: string): Promise<void> {
-    const end = performance.now() + waitMs;
+    const end = performance.now() + this.#waitMs;
     while (!condition()) {
-      assert.ok(performance.now() < end, `still missing after ${waitMs} ms: ${what}; arrived: ${this.ids()}`);
+      assert.ok(performance.now() < end, `still missing after ${this.#waitMs} ms: ${what}; arrived: ${this.ids()}`);
       await pause(attemptPauseMs);
     }
   }
@@ -416,7 +421,8 @@ class TestBench<Destination extends AsyncDisposable> implements AsyncDisposable 
   /** The outcome of a promise that must not stay pending. */
   async soon<T>(promise: Promise<T>, what: string): Promise<T> {
     const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(new Error(`still pending after ${waitMs} ms: ${what}`)), waitMs);
+    const onLate = () => late.reject(new Error(`still pending after ${this.#waitMs} ms: ${what}`));
+    const timer = setTimeout(onLate, this.#waitMs);
     try {
       return await Promise.race([promise, late.promise]);
     } finally {
