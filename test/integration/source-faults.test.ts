@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { FaultKind } from '../../src/testing/simulator/faults.ts';
@@ -86,6 +86,24 @@ describe('what stands between the forwarder and QA Sphere is named for what it i
     expect(code).toBe(69);
     expect(stderr).toContain('the proxy refused the connection');
     expect(stderr).not.toMatch(/hunter2|fatal/);
+  });
+
+  it('a proxy that never answers is retried, and every attempt closes its connection', async () => {
+    const open = new Set<Socket>();
+    let connections = 0;
+    const proxy = createTcpServer((socket) => {
+      connections += 1;
+      open.add(socket.on('error', () => {}).resume());
+      socket.once('close', () => open.delete(socket));
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => proxy.once('listening', resolve));
+    const source = `timeout: 300ms, proxy: "http://127.0.0.1:${(proxy.address() as AddressInfo).port}"`;
+    const { code, stderr } = await drain('https://acme.eu1.qasphere.com', { source }, ['--patience', '2s']);
+    await eventually(() => open.size === 0);
+    proxy.close();
+    expect(code, stderr).toBe(69);
+    expect(stderr).toContain('no connection through the proxy');
+    expect(connections).toBeGreaterThan(1);
   });
 
   it('a redirect is never followed, and its target host is named', async () => {
@@ -230,6 +248,26 @@ describe('the reach of the key', () => {
     });
     expect(code, stderr).toBe(77);
     expect(console).toEqual([]);
+  });
+
+  it.each(['warn', 'require'])('is asked again while the answer is unclear (restrictedKey: %s)', async (policy) => {
+    let probes = 0;
+    const server = createServer((request, response) => {
+      if (request.url?.includes('/project')) response.writeHead(++probes < 3 ? 502 : 200).end('{}');
+      else response.end(`{"after":1,"count":1,"events":[${request.url?.includes('after=0') ? eventText(1) : ''}]}`);
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { file } = configure(url, { source: `restrictedKey: ${policy}` });
+    const program = startProgram(['run', '-c', file]);
+    if (policy === 'warn') {
+      await program.until((stderr, stdout) => stderr.includes('can do more') && stdout !== '');
+      program.child.kill('SIGTERM');
+    }
+    expect(await program.ended, program.stderr()).toBe(policy === 'warn' ? 0 : 77);
+    server.close();
+    expect(program.stdout()).toBe(policy === 'warn' ? `${eventText(1)}\n` : '');
+    expect(probes).toBe(3);
   });
 
   it('is fine when another endpoint answers 403, and is not asked when off', async () => {
