@@ -261,7 +261,7 @@ describe('the reach of the key', () => {
     const { file } = configure(url, { source: `restrictedKey: ${policy}` });
     const program = startProgram(['run', '-c', file]);
     if (policy === 'warn') {
-      await program.until((stderr, stdout) => stderr.includes('can do more') && stdout !== '');
+      await program.until((stderr, stdout) => stderr.includes('restricted_key') && stdout !== '');
       program.child.kill('SIGTERM');
     }
     expect(await program.ended, program.stderr()).toBe(policy === 'warn' ? 0 : 77);
