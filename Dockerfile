@@ -45,7 +45,7 @@ ENV NODE_ENV=production \
 VOLUME /var/lib/qasphere-siem-forwarder
 USER 65532:65532
 # The options are those of packaging/bundle.ts, which says why.
-ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=8", "--heap-growing-percent=100", "--invocation-count-for-maglev=2000", "--disable-warning=ExperimentalWarning", "--disable-sigusr1", "/app/dist/main.js"]
+ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=4", "--heap-growing-percent=100", "--invocation-count-for-maglev=2000", "--disable-warning=ExperimentalWarning", "--disable-sigusr1", "/app/dist/main.js"]
 CMD ["run"]
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=2m --retries=3 \

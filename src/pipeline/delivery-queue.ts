@@ -157,6 +157,11 @@ export class DeliveryQueue {
     return (this.#options.handover?.inherited ?? []).some((batch) => this.#resumed.has(batch));
   }
 
+  /** What is on the wire was handed over; otherwise only what was inherited is passed on. */
+  get hasHandedOver(): boolean {
+    return this.#leaving.signal.aborted;
+  }
+
   /** A request waits for its answer. */
   get isSending(): boolean {
     return this.#entries.some(({ state }) => state === 'sending');
@@ -164,7 +169,7 @@ export class DeliveryQueue {
 
   /** What is on the wire, for a successor: of interest after `run`, if that handed it over. */
   get handedOver(): readonly ResumedBatch[] {
-    if (!this.#leaving.signal.aborted)
+    if (!this.hasHandedOver)
       return (this.#options.handover?.inherited ?? []).filter((batch) => this.#resumed.has(batch));
     const own = this.#entries.flatMap(({ state, records, verdict }) =>
       state === 'waiting' || verdict === undefined ? [] : [{ ranges: rangesOf(records), confirmed: verdict }],

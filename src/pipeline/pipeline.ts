@@ -122,6 +122,7 @@ export class Pipeline implements AsyncDisposable {
   /** Resolves when nothing that was handed over is on the wire any more. */
   async handedOverIsSettled(): Promise<void> {
     const { handedOver } = this;
+    if (!this.#queue.hasHandedOver) return;
     if (!this.#queue.isSending) await this.#sink.finish?.(this.#scope?.forced ?? AbortSignal.abort());
     await Promise.allSettled(handedOver.map(({ confirmed }) => confirmed));
   }
