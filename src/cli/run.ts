@@ -30,6 +30,6 @@ export async function runDaemon(
 ): Promise<number> {
   const { setLogLevel } = ctx;
   const { pipelines } = await supervise(config, ctx, signals, { hangup, reload, setShutdownTimeout, setLogLevel });
-  // After a signal the daemon ends as it was asked to, whatever became of a closed pipe before.
-  return codeOfOutcomes(signals.graceful.aborted ? pipelines.filter(({ kind }) => kind !== 'failed') : pipelines);
+  // Exit code 69 is for `check`, `once` and `replay`: a daemon ends with 0 when the reader of its records goes away.
+  return codeOfOutcomes(pipelines.filter(({ kind }) => kind !== 'failed'));
 }
