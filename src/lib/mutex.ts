@@ -1,10 +1,11 @@
-/** One piece of work after the other, in the order they were asked for; one that fails ends its turn too. */
+/** Runs pieces of work one after the other, in the order of the calls. */
 export class Mutex {
   #last: Promise<unknown> = Promise.resolve();
 
   take<T>(work: () => Promise<T>): Promise<T> {
     const taken = this.#last.then(work);
-    this.#last = taken.catch(() => {});
+    // The caller gets the error; the next piece of work only waits for the end of this one.
+    this.#last = Promise.allSettled([taken]);
     return taken;
   }
 }

@@ -1,6 +1,7 @@
 import { retryUntilSettled } from '../lib/backoff.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
 import type { Retry } from '../lib/verdict.ts';
+import { StateProblem } from '../state/store.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 
 export interface StorageContext {
@@ -11,7 +12,7 @@ export interface StorageContext {
 
 /**
  * Writes state. If the storage fails, it tries again until `signals.graceful`. `failure` names the write in messages, and
- * `onRetry` gets each of them. @returns whether it is written @throws what is no error of the storage: a bug
+ * `onRetry` gets each of them. @returns whether it is written @throws {Fenced} @throws a bug
  */
 export async function retryStorage(
   write: () => Promise<void>,
@@ -50,7 +51,7 @@ export async function retryStorage(
   return kind === 'written';
 }
 
-/** Errors of the file system and of databases carry a code; a bug of ours does not. */
-function isStorageError(error: unknown): error is Error & { readonly code: string } {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string';
+/** Errors of the file system and of databases carry a code; a bug of ours does not. Being fenced is not temporary. */
+function isStorageError(error: unknown): error is Error {
+  return error instanceof StateProblem || (error instanceof Error && 'code' in error && typeof error.code === 'string');
 }

@@ -3,6 +3,7 @@ import { Notifier } from '../../src/lib/notifier.ts';
 import { sleep } from '../../src/lib/shutdown.ts';
 import type { Verdict } from '../../src/lib/verdict.ts';
 import { SourceStop } from '../../src/source/source.ts';
+import { type Checkpoint, Fenced, StateProblem } from '../../src/state/store.ts';
 import { Log, MemoryStore, startPipeline } from '../support/pipelines.ts';
 import { freeze, ScriptedSink } from '../support/scripted-sink.ts';
 
@@ -171,5 +172,35 @@ describe('a pipeline', () => {
     wake.notify();
     await once;
     expect(sink.taken).toEqual([1n, 2n, 3n]);
+  });
+
+  it.each([
+    ['a bug', new TypeError('no such method')],
+    ['another owner', new Fenced('the state belongs to another process')],
+  ])('ends if a save fails because of %s, before anything is sent', async (_, error) => {
+    class Failing extends MemoryStore {
+      override async save(): Promise<void> {
+        throw error;
+      }
+    }
+    const sink = new ScriptedSink();
+    const { poll } = await startPipeline(log(), new Failing(), { openSink: () => sink });
+    await expect(poll()).rejects.toBe(error);
+    expect(sink.sends).toEqual([]);
+  });
+
+  it('retries a save that fails because the state directory is unusable', async () => {
+    let failures = 3;
+    class Failing extends MemoryStore {
+      override async save(checkpoint: Checkpoint): Promise<void> {
+        if (failures-- > 0) throw new StateProblem('the checkpoints directory is not a directory');
+        return super.save(checkpoint);
+      }
+    }
+    const store = new Failing();
+    const { poll, events } = await startPipeline(log(), store);
+    await poll();
+    expect(store.last?.after).toBe(3n);
+    expect(events.filter(({ event }) => event === 'checkpoint.retry')).toHaveLength(3);
   });
 });
