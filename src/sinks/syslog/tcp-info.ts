@@ -42,7 +42,7 @@ const gone: TcpState = { state: 'gone', unacknowledgedBytes: 0 };
 
 /**
  * Node does not report what the peer's TCP acknowledged; Linux does (tcp(7)). Undefined without `loadLibc`, and on
- * architectures with other numbers.
+ * architectures with other numbers. Above 50 lines: two methods over the same buffers.
  */
 export async function loadTcpInfo(): Promise<TcpInfo | undefined> {
   if (!supported.has(process.arch)) return undefined;
