@@ -29,8 +29,8 @@ function parseActions(text: string, file: string): { rows: readonly ActionRow[];
   const { value, locate, problems: found, unknown } = readYaml(text, file, undefined, []);
   if (unknown.some((path) => path.length === 0)) return { rows: [], problems: found };
   const { rows, problems } = readActions(value);
-  const own = problems
-    .filter(({ path }) => !unknown.some((lost) => lost.every((step, at) => path[at] === step)))
+  const ownProblems = problems
+    .filter(({ path }) => !unknown.some((unknownPath) => unknownPath.every((step, at) => path[at] === step)))
     .map(({ path, message, part }): Problem => ({ ...locate(path, part), path: pathText(path), message }));
-  return { rows, problems: [...found, ...own] };
+  return { rows, problems: [...found, ...ownProblems] };
 }

@@ -63,13 +63,13 @@ function withVariable(message: string, [variable, path]: Binding, bindings: read
 const child = (part: unknown, step: string | number) => Reflect.get(Object(part), step);
 
 /** Adds to `tree` what the environment sets in any case: LOG_LEVEL, STATE_DIRECTORY and systemd credentials. */
-export function withSurroundings(tree: Tree, env: Environment): Tree {
+export function withEnvironment(tree: Tree, env: Environment): Tree {
   const places = new Map<string, Location>();
   const root = tree.value;
   const set = (path: Path, text: string, variable: string) => {
-    const around = path.slice(0, -1).reduce<unknown>(child, root);
-    if (typeof around !== 'object' || around === null) return;
-    Reflect.set(around, path.at(-1) ?? '', text);
+    const block = path.slice(0, -1).reduce<unknown>(child, root);
+    if (typeof block !== 'object' || block === null) return;
+    Reflect.set(block, path.at(-1) ?? '', text);
     places.set(JSON.stringify(path), { variable });
   };
   const credential = (path: Path, key: string, name: string) => {

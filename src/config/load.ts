@@ -1,6 +1,6 @@
 import { printable } from '../lib/printable.ts';
 import { httpsProxyProblem, noProxyProblems } from '../lib/proxy.ts';
-import { environmentTree, withSurroundings } from './environment.ts';
+import { environmentTree, withEnvironment } from './environment.ts';
 import { readText } from './file.ts';
 import { formatProblem, type Problem, pathText } from './problem.ts';
 import type { Config } from './schema.ts';
@@ -40,12 +40,12 @@ export function loadConfig({ file, env, readFile }: LoadOptions): Loaded {
   const read = readText(path, readFile);
   if (!read.ok && read.missing && file === undefined) return fromEnvironment(env);
   if (!read.ok) return { ok: false, problems: [{ file: path, path: '', message: read.message }] };
-  return loaded(withSurroundings(readYaml(read.text, path, env, ['startAt']), env), env, path);
+  return loaded(withEnvironment(readYaml(read.text, path, env, ['startAt']), env), env, path);
 }
 
 /** What the environment alone gives; where to put a configuration if it gives none. */
 function fromEnvironment(env: Environment): Loaded {
-  const result = loaded(withSurroundings(environmentTree(env), env), env, undefined);
+  const result = loaded(withEnvironment(environmentTree(env), env), env, undefined);
   if (result.ok || (env['QASPHERE_URL'] ?? '') !== '') return result;
   const hint = `, and there is no configuration file: none is named with --config, and ${defaultFile} does not exist`;
   const problems = result.problems.map((problem) =>

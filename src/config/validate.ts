@@ -13,31 +13,31 @@ export type Validated =
 
 type Issue = z.core.$ZodIssue;
 
-/** The configuration in `tree`, whose value it may change, or everything that is wrong with it. */
+/** Validates the configuration in `tree`, whose value it may change, and reports everything that is wrong with it. */
 export function validate(tree: Tree): Validated {
   const misspelt: Problem[] = [];
-  const judge = judgeOf(tree);
+  const issuesOf = issueReader(tree);
   for (;;) {
-    // An empty message says that the definition brought no words of its own: `explain` finds them.
+    // An empty message marks an issue without a message of its own: `explain` writes one.
     const parsed = configSchema.safeParse(tree.value, { error: () => '' });
-    const issues = parsed.success ? [] : judge.own(parsed.error.issues);
-    const repaired = issues.map((issue) => judge.repair(issue));
+    const issues = parsed.success ? [] : issuesOf.own(parsed.error.issues);
+    const repaired = issues.map((issue) => issuesOf.repair(issue));
     misspelt.push(...repaired.flatMap((repair) => repair?.problems ?? []));
     if (repaired.some((repair) => repair !== undefined)) continue;
-    const problems = [...tree.problems, ...misspelt, ...issues.flatMap((issue) => judge.describe(issue))];
+    const problems = [...tree.problems, ...misspelt, ...issues.flatMap((issue) => issuesOf.describe(issue))];
     return parsed.success && problems.length === 0
       ? { ok: true, config: parsed.data }
       : { ok: false, problems: inOrder(problems, tree.locate([]).file) };
   }
 }
 
-/** What is said of a tree's issues, and how a misspelling is read so that what hangs on it is judged in the same run. */
-function judgeOf(tree: Tree) {
+/** Turns the schema's issues into problems, and corrects misspellings so that what depends on them is validated too. */
+function issueReader(tree: Tree) {
   const shape = configShape();
   const substituted = new Set(tree.substituted.map(id));
   const misspellings = new Map<string, string>();
 
-  /** The path as it was written. */
+  /** The path as it is written in the file. */
   const written = (path: Path): Path =>
     path.map((step, index) => misspellings.get(id(path.slice(0, index + 1))) ?? step);
   const problem = (path: Path, message: string, part: 'key' | 'value' = 'value'): Problem => ({
@@ -45,7 +45,8 @@ function judgeOf(tree: Tree) {
     path: pathText(written(path)),
     message: tree.reword?.(message) ?? message,
   });
-  const unknownKey = (path: Path, meant: Suggestion | undefined) => problem(path, `unknown key${hint(meant)}`, 'key');
+  const unknownKey = (path: Path, suggestion: Suggestion | undefined) =>
+    problem(path, `unknown key${hint(suggestion)}`, 'key');
   const nearestKey = (path: Path, key: string) => {
     const names = shapesAt(shape, tree.value, path).flatMap(({ properties }) => Object.keys(properties ?? {}));
     return didYouMean(key, names);
@@ -57,31 +58,31 @@ function judgeOf(tree: Tree) {
   };
 
   return {
-    /** Without what follows from a value that could not be made out: that is a problem of the tree. */
+    /** Without issues that follow from an unknown value, which the tree reports. */
     own: (issues: readonly Issue[]): Issue[] =>
-      issues.filter(({ path }) => !tree.unknown.some((lost) => startsWith(written(path as Path), lost))),
+      issues.filter(({ path }) => !tree.unknown.some((unknown) => startsWith(written(path as Path), unknown))),
 
-    /** Reads what is meant into the tree, where that is plain; `problems` are those it hides by doing so. */
+    /** Corrects the tree if the meaning is clear; `problems` are those that the correction hides. */
     repair(issue: Issue): { readonly problems: Problem[] } | undefined {
       const path = issue.path as Path;
       if (issue.code === 'unrecognized_keys') {
         const problems = issue.keys.flatMap((key) => {
-          const meant = nearestKey(path, key);
-          const around = partAt(tree.value, path);
-          if (meant?.isClose !== true || !isObject(around) || Object.hasOwn(around, meant.name)) return [];
-          const found = unknownKey([...path, key], meant);
-          Reflect.set(around, meant.name, Reflect.get(around, key));
-          Reflect.deleteProperty(around, key);
-          misspellings.set(id([...path, meant.name]), key);
+          const suggestion = nearestKey(path, key);
+          const block = partAt(tree.value, path);
+          if (suggestion?.isClose !== true || !isObject(block) || Object.hasOwn(block, suggestion.name)) return [];
+          const found = unknownKey([...path, key], suggestion);
+          Reflect.set(block, suggestion.name, Reflect.get(block, key));
+          Reflect.deleteProperty(block, key);
+          misspellings.set(id([...path, suggestion.name]), key);
           return [found];
         });
         return problems.length === 0 ? undefined : { problems };
       }
       if (isSinkType(issue)) {
-        const meant = nearestType(path);
-        if (meant?.isClose !== true) return undefined;
+        const suggestion = nearestType(path);
+        if (suggestion?.isClose !== true) return undefined;
         const problems = this.describe(issue);
-        replaceAt(tree.value, path, meant.name);
+        replaceAt(tree.value, path, suggestion.name);
         return { problems };
       }
       const value = partAt(tree.value, path);
@@ -100,15 +101,15 @@ function judgeOf(tree: Tree) {
       if (issue.code === 'unrecognized_keys')
         return issue.keys.map((key) => unknownKey([...path, key], nearestKey(path, key)));
       const message = explain(issue, partAt(tree.value, path), shapesAt(shape, tree.value, path));
-      const meant = isSinkType(issue) ? nearestType(path) : undefined;
-      return [problem(path, `${message}${hint(meant)}`)];
+      const suggestion = isSinkType(issue) ? nearestType(path) : undefined;
+      return [problem(path, `${message}${hint(suggestion)}`)];
     },
   };
 }
 
-function hint(meant: Suggestion | undefined): string {
-  if (meant === undefined) return '';
-  return meant.isClose ? `: did you mean ${meant.name}?` : `; the nearest known one is ${meant.name}`;
+function hint(suggestion: Suggestion | undefined): string {
+  if (suggestion === undefined) return '';
+  return suggestion.isClose ? `: did you mean ${suggestion.name}?` : `; the nearest known one is ${suggestion.name}`;
 }
 
 const id = (path: Path): string => JSON.stringify(path);
@@ -129,7 +130,7 @@ function partAt(value: unknown, path: Path): unknown {
 }
 
 function replaceAt(value: unknown, path: Path, part: unknown): void {
-  const around = partAt(value, path.slice(0, -1));
+  const block = partAt(value, path.slice(0, -1));
   const last = path.at(-1);
-  if (isObject(around) && last !== undefined) Reflect.set(around, last, part);
+  if (isObject(block) && last !== undefined) Reflect.set(block, last, part);
 }

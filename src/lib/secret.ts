@@ -20,16 +20,19 @@ export class Secret {
   }
 }
 
-/** What the other side said, less the secret where it quotes it. One of a few letters would be found in any word. */
-export function withoutSecret(secret: Secret, said: Buffer): Buffer {
+/** An answer of the other side, with the secret masked if it is quoted. A secret of a few letters would match any word. */
+export function withoutSecret(secret: Secret, answer: Buffer): Buffer {
   const text = secret.reveal();
-  if (text.length < 8 || !said.includes(text)) return said;
-  return Buffer.from(said.toString('latin1').replaceAll(text, '[secret]'), 'latin1');
+  if (text.length < 8 || !answer.includes(text)) return answer;
+  return Buffer.from(answer.toString('latin1').replaceAll(text, '[secret]'), 'latin1');
 }
 
-/** Where a secret comes from: `current` is what holds now, `refresh` reads its file again. */
+/** A file that contains no usable secret; the message says why and does not quote it. */
+export class SecretProblem extends Error {}
+
+/** The source of a secret: `current` is the value in use, `refresh` reads its file again. */
 export class SecretSource {
-  /** The file it is read from, where it has one. */
+  /** The file, if the secret comes from one. */
   readonly path: string | undefined;
   readonly #read: () => Secret;
   #current: Secret;
@@ -41,14 +44,15 @@ export class SecretSource {
   get current(): Secret {
     return this.#current;
   }
-  /** Reads again; true where the value changed. A file that can't be read now leaves the old value. */
+  /** Reads the file again; returns whether the value changed. An unreadable or unusable file keeps the old value. */
   refresh(): boolean {
     if (this.path === undefined) return false;
     let next: Secret;
     try {
       next = this.#read();
-    } catch {
-      return false;
+    } catch (error) {
+      if (error instanceof SecretProblem || 'syscall' in (error as Error)) return false;
+      throw error;
     }
     const changed = next.reveal() !== this.#current.reveal();
     this.#current = next;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { parseProxy } from '../proxy.ts';
-import { Secret, SecretSource } from '../secret.ts';
+import { Secret, SecretProblem, SecretSource } from '../secret.ts';
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const sizes: Readonly<Record<string, number>> = {
@@ -127,8 +127,6 @@ export function secretFile(description: string) {
     })
     .describe(description);
 }
-
-class SecretProblem extends Error {}
 
 function secretIn(path: string): Secret {
   const text = readFileSync(path, 'utf8');
