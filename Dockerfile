@@ -40,7 +40,9 @@ COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json LICENSE ./
 COPY --from=dependencies --chown=65532:65532 /state /var/lib/qasphere-siem-forwarder
+# One arena: malloc would keep freed memory in one for each thread.
 ENV NODE_ENV=production \
+    MALLOC_ARENA_MAX=1 \
     STATE_DIRECTORY=/var/lib/qasphere-siem-forwarder
 VOLUME /var/lib/qasphere-siem-forwarder
 USER 65532:65532
