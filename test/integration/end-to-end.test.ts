@@ -109,7 +109,7 @@ describe.skipIf(missing !== undefined)(
         expect(await without.ended).toBe(69);
         expect(hec.count).toBe(5_000);
         expect(idsOf(without.stdout())).toHaveLength(5_000);
-        expect(without.stderr()).toContain('collector: given up');
+        expect(without.stderr()).toContain('collector: gave up');
         await rsyslog.start();
         const withIt = startProgram(['once', '-c', config], { stdoutFile: out() });
         expect(await withIt.ended, withIt.stderr()).toBe(0);
