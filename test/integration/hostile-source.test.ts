@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -197,7 +197,7 @@ describe('through the whole program', () => {
     expect(code).toBe(69);
     expect(lines).toEqual([]);
     expect(stderr).toContain('gave up');
-    expect(readdirSync(join(state, 'checkpoints'))).toEqual([]);
+    expect(existsSync(join(state, 'checkpoints', 'console.json'))).toBe(false);
   });
 });
 
@@ -247,12 +247,12 @@ describe('the daemon', () => {
     expect(covers(readCheckpoint(state, 'splunk'), last + 1n)).toBe(false);
   });
 
-  it('ends quietly with 0 when the reader of its records goes away', async () => {
+  it('exits with 69, without an error of its own, when the reader of its records goes away', async () => {
     await using simulator = await startSimulator({ events: 3_000, rate: 200, key });
     const { file } = configure(simulator.url);
     const program = startProgram(['run', '-c', file]);
     program.child.stdout?.once('data', () => program.child.stdout?.destroy());
-    expect(await program.ended, program.stderr()).toBe(0);
+    expect(await program.ended, program.stderr()).toBe(69);
     expect(program.stderr()).not.toMatch(/EPIPE|Error|error/);
   });
 
