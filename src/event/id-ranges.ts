@@ -38,15 +38,21 @@ export class IdRanges {
     return range !== undefined && range[0] < id ? id - 1n : this.#ranges[at - 1]?.[1];
   }
 
-  /** How many ids above `id` are in the set, and in how many ranges. */
-  above(id: Cursor): { readonly ids: number; readonly ranges: number } {
-    const at = this.#firstEndingAtOrAfter(id + 1n);
+  /** How many ids above `id` are in the set. */
+  idsAbove(id: Cursor): number {
+    const first = this.first;
+    if (first === undefined || first > id) return this.#size;
     let ids = 0;
-    for (let next = at; next < this.#ranges.length; next++) {
-      const [from, to] = this.#ranges[next] as [Cursor, Cursor];
+    for (let at = this.#firstEndingAtOrAfter(id + 1n); at < this.#ranges.length; at++) {
+      const [from, to] = this.#ranges[at] as [Cursor, Cursor];
       ids += Number(to - (from > id ? from : id + 1n)) + 1;
     }
-    return { ids, ranges: this.#ranges.length - at };
+    return ids;
+  }
+
+  /** In how many ranges they are. */
+  rangesAbove(id: Cursor): number {
+    return this.#ranges.length - this.#firstEndingAtOrAfter(id + 1n);
   }
 
   toArray(): readonly IdRange[] {

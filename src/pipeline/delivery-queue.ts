@@ -298,7 +298,7 @@ export class DeliveryQueue {
     if (this.#entries.some(({ send }) => send === 0)) return false;
     const { first } = this;
     if (first === undefined) return true;
-    return this.#options.mark.doneAbove(first).ranges <= maxRangesAbove && !this.#holdsTooManyPages();
+    return this.#options.mark.doneRangesAbove(first) <= maxRangesAbove && !this.#holdsTooManyPages();
   }
 
   /** A batch keeps the page in memory that its events are views into. */

@@ -107,9 +107,14 @@ export class HighWaterMark {
     return this.#settledAt;
   }
 
-  /** How many ids above `id` are done, and in how many ranges. */
-  doneAbove(id: Cursor): { readonly ids: number; readonly ranges: number } {
-    return this.#done.above(id);
+  /** How many ids above the frontier are done. */
+  get doneInWindow(): number {
+    return this.#done.idsAbove(this.#frontier);
+  }
+
+  /** In how many ranges the done ids above `id` are. */
+  doneRangesAbove(id: Cursor): number {
+    return this.#done.rangesAbove(id);
   }
 
   /** Finds what a page brings, and records the first sight of its ids. */
@@ -137,16 +142,18 @@ export class HighWaterMark {
       const unsettled = this.#firstUnsettled(page);
       const settledTo = ids[unsettled - 1];
       if (settledTo !== undefined && settledTo > this.#frontier) this.#frontier = settledTo;
-      this.#settledAt = unsettled === ids.length ? undefined : plus(this.#timeOf(page, unsettled), this.#settleMs);
+      this.#settledAt = unsettled === ids.length ? undefined : this.#settlesAt(page, unsettled);
     }
-    // The ones it shows are in flight again. One that it does not show although it has settled is gone from the log.
-    const last = ids.at(-1);
-    if (last !== undefined) {
-      const shown = new Set(ids);
-      const isReadAgain = (id: Cursor) => id > after && (shown.has(id) || (id < last && id <= this.#frontier));
-      this.#lost.deleteAll(idsOf(this.#lost.toArray()).filter(isReadAgain));
-    }
+    if (this.#lost.size > 0) this.#findLost(page);
     this.#advance(firstInFlight);
+  }
+
+  /** Lost ids that a page shows are in flight again. One that it does not show although it has settled is gone from the log. */
+  #findLost({ after, ids }: PageObservation): void {
+    const last = ids.at(-1) ?? after;
+    const shown = new Set(ids);
+    const isReadAgain = (id: Cursor) => id > after && (shown.has(id) || (id < last && id <= this.#frontier));
+    this.#lost.deleteAll(idsOf(this.#lost.toArray()).filter(isReadAgain));
   }
 
   /** These ids are delivered, filtered or dead-lettered on disk. `firstInFlight`: the least id that is still in flight. */
@@ -206,19 +213,26 @@ export class HighWaterMark {
 
   /** Whether the page was requested at least `settle` after its event's time: by the server's clock if both are known. */
   #isSettled(page: PageObservation, index: number): boolean {
-    const { monotonicMs, serverMs } = this.#timeOf(page, index);
+    const seen = this.#firstSight(page, index);
+    const serverMs = serverTimeOf(page, index, seen);
     if (serverMs === undefined || page.asked.serverMs === undefined)
-      return page.asked.monotonicMs - monotonicMs >= this.#settleMs;
+      return page.asked.monotonicMs - seen.monotonicMs >= this.#settleMs;
     return page.asked.serverMs - serverMs >= this.#settleMs;
   }
 
-  /** The time of a page's event. */
-  #timeOf({ ids, times, answered }: PageObservation, index: number): Moment {
+  /** When the event of a page settles. */
+  #settlesAt(page: PageObservation, index: number): Moment {
+    const seen = this.#firstSight(page, index);
+    const serverMs = serverTimeOf(page, index, seen);
+    return {
+      monotonicMs: seen.monotonicMs + this.#settleMs,
+      serverMs: serverMs === undefined ? undefined : serverMs + this.#settleMs,
+    };
+  }
+
+  #firstSight({ ids, answered }: PageObservation, index: number): Moment {
     const id = ids[index] as Cursor;
-    const seen = this.#lateSightings.get(id) ?? this.#sightingOf(id) ?? answered;
-    const createdAtMs = times[index] ?? Number.NaN;
-    if (seen.serverMs === undefined || Number.isNaN(createdAtMs)) return seen;
-    return { monotonicMs: seen.monotonicMs, serverMs: Math.min(createdAtMs, seen.serverMs) };
+    return this.#lateSightings.get(id) ?? this.#sightingOf(id) ?? answered;
   }
 
   #sightingOf(id: Cursor): Moment | undefined {
@@ -249,9 +263,8 @@ export function idsOf(ranges: readonly IdRange[]): Cursor[] {
   return ids;
 }
 
-function plus(moment: Moment, ms: number): Moment {
-  return {
-    monotonicMs: moment.monotonicMs + ms,
-    serverMs: moment.serverMs === undefined ? undefined : moment.serverMs + ms,
-  };
+/** The time of a page's event by the server's clock: its `createdAt`, but not later than its first sight. */
+function serverTimeOf({ times }: PageObservation, index: number, { serverMs }: Moment): number | undefined {
+  const createdAtMs = times[index] ?? Number.NaN;
+  return serverMs === undefined || Number.isNaN(createdAtMs) ? serverMs : Math.min(createdAtMs, serverMs);
 }

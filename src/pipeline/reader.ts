@@ -72,7 +72,7 @@ export class Reader {
 
   #windowSize(): number {
     const { mark, inFlight } = this.#options;
-    return mark.doneAbove(mark.frontier).ids + inFlight.countAbove(mark.frontier);
+    return mark.doneInWindow + inFlight.countAbove(mark.frontier);
   }
 
   #start(tickMs: number): Cursor {

@@ -47,7 +47,7 @@ describe('a set of id ranges', () => {
           while (plain.has(end + 1n)) end++;
           expect(ranges.endBehind(i)).toBe(plain.has(i) ? end : undefined);
           expect(ranges.lastBelow(i)).toBe(held.findLast((other) => other < i));
-          expect(ranges.above(i).ids).toBe(held.filter((other) => other > i).length);
+          expect(ranges.idsAbove(i)).toBe(held.filter((other) => other > i).length);
         }
         expect([ranges.first, ranges.last]).toEqual([held.at(0), held.at(-1)]);
       }),

@@ -50,7 +50,7 @@ class Marked {
     return [...this.inFlight].sort((a, b) => (a < b ? -1 : 1))[0];
   }
   get windowSize(): number {
-    return this.mark.doneAbove(this.mark.frontier).ids + this.inFlight.size;
+    return this.mark.doneInWindow + this.inFlight.size;
   }
   offer(page: PageObservation): SiftedIds {
     const sifted = this.mark.sift(page, (id) => this.inFlight.has(id));
