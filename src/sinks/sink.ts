@@ -7,7 +7,7 @@ import type { Emit } from '../telemetry/telemetry-event.ts';
 /** On the wire, not yet known to be safe. */
 export interface Sent {
   readonly kind: 'sent';
-  /** The last verdict. Rejects only with the reason of `kill`. */
+  /** The last verdict. Rejects only with the reason of `forced`. */
   readonly confirmed: Promise<Verdict>;
 }
 
@@ -34,15 +34,15 @@ export interface Sink extends AsyncDisposable {
   /**
    * Sends one batch. It is called again only when the last call has resolved. `accepted`: the destination can't lose the
    * batch any more. `sent`: the next batch may follow, the confirmation comes later. A graceful stop does not interrupt
-   * it, `kill` does. @throws the reason of `kill`
+   * it, `forced` does. @throws the reason of `forced`
    */
-  send(batch: Batch, kill: AbortSignal): Promise<Verdict | Sent>;
+  send(batch: Batch, forced: AbortSignal): Promise<Verdict | Sent>;
   /**
    * Nothing more is sent for now: speeds up pending confirmations if that is possible (half-close, faster polls). After
-   * `kill` it may take another second, to receive a confirmation that is reported only once: until it returns, the
+   * `forced` it may take another second, to receive a confirmation that is reported only once: until it returns, the
    * confirmations of sent and resumed batches still count and have to be saved.
    */
-  finish?(kill: AbortSignal): Promise<void>;
+  finish?(forced: AbortSignal): Promise<void>;
   /**
    * What a later process needs to ask about batches that are sent and not confirmed, as JSON. It is saved with the
    * checkpoint, also after each `sent`.
@@ -55,11 +55,11 @@ export interface Sink extends AsyncDisposable {
   readonly resumed?: readonly ResumedBatch[];
   /**
    * Sends one record about the forwarder itself, clearly separate from audit records and always as JSON. May be called
-   * while a `send` runs, and delays it no longer than a record of that size takes. @throws the reason of `kill`
+   * while a `send` runs, and delays it no longer than a record of that size takes. @throws the reason of `forced`
    */
-  sendStatus(record: StatusRecord, kill: AbortSignal): Promise<Verdict | Sent>;
+  sendStatus(record: StatusRecord, forced: AbortSignal): Promise<Verdict | Sent>;
   /** Does as much of a `send` as is possible without delivering anything; used by `check`. */
-  probe(kill: AbortSignal): Promise<Verdict>;
+  probe(forced: AbortSignal): Promise<Verdict>;
 }
 
 /** What a sink gets from the program. */

@@ -15,12 +15,12 @@ interface Host {
 }
 
 /** Resolves the host of the source, or of its proxy, and opens a TCP connection to it. */
-export async function checkConnectivity(config: Config, env: Context['env'], stop: AbortSignal): Promise<Finding[]> {
+export async function checkConnectivity(config: Config, env: Context['env'], signal: AbortSignal): Promise<Finding[]> {
   const { what, host, port } = firstHost(config, env);
   const hint = what === 'proxy' ? 'correct the proxy' : 'correct source.url';
   const findings: Finding[] = [];
   const address = await timed(async () => {
-    const found = await addressesOf(host, stop);
+    const found = await addressesOf(host, signal);
     if ('kind' in found)
       return failed(`${what} address`, 'unreachable', found.detail, `${hint}, or this machine's DNS`);
     return ok(`${what} address`, `${host} is ${found.join(', ')}`);
@@ -29,7 +29,7 @@ export async function checkConnectivity(config: Config, env: Context['env'], sto
   if (address.result === 'failed') return findings;
   const timeoutMs = Math.min(connectMs, config.source.timeout);
   const connection = await timed(async () => {
-    const missed = await reachTcp({ host, port, timeoutMs }, stop);
+    const missed = await reachTcp({ host, port, timeoutMs }, signal);
     if (missed === undefined) return ok(`${what} connection`, `${host}:${port} accepts connections`);
     const remedy = `let this host through to ${host}:${port} (firewall, proxy), or ${hint}`;
     return failed(`${what} connection`, 'unreachable', missed.detail, remedy);
