@@ -123,7 +123,9 @@ export class PipelineSupervisor {
     running.signals.end();
     this.#running.delete(name);
     const { successor } = running;
-    if (successor !== undefined && !this.#all.graceful.aborted) this.#start(successor, 'reload', inherited);
+    // Also if everything ends now: someone has to save what the batches on the wire turn out to be.
+    const isNeeded = inherited.length > 0 ? !this.#all.forced.aborted : !this.#all.graceful.aborted;
+    if (successor !== undefined && isNeeded) this.#start(successor, 'reload', inherited);
     this.#endIfIdle();
   }
 

@@ -40,6 +40,27 @@ describe('a reload while a destination takes longer than the shutdown timeout', 
     expect(ids).toEqual(generated(simulator).slice(0, ids.length));
   });
 
+  it('saves what the old destination confirms after a SIGTERM that follows at once', async () => {
+    await using simulator = await startSimulator({ events: 50, rate: 40, key });
+    await using hec = await startHecServer({ latencyMs: 2_000 });
+    const sink = `{ name: splunk, type: splunk-hec, url: "${hec.url}", token: "${hec.token}", acknowledgement: false, index: old }`;
+    const { file } = configure(simulator.url, { sinks: [sink] });
+    appendFileSync(file, 'shutdownTimeout: 12s\n');
+    for (const index of ['one', 'two', 'three']) {
+      const program = startProgram(['run', '-c', file]);
+      const before = hec.requests.length;
+      await hec.until(() => hec.requests.slice(before).some(({ status }) => status === 200));
+      const then = hec.requests.length;
+      await hec.until(() => hec.requests.length > then);
+      writeFileSync(file, read(file).replace(/index: \w+/, `index: ${index}`));
+      program.child.kill('SIGHUP');
+      await program.until((stderr) => stderr.includes('restarted: splunk'));
+      await stop(program);
+    }
+    const ids = inOrder(hec.events.map(({ raw }) => idOf(String(raw))));
+    expect(ids).toEqual(generated(simulator).slice(0, ids.length));
+  });
+
   it('lets RELP messages that are on the wire be answered beside the new pipeline, and doubles nothing', async () => {
     await using simulator = await startSimulator({ events: 30, rate: 20, key });
     const held: (() => void)[] = [];
