@@ -6,7 +6,7 @@ import type { Checkpoint, CheckpointStore, NewestEvent } from '../state/store.ts
 import type { HighWaterMark } from './high-water-mark.ts';
 import { retryStorage, type StorageContext } from './retry-storage.ts';
 
-export interface CheckpointWriterOptions extends StorageContext {
+interface CheckpointWriterOptions extends StorageContext {
   /** Origin of the tenant. */
   readonly origin: string;
   readonly store: CheckpointStore;

@@ -10,7 +10,7 @@ import { DestinationState } from './destination-state.ts';
 import { type HighWaterMark, idsOf, least } from './high-water-mark.ts';
 import { retryStorage, type StorageContext } from './retry-storage.ts';
 
-export interface DeliveryQueueOptions extends StorageContext {
+interface DeliveryQueueOptions extends StorageContext {
   readonly destination: Sink;
   readonly mark: HighWaterMark;
   readonly checkpoint: CheckpointWriter;
@@ -36,7 +36,7 @@ export class SinkGone extends Error {
 }
 
 /** After so many rejections in a row, without an acceptance between them, the fault is assumed to be ours. */
-export const breakerLimit = 100;
+const breakerLimit = 100;
 /** The reader waits while this many ranges of ids are done above an id that is not. */
 const maxRangesAbove = 10_000;
 /** The reader waits while unconfirmed batches of several pages keep more than this in memory. */
@@ -238,18 +238,18 @@ export class DeliveryQueue {
     const beside = { graceful: over.signal, forced: signals.forced };
     void this.#runBeside(checkpoint.keepSaved(beside), signals);
     for (const batch of this.#resumed) void this.#runBeside(this.#resume(batch, over.signal), signals);
-    let isWhole = false;
+    let isComplete = false;
     try {
       await this.#sendAll(signals, over.signal);
       if (!this.#leaving.signal.aborted) await this.#awaitSent(signals);
-      isWhole = true;
+      isComplete = true;
     } finally {
       // A confirmation that is on its way may be reported only once: the sink gets a moment to receive it.
       if (signals.forced.aborted) await this.#runBeside(this.#finish(signals.forced), signals);
       over.abort();
       await Promise.all(this.#beside);
       // If a forced stop cut a sending short: what was confirmed beside it must not be repeated.
-      const graceful = isWhole ? signals.forced : AbortSignal.abort();
+      const graceful = isComplete ? signals.forced : AbortSignal.abort();
       if (checkpoint.isDirty) await checkpoint.save({ graceful, forced: signals.forced });
     }
     this.#throwIfFailed();

@@ -8,7 +8,7 @@ const parkMs = 60_000;
 /** After so many losses in a row, without a confirmation between them, batches are sent one by one. */
 const maxLosses = 2;
 
-export interface DestinationOptions {
+interface DestinationOptions {
   readonly sink: string;
   readonly emit: Emit;
   readonly random: () => number;

@@ -57,7 +57,7 @@ export function batches(records: readonly Encoded[], limits: BatchLimits): (read
   return cut;
 }
 
-export interface EncodedPage {
+interface EncodedPage {
   readonly records: readonly Encoded[];
   /** Not for this sink. */
   readonly filtered: readonly Cursor[];

@@ -18,8 +18,8 @@ export interface PageObservation {
 /** The ids of a page that need attention, ascending. */
 export interface SiftedIds {
   /** Not done and not in flight: to be delivered. */
-  readonly fresh: readonly Cursor[];
-  /** Those of `fresh` that appeared behind newer ones. */
+  readonly newIds: readonly Cursor[];
+  /** Those of `newIds` that appeared behind newer ones. */
   readonly late: readonly Cursor[];
   /** Appeared at or below `after`, so they are not delivered. Each is reported once. */
   readonly missed: readonly Cursor[];
@@ -51,7 +51,7 @@ const rememberedIds = 200;
  * `createdAt` of the next higher visible id.
  *
  * `after` follows the frontier up to the first id that is in flight or lost. What is done above that id goes to `delivered`,
- * so a restart reads the gap again and repeats nothing. The caller must hand fresh ids to the delivery queue before it
+ * so a restart reads the gap again and repeats nothing. The caller must hand new ids to the delivery queue before it
  * calls `conclude` with their page: an id that is neither done, in flight nor lost counts as nonexistent.
  */
 export class HighWaterMark {
@@ -122,20 +122,20 @@ export class HighWaterMark {
     const { ids, answered } = page;
     const [first] = ids;
     const last = ids.at(-1);
-    if (first === undefined || last === undefined) return { fresh: [], late: [], missed: [], isSettled: true };
+    if (first === undefined || last === undefined) return { newIds: [], late: [], missed: [], isSettled: true };
     const isAllNew = first > this.#head;
-    const fresh = isAllNew
+    const newIds = isAllNew
       ? ids
       : ids.filter((id) => id > this.#after && !this.#done.has(id) && (id > this.#head || !isInFlight(id)));
-    const late = isAllNew ? [] : fresh.filter((id) => id <= this.#head && !this.#lost.has(id));
+    const late = isAllNew ? [] : newIds.filter((id) => id <= this.#head && !this.#lost.has(id));
     for (const id of late) this.#lateSightings.set(id, answered);
     if (last > this.#head) this.#head = last;
     if (last > (this.#sightings.at(-1)?.upTo ?? this.#frontier)) this.#sightings.push({ upTo: last, seen: answered });
     const isSettled = this.#firstUnsettled(page) === ids.length;
-    return { fresh, late, missed: first > this.#after ? [] : this.#missedIn(ids), isSettled };
+    return { newIds, late, missed: first > this.#after ? [] : this.#missedIn(ids), isSettled };
   }
 
-  /** Uses what a page proves. Its fresh ids must be done or in flight by now; `firstInFlight` is the least of those. */
+  /** Uses what a page proves. Its new ids must be done or in flight by now; `firstInFlight` is the least of those. */
   conclude(page: PageObservation, firstInFlight: Cursor | undefined): void {
     const { after, ids } = page;
     if (after <= this.#frontier) {

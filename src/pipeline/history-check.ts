@@ -5,7 +5,7 @@ import type { Source } from '../source/source.ts';
 import type { NewestEvent } from '../state/store.ts';
 
 /** What the log says about the newest delivered event. */
-export type HistoryResult = 'unchanged' | 'rewritten' | 'missing' | 'unknown';
+type HistoryResult = 'unchanged' | 'rewritten' | 'missing' | 'unknown';
 
 /** SHA-256 of an event's text, hexadecimal. */
 export const digest = (text: Buffer): string => createHash('sha256').update(text).digest('hex');

@@ -4,7 +4,7 @@ import type { Page, Source } from '../source/source.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 import { type HighWaterMark, hasCome, type PageObservation } from './high-water-mark.ts';
 
-export interface ReaderOptions {
+interface ReaderOptions {
   readonly sink: string;
   readonly source: Source;
   readonly mark: HighWaterMark;
@@ -44,7 +44,7 @@ export class Reader {
   #lookedBackMs = performance.now();
   /** The server's clock minus the monotonic clock, as of the last page; undefined without a Date header. */
   #serverAheadMs: number | undefined;
-  #fresh = 0;
+  #newEvents = 0;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -63,11 +63,11 @@ export class Reader {
   async *pages(tickMs: number, signals: ShutdownSignals): AsyncGenerator<NewPage, void> {
     const { mark, emit, sink } = this.#options;
     emit({ event: 'pipeline.polling', sink });
-    this.#fresh = 0;
-    const isWhole = !this.#isCaughtUp || mark.firstLost !== undefined || this.#windowSize() < this.#pageCap;
-    yield* this.#read(isWhole ? this.#start(tickMs) : mark.head, 'news', tickMs, signals);
-    emit({ event: 'pipeline.poll', sink, newEvents: this.#fresh });
-    if (!isWhole && this.#isSweepDue(tickMs)) yield* this.#read(mark.frontier, 'sweep', tickMs, signals);
+    this.#newEvents = 0;
+    const readsWindow = !this.#isCaughtUp || mark.firstLost !== undefined || this.#windowSize() < this.#pageCap;
+    yield* this.#read(readsWindow ? this.#start(tickMs) : mark.head, 'forward', tickMs, signals);
+    emit({ event: 'pipeline.poll', sink, newEvents: this.#newEvents });
+    if (!readsWindow && this.#isSweepDue(tickMs)) yield* this.#read(mark.frontier, 'sweep', tickMs, signals);
   }
 
   #windowSize(): number {
@@ -93,7 +93,7 @@ export class Reader {
 
   async *#read(
     from: Cursor,
-    mode: 'news' | 'sweep',
+    mode: 'forward' | 'sweep',
     tickMs: number,
     signals: ShutdownSignals,
   ): AsyncGenerator<NewPage, void> {
@@ -115,14 +115,14 @@ export class Reader {
         this.#learnCap(page, before);
         before = page;
         const { isSettled, ...taken } = this.#take(page);
-        if (mode === 'news') this.#fresh += taken.newEvents.length;
+        if (mode === 'forward') this.#newEvents += taken.newEvents.length;
         const last = page.events.at(-1)?.id;
         const isEnd =
           last === undefined ||
           (mode === 'sweep' ? !isSettled || pages >= maxSweepPages : this.#isEnd(page, last, taken.newEvents, tickMs));
         // Something before this page must be read again, by a poll of its own.
         const isInterrupted = mark.firstLost !== undefined && mark.firstLost <= page.after;
-        if (mode === 'news' && isEnd) this.#isCaughtUp = true;
+        if (mode === 'forward' && isEnd) this.#isCaughtUp = true;
         if (!isEnd && !isInterrupted) ahead = fetch(last);
         yield taken;
       }
@@ -161,14 +161,14 @@ export class Reader {
     this.#serverAheadMs = serverMs === undefined ? undefined : serverMs - monotonicMs;
     const { mark, inFlight, emit, sink } = this.#options;
     const observation = observe(page);
-    const { fresh, late, missed, isSettled } = mark.sift(observation, (id) => inFlight.has(id));
+    const { newIds, late, missed, isSettled } = mark.sift(observation, (id) => inFlight.has(id));
     const [firstLate] = late;
     if (firstLate !== undefined) emit({ event: 'pipeline.late', sink, events: late.length, first: firstLate });
     const firstMissed = missed[0];
     const lastMissed = missed.at(-1);
     if (firstMissed !== undefined && lastMissed !== undefined)
       emit({ event: 'pipeline.missed', sink, events: missed.length, first: firstMissed, last: lastMissed });
-    return { observation, newEvents: withIds(page.events, fresh), isSettled };
+    return { observation, newEvents: withIds(page.events, newIds), isSettled };
   }
 }
 

@@ -12,11 +12,11 @@ export interface Position {
   readonly delivered: readonly IdRange[];
 }
 
-export interface StartPosition extends Position {
+interface StartPosition extends Position {
   readonly from: StartAt['kind'] | 'checkpoint';
 }
 
-export interface StartPositionOptions {
+interface StartPositionOptions {
   readonly name: string;
   readonly origin: string;
   readonly startAt: StartAt;

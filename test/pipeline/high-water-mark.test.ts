@@ -54,7 +54,7 @@ class Marked {
   }
   offer(page: PageObservation): SiftedIds {
     const sifted = this.mark.sift(page, (id) => this.inFlight.has(id));
-    for (const id of sifted.fresh) this.inFlight.add(id);
+    for (const id of sifted.newIds) this.inFlight.add(id);
     this.mark.conclude(page, this.first);
     return sifted;
   }
@@ -77,11 +77,11 @@ function drain(
     let after = from;
     for (let pages = 0; pages < 100; pages++) {
       const page = server.page(after, count, nowMs);
-      const { fresh, isSettled } = marked.offer(page);
-      take(fresh);
+      const { newIds, isSettled } = marked.offer(page);
+      take(newIds);
       const last = page.ids.at(-1);
       if (last === undefined) return;
-      if (isSweep ? !isSettled : fresh.length === 0 && last >= mark.head) return;
+      if (isSweep ? !isSettled : newIds.length === 0 && last >= mark.head) return;
       after = last;
     }
   };
@@ -215,8 +215,8 @@ describe('a high-water mark with late events', () => {
 
   it('offers an event once though it is read again while in flight', () => {
     const marked = new Marked(settleMs, 0n);
-    expect(marked.offer(page(0n, 50_000, [1n, 40_000])).fresh.length).toBe(1);
-    expect(marked.offer(page(0n, 51_000, [1n, 40_000])).fresh.length).toBe(0);
+    expect(marked.offer(page(0n, 50_000, [1n, 40_000])).newIds.length).toBe(1);
+    expect(marked.offer(page(0n, 51_000, [1n, 40_000])).newIds.length).toBe(0);
   });
 
   it('tells late events from new ones', () => {
@@ -277,13 +277,13 @@ describe('a high-water mark with late events', () => {
     const marked = new Marked(0, 0n);
     for (const id of [1n, 2n]) marked.inFlight.add(id);
     marked.mark.resume(2n);
-    expect(marked.offer(page(0n, 50_000, [1n, 0], [2n, 0], [3n, 0])).fresh).toEqual([3n]);
+    expect(marked.offer(page(0n, 50_000, [1n, 0], [2n, 0], [3n, 0])).newIds).toEqual([3n]);
     marked.settle([3n]);
     marked.inFlight.clear();
     marked.mark.lose([1n, 2n]);
     marked.settle([]);
     expect([marked.mark.after, marked.mark.firstLost]).toEqual([0n, 1n]);
-    expect(marked.offer(page(0n, 51_000, [1n, 0], [2n, 0], [3n, 0]))).toMatchObject({ fresh: [1n, 2n], late: [] });
+    expect(marked.offer(page(0n, 51_000, [1n, 0], [2n, 0], [3n, 0]))).toMatchObject({ newIds: [1n, 2n], late: [] });
     marked.settle([1n, 2n]);
     expect([marked.mark.after, marked.mark.firstLost]).toEqual([3n, undefined]);
   });
@@ -293,7 +293,7 @@ describe('a high-water mark with late events', () => {
     marked.offer(page(0n, 200_000, [1n, 0], [3n, 0], [5n, 0]));
     marked.settle([1n, 3n, 5n]);
     const shown = () => marked.offer(page(0n, 210_000, [1n, 0], [3n, 0], [4n, 150_000], [5n, 0]));
-    expect(shown()).toMatchObject({ fresh: [], missed: [4n] });
-    expect(shown()).toMatchObject({ fresh: [], missed: [] });
+    expect(shown()).toMatchObject({ newIds: [], missed: [4n] });
+    expect(shown()).toMatchObject({ newIds: [], missed: [] });
   });
 });
