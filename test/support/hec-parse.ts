@@ -101,7 +101,7 @@ function endOfValue(text: Buffer, from: number): number | undefined {
 }
 
 /** The raw bytes of a member of the object `text`; of several, the last, as with JSON.parse. */
-export function memberOf(text: Buffer, name: string): Buffer | undefined {
+function memberOf(text: Buffer, name: string): Buffer | undefined {
   let found: Buffer | undefined;
   let at = skipSpace(text, 1, true);
   while (at < text.length && text[at] === 0x22) {

@@ -55,7 +55,7 @@ export class PendingAck {
     this.confirmed = promise;
     this.#resolve = resolve;
     this.#reject = reject;
-    promise.catch(() => {}); // Abandoning is no error if nobody waits; whoever does sees it.
+    promise.catch(() => {}); // A rejection that has no listener is no error: who awaits `confirmed` still gets it.
     kill?.addEventListener('abort', this.#onKill);
     if (kill?.aborted === true) this.#onKill();
   }

@@ -19,7 +19,7 @@ const poll = Buffer.from('{"acks":[0]}');
 
 /**
  * Detects whether the token has indexer acknowledgement. Unless the configuration says `false`, the acknowledgement
- * endpoint is asked, on a channel of its own, before anything is sent.
+ * endpoint is asked, on a separate channel, before anything is sent.
  *
  * - unknown: at start, with a new token, and after `forget`, for anything that makes the answer doubtful.
  * - `acknowledgement`: after a good answer.

@@ -66,7 +66,7 @@ export interface Posted {
  * - code 14: the token has no acknowledgement, and the sink decides.
  *
  * The number 0 needs care, since a restarted indexer counts from 0. While a batch is being posted, a `true` for ackId 0 may
- * mean that batch, counted anew. It is recorded (`acked`) and believed when the answer shows that the count continues, or
+ * mean that batch, after a restart of the count. It is recorded (`acked`) and believed when the answer shows that the count continues, or
  * that the batch was refused before it was counted. If the answer is lost, batch 0 is sent again. Numbers above 0 cannot be
  * given twice before a batch with the number 0 was answered.
  */
@@ -105,7 +105,7 @@ export class Acknowledgements implements AsyncDisposable {
     this.#breaker.reset();
   }
 
-  /** The channel for the next batch. A token has channels of its own. */
+  /** The channel for the next batch. Each token has its own channels. */
   get channel(): Channel {
     const nowMs = this.#options.elapsed();
     const token = this.#options.token.current.reveal();

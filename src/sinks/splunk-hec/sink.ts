@@ -137,7 +137,7 @@ class SplunkHec implements Sink {
     return settleRefusal<Verdict | Sent>(post, () => this.#postNothing(kill));
   }
 
-  /** On a channel of its own: nobody asks for its acknowledgement, and Splunk drops the channel when it is idle. */
+  /** On a separate channel: its acknowledgement is not asked for, and Splunk drops the channel when it is idle. */
   async sendStatus(record: StatusRecord, kill: AbortSignal): Promise<Verdict> {
     const channel = { id: randomUUID(), cookies: new Cookies() };
     const meta = { events: 1, gzip: false };

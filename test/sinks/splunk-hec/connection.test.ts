@@ -48,8 +48,8 @@ describe.skipIf(!hasOpenssl)('TLS of a splunk-hec sink (needs openssl)', () => {
     await at.sink.send(batchOf(1), alive);
     await at.sink.send(batchOf(2), alive);
     const endsAtMs = Date.parse(new X509Certificate(pem(server.cert)).validTo);
-    const told = at.heard.filter(({ event }) => event === 'tls.certificate');
-    expect(told).toEqual([{ event: 'tls.certificate', peer: 'sink/hec', whose: 'server', endsAtMs }]);
+    const reported = at.heard.filter(({ event }) => event === 'tls.certificate');
+    expect(reported).toEqual([{ event: 'tls.certificate', peer: 'sink/hec', whose: 'server', endsAtMs }]);
   });
 
   it('stops at a certificate of an unknown authority, and says what to do', async () => {

@@ -299,9 +299,9 @@ describe('the token of a splunk-hec sink', () => {
     await using at = await collector({ server: { fault: ({ n }) => faults[n] }, options: { acknowledgement: false } });
     const verdicts = [];
     for (const _ of faults) verdicts.push(await at.sink.send(batchOf(1), alive));
-    const told = JSON.stringify([verdicts, at.heard]);
-    expect(told).not.toContain(at.hec.token);
-    expect(told).not.toContain('Splunk b7');
+    const reported = JSON.stringify([verdicts, at.heard]);
+    expect(reported).not.toContain(at.hec.token);
+    expect(reported).not.toContain('Splunk b7');
   });
 });
 
