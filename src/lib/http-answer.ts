@@ -1,5 +1,5 @@
 /** Longest wait another side may ask for, milliseconds. */
-export const longestRetryAfterMs = 300_000;
+const MAX_RETRY_AFTER_MS = 300_000;
 
 /**
  * Milliseconds since the epoch of an HTTP date (RFC 9110 section 5.6.7, the obsolete forms included); undefined if there is
@@ -19,9 +19,9 @@ export function httpDateMs(header: string | undefined): number | undefined {
  */
 export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
   const text = header?.trim() ?? '';
-  if (/^\d+(\.\d+)?$/.test(text)) return Math.min(Number(text) * 1000, longestRetryAfterMs);
+  if (/^\d+(\.\d+)?$/.test(text)) return Math.min(Number(text) * 1000, MAX_RETRY_AFTER_MS);
   const at = httpDateMs(text);
-  return at === undefined ? undefined : Math.min(Math.max(at - nowMs, 0), longestRetryAfterMs);
+  return at === undefined ? undefined : Math.min(Math.max(at - nowMs, 0), MAX_RETRY_AFTER_MS);
 }
 
 const remedies: readonly (readonly [RegExp, string])[] = [

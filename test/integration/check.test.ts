@@ -126,7 +126,7 @@ describe('check', () => {
     ['404', 78, /source.url/],
     ['500', 69, /again/],
     ['html', 69, /captive portal/],
-    ['redirect', 69, /ends at/],
+    ['redirect', 69, /leads to/],
     ['429', 69, /requestsPerSecond/],
     ['truncated', 69, /what answers/],
     ['reset', 69, /firewall/],

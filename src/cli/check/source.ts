@@ -27,20 +27,20 @@ export interface SourceCheck {
   readonly stop: AbortSignal;
 }
 
-/** The last exchange with the API, and when it began (milliseconds since the epoch, local clock). */
+/** An exchange with the API; `startedAtMs` is milliseconds since the epoch, local clock. */
 interface Exchange {
   readonly outcome: HttpAnswer | HttpFailure;
   readonly startedAtMs: number;
 }
 
-/** Every step towards the API, the key, and what it gives. */
+/** Verifies every step to the API, then the key and what it may read. */
 export async function checkSource(check: SourceCheck): Promise<Finding[]> {
   const { config, ctx, stop } = check;
-  const way = await checkConnectivity(config, ctx.env, stop);
-  if (way.some(({ result }) => result === 'failed')) return way;
+  const connectivity = await checkConnectivity(config, ctx.env, stop);
+  if (connectivity.some(({ result }) => result === 'failed')) return connectivity;
   using http = openHttp(config, { ...ctx, emit: () => {} });
   const exchanges: Exchange[] = [];
-  const listening: HttpClient = {
+  const recording: HttpClient = {
     async request(request, signal) {
       const startedAtMs = ctx.now();
       const outcome = await http.request(request, signal);
@@ -49,28 +49,30 @@ export async function checkSource(check: SourceCheck): Promise<Finding[]> {
     },
     [Symbol.dispose]() {},
   };
-  const parts = { http: listening, rateLimiter: check.rateLimiter, emit: () => {}, readBefore: check.readBefore };
+  const parts = { http: recording, rateLimiter: check.rateLimiter, emit: () => {}, readBefore: check.readBefore };
   const api = openApi(config, ctx, parts);
   const signals = { graceful: stop, forced: stop };
   const startMs = performance.now();
   const answer = await fetchOnce(api, check.head, signals);
   const elapsedMs = Math.round(performance.now() - startMs);
   const exchange = exchanges.at(-1);
-  const findings = [...way, ...answered(exchange, config, ctx.now())];
+  const findings = [...connectivity, ...tlsFindings(exchange, config, ctx.now())];
   if (answer?.kind !== 'page') {
-    const broken = findings.some(({ result }) => result === 'failed');
-    findings.push(broken ? skipped('API key', 'not asked without a connection') : { ...unanswered(answer), elapsedMs });
+    const isFailed = findings.some(({ result }) => result === 'failed');
+    findings.push(
+      isFailed ? skipped('API key', 'not tested without a connection') : { ...keyFinding(answer), elapsedMs },
+    );
     return findings;
   }
   findings.push({ ...ok('API key', `accepted by ${config.source.url}`), elapsedMs });
-  findings.push(await timed(() => checkRestriction(check, listening)));
+  findings.push(await timed(() => checkRestriction(check, recording)));
   findings.push(await timed(() => checkNewest(check, api, answer.page.events)));
   if (exchange?.outcome.kind === 'answer') findings.push(clockFinding(exchange.outcome, exchange.startedAtMs));
   return findings;
 }
 
-/** What an answer of any kind tells of the connection. */
-function answered(exchange: Exchange | undefined, config: Config, nowMs: number): Finding[] {
+/** What any answer shows about the connection. */
+function tlsFindings(exchange: Exchange | undefined, config: Config, nowMs: number): Finding[] {
   const { url, tls } = config.source;
   if (exchange === undefined || !url.startsWith('https:')) return [];
   const { outcome } = exchange;
@@ -88,8 +90,8 @@ function answered(exchange: Exchange | undefined, config: Config, nowMs: number)
   return findings;
 }
 
-/** Why there is no page, by the API's own judgement. */
-function unanswered(answer: Exclude<Awaited<ReturnType<AuditApi['fetch']>>, { kind: 'page' }>): Finding {
+/** Why the API returned no page. */
+function keyFinding(answer: Exclude<Awaited<ReturnType<AuditApi['fetch']>>, { kind: 'page' }>): Finding {
   if (answer === undefined) return skipped('API key', 'interrupted');
   const { reason, detail } = answer;
   if ('causes' in answer) {
@@ -97,30 +99,33 @@ function unanswered(answer: Exclude<Awaited<ReturnType<AuditApi['fetch']>>, { ki
     return failed('API key', 'key', detail, first, ...more);
   }
   if (answer.kind === 'stop' && reason === 'address')
-    return failed('API key', 'config', detail, 'correct source.url: it is the address that QA Sphere is opened at');
-  if (answer.kind === 'stop') return failed('API key', 'bug', detail, 'report it, with this line');
-  return failed('API key', 'unreachable', `not known: ${detail}`, passing[reason] ?? 'run check again in a while');
+    return failed('API key', 'config', detail, 'correct source.url: it is the address at which you open QA Sphere');
+  if (answer.kind === 'stop') return failed('API key', 'bug', detail, 'report it with this line');
+  return failed('API key', 'unreachable', `not known: ${detail}`, remedies[reason] ?? 'run check again in a while');
 }
 
-const passing: Readonly<Record<string, string>> = {
-  network:
-    'see whether a firewall or a proxy lets this host through to source.url; a set-up that is right passes by itself',
-  timeout: 'see whether a firewall or a proxy slows or swallows the answer, or raise source.timeout',
+const remedies: Readonly<Record<string, string>> = {
+  network: 'find out whether a firewall or a proxy blocks this host on its way to source.url',
+  timeout: 'find out whether a firewall or a proxy delays or drops the answer, or raise source.timeout',
   throttled: 'lower source.requestsPerSecond if something else uses the same key; else run check again in a while',
-  server: 'run check again in a while; if it stays, ask QA Sphere',
-  address: 'open source.url in a browser and use the address that it ends at',
-  malformed: 'see what answers at source.url from this host: a captive portal, a proxy, or another server',
+  server: 'run check again in a while; if it fails again, ask QA Sphere',
+  address: 'open source.url in a browser and use the address that it leads to',
+  malformed: 'find out what answers at source.url from this host: a captive portal, a proxy, or another server',
 };
 
 async function checkRestriction({ config, rateLimiter, stop }: SourceCheck, http: HttpClient): Promise<Finding> {
   const { url: origin, apiKey, authScheme, restrictedKey: policy } = config.source;
-  if (policy === 'off') return skipped('key restriction', 'not looked at: restrictedKey is off');
+  if (policy === 'off') return skipped('key restriction', 'not tested: restrictedKey is off');
   const keyScope = new KeyScopeCheck({ origin, apiKey, authScheme, http, rateLimiter, emit: () => {}, policy });
   const scope = await keyScope.ask({ graceful: stop, forced: stop });
   if (scope === undefined) return skipped('key restriction', 'interrupted');
   if (scope.kind === 'restricted') return ok('key restriction', 'the key can read the audit log alone');
-  if (scope.kind === 'retry')
-    return warning('key restriction', `not known: ${scope.detail}`, 'run check again in a while');
+  if (scope.kind === 'retry') {
+    const [unknown, again] = [`not known: ${scope.detail}`, 'run check again in a while'];
+    return policy === 'require'
+      ? failed('key restriction', 'unreachable', `${unknown}; nothing is delivered before it is known`, again)
+      : warning('key restriction', unknown, again);
+  }
   const remedy = 'replace it by a key whose name begins with SIEM-LOG-ONLY-: such a key can read the audit log alone';
   const detail = `the key can do more than read the audit log: ${scope.detail}`;
   return policy === 'require'
@@ -128,7 +133,7 @@ async function checkRestriction({ config, rateLimiter, stop }: SourceCheck, http
     : warning('key restriction', detail, remedy);
 }
 
-/** `events` is the page after `head`. Where it is full the newest event is found by bisecting. */
+/** `events` is the page after `head`. If it is full, bisection finds the newest event. */
 async function checkNewest(check: SourceCheck, api: AuditApi, events: readonly AuditEvent[]): Promise<Finding> {
   const { config, head, stop } = check;
   const signals = { graceful: stop, forced: stop };
@@ -137,9 +142,9 @@ async function checkNewest(check: SourceCheck, api: AuditApi, events: readonly A
     return answer?.kind === 'page' ? answer.page : undefined;
   };
   if (events.length < config.source.pageSize) {
-    const waiting = head === 0n ? `${events.length} in all` : `${events.length} newer than what the sinks have`;
+    const waiting = head === 0n ? `${events.length} in total` : `${events.length} newer than what the sinks have`;
     const newest = events.at(-1) ?? (head === 0n ? undefined : (await page(head - 1n, 1))?.events.at(0));
-    return ok('newest event', newest === undefined ? 'the log is empty' : `${inWords(newest)}; ${waiting}`);
+    return ok('newest event', newest === undefined ? 'the log is empty' : `${describe(newest)}; ${waiting}`);
   }
   const source = {
     lastError: undefined,
@@ -148,11 +153,11 @@ async function checkNewest(check: SourceCheck, api: AuditApi, events: readonly A
   };
   const end = await findEnd(source, signals);
   const newest = end === undefined ? undefined : (await page(end > 0n ? end - 1n : 0n, 1))?.events.at(0);
-  if (newest === undefined) return warning('newest event', `not known; at least ${inWords(events.at(-1))}`);
-  return ok('newest event', `${inWords(newest)}; more than ${events.length} newer than what the sinks have`);
+  if (newest === undefined) return warning('newest event', `not known; at least ${describe(events.at(-1))}`);
+  return ok('newest event', `${describe(newest)}; more than ${events.length} newer than what the sinks have`);
 }
 
-function inWords(event: AuditEvent | undefined): string {
+function describe(event: AuditEvent | undefined): string {
   if (event === undefined) return 'none';
   const { createdAt } = eventValue(event);
   const when = typeof createdAt === 'string' ? printable(createdAt, 40) : 'without a time';
