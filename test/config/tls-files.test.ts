@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { readTlsFiles } from '../../src/lib/options/tls.ts';
 import { Credentials } from '../../src/sinks/syslog/credentials.ts';
 import type { SyslogOptions } from '../../src/sinks/syslog/options.ts';
 import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
@@ -43,6 +44,19 @@ describe('a file of several certificates', () => {
 
   it('may hold comments between them', () => {
     expect(of(`caFile: ${file('two.pem', `# one\n${good}\n# two\n${good}`)}`)).toEqual([]);
+  });
+
+  it('may start with a byte order mark, and have Windows line ends', () => {
+    const path = file('windows.pem', `\ufeff${good}${good}`.replaceAll('\n', '\r\n'));
+    expect(of(`caFile: ${path}`)).toEqual([]);
+    expect(readTlsFiles({ caFile: path }).ca).toMatch(/^-----BEGIN/);
+  });
+
+  it('is refused if a certificate does not start its line', () => {
+    const path = file('indented.pem', good + good.replaceAll(/^/gm, '  '));
+    expect(of(`caFile: ${path}`)).toEqual([
+      expect.stringContaining(`a certificate that does not start its line, number 2, at line ${lines + 1}`),
+    ]);
   });
 
   it.each([

@@ -23,8 +23,8 @@ const body = {
   },
 };
 
-describe('a record of the forwarder’s own', () => {
-  it('is a line of its own on stdout, also while a batch is being written', async () => {
+describe('a status record', () => {
+  it('is a separate line on stdout, also while a batch is being written', async () => {
     const out = new PassThrough({ highWaterMark: 1 });
     const sink = openStdout(out);
     const both = Promise.all([sink.send(batchOf(1, 2), alive), sink.sendStatus(note, alive)]);
@@ -38,7 +38,7 @@ describe('a record of the forwarder’s own', () => {
     expect(JSON.parse(lines[2] ?? '')).toEqual(body);
   });
 
-  it('has a sourcetype of its own in Splunk, with its own time and the sink’s index', async () => {
+  it('has its own sourcetype and time in Splunk, and the sink’s index', async () => {
     await using at = await collector({ options: { index: 'security', compression: 'none' } });
     expect(await at.sink.sendStatus(note, alive)).toEqual({ kind: 'accepted' });
     const [event] = at.hec.events;
@@ -52,7 +52,7 @@ describe('a record of the forwarder’s own', () => {
     });
   });
 
-  it('waits for no indexer, and moves nothing of what does', async () => {
+  it('does not wait for an indexer, and leaves batches that do alone', async () => {
     await using at = await acknowledging();
     const sent = await at.sink.send(batchOf(1), alive);
     expect(await at.sink.sendStatus(note, alive)).toEqual({ kind: 'accepted' });
@@ -62,7 +62,7 @@ describe('a record of the forwarder’s own', () => {
     expect(sent.kind === 'sent' && (await sent.confirmed)).toEqual({ kind: 'accepted' });
   });
 
-  it('is a message whose MSGID names it, behind what is being sent', async () => {
+  it('is a syslog message whose MSGID names it, after the batch that is being sent', async () => {
     await using server = await tcpServer();
     const sink = openSyslog(options({ address: `tcp://127.0.0.1:${server.port}`, framing: 'newline' }), sinkDeps());
     const records = [encoded(eventOf({ id: 1, action: 'user.login' }))];
@@ -82,7 +82,7 @@ describe('a record of the forwarder’s own', () => {
     await sink[Symbol.asyncDispose]();
   });
 
-  it('is told by its JSON where the message has no MSGID', async () => {
+  it('is recognised by its JSON if the message has no MSGID', async () => {
     await using server = await tcpServer();
     const given = { address: `tcp://127.0.0.1:${server.port}`, framing: 'newline', rfc: 3164 };
     const sink = openSyslog(options(given), sinkDeps());

@@ -3,18 +3,19 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import * as z from 'zod';
 import { Secret } from '../secret.ts';
-import { existingFile, fileProblem, runEvenIfInvalid } from './values.ts';
+import { existingFile, fileProblem, runEvenIfInvalid, withoutByteOrderMark } from './values.ts';
 
 /**
  * What is wrong with a PEM file of certificates; undefined if it holds one or more and all can be read. OpenSSL ignores
- * what follows a certificate that it can't read, so each is tried. OpenSSL's own words are left out: the text may be a key.
+ * what follows a certificate that it can't read, and one that does not start its line, so each is tried. OpenSSL's own words are left out: the text may be a key.
  */
 function certificateProblem(text: string): string | undefined {
   let count = 0;
   for (const { index } of text.matchAll(/-----BEGIN ((X509 |TRUSTED )?CERTIFICATE)-----/g)) {
     count += 1;
-    if (isCertificate(text.slice(index))) continue;
-    return `contains a certificate that can't be read, number ${count}, at line ${text.slice(0, index).split('\n').length}`;
+    const place = `number ${count}, at line ${text.slice(0, index).split('\n').length}`;
+    if (index > 0 && text[index - 1] !== '\n') return `contains a certificate that does not start its line, ${place}`;
+    if (!isCertificate(text.slice(index))) return `contains a certificate that can't be read, ${place}`;
   }
   return count === 0 ? 'contains no PEM certificate' : undefined;
 }
@@ -53,12 +54,15 @@ export function readTlsFiles({ caFile, certFile, keyFile }: TlsFileNames): TlsFi
   return {
     ...(caFile !== undefined && { ca: readCertificates(caFile) }),
     ...(certFile !== undefined && { cert: readCertificates(certFile) }),
-    ...(keyFile !== undefined && { key: new Secret(readFileSync(keyFile, 'utf8')) }),
+    ...(keyFile !== undefined && { key: new Secret(readPem(keyFile)) }),
   };
 }
 
+/** Without a byte order mark, which would hide the first block from OpenSSL. */
+const readPem = (path: string) => withoutByteOrderMark(readFileSync(path, 'utf8'));
+
 function readCertificates(path: string): string {
-  const text = readFileSync(path, 'utf8');
+  const text = readPem(path);
   const problem = certificateProblem(text);
   if (problem !== undefined) throw Object.assign(new Error(`${path} ${problem}`), { code: 'ERR_CERTIFICATE_FILE' });
   return text;

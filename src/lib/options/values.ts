@@ -135,6 +135,9 @@ function secretIn(path: string): Secret {
   return new Secret(secretText(text));
 }
 
+/** The text without the mark that some editors put before it. */
+export const withoutByteOrderMark = (text: string): string => text.replace(/^\ufeff/, '');
+
 /** A file that must exist and be readable when the configuration is read; `problemOf` returns what is wrong with its text. */
 export function existingFile(description: string, problemOf: (text: string) => string | undefined = () => undefined) {
   return z
@@ -142,7 +145,7 @@ export function existingFile(description: string, problemOf: (text: string) => s
     .min(1)
     .superRefine((path, context) => {
       try {
-        const problem = problemOf(readFileSync(path, 'utf8'));
+        const problem = problemOf(withoutByteOrderMark(readFileSync(path, 'utf8')));
         if (problem !== undefined) context.addIssue({ code: 'custom', message: `the file ${problem}` });
       } catch (error) {
         context.addIssue({ code: 'custom', message: `the file ${fileProblem(error)}` });
