@@ -5,7 +5,7 @@ import { isAlive } from '../telemetry/readiness.ts';
 import { type Status, status } from '../telemetry/status.ts';
 import type { TelemetryEvent } from '../telemetry/telemetry-event.ts';
 
-/** What systemd is told about the daemon. */
+/** What systemd learns about the daemon. */
 export interface WatchdogStatus {
   /** Whether the loops make progress; waiting, backing off and being parked count as progress. */
   isAlive(): boolean;

@@ -9,7 +9,7 @@ import { idOf, key, runs } from '../support/runs.ts';
 
 const { configure, directory } = runs();
 
-/** Why no small file system can be mounted here, or undefined where it can. */
+/** Why no small file system can be mounted here, or undefined if one can. */
 const missing = (() => {
   if (process.getuid?.() !== 0) return 'needs root to mount a tmpfs';
   const probe = join(directory, 'probe');
