@@ -5,7 +5,8 @@ import { idsOf } from '../../src/pipeline/high-water-mark.ts';
 import { Pipeline, type PipelineOptions } from '../../src/pipeline/pipeline.ts';
 import type { Page, Source } from '../../src/source/source.ts';
 import { print } from '../../src/state/checkpoint-text.ts';
-import type { Checkpoint, CheckpointStore } from '../../src/state/store.ts';
+import { MemoryStore as StateInMemory } from '../../src/state/memory.ts';
+import type { Checkpoint } from '../../src/state/store.ts';
 import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { ScriptedSink } from './scripted-sink.ts';
 
@@ -44,15 +45,17 @@ function toEvent({ id, createdAtMs, action = 'x' }: Row): AuditEvent {
   return auditEvent({ id: BigInt(id), text: Buffer.from(JSON.stringify(value)), value, receivedAtMs: 0 });
 }
 
-export class MemoryStore implements CheckpointStore {
+/** State in memory on a disk that can be full. */
+export class MemoryStore extends StateInMemory {
   last: Checkpoint | undefined;
   largestBytes = 0;
   isFull = false;
-  async load(): Promise<Checkpoint | undefined> {
-    return this.last;
+  constructor() {
+    super({ name: 'acme', origin }, () => 0);
   }
-  async save(checkpoint: Checkpoint): Promise<void> {
+  override async save(checkpoint: Checkpoint): Promise<void> {
     if (this.isFull) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    await super.save(checkpoint);
     this.last = checkpoint;
     this.largestBytes = Math.max(this.largestBytes, print(checkpoint, new Date(0).toISOString()).length);
   }
@@ -75,7 +78,7 @@ export async function startPipeline(log: Log, store: MemoryStore, special: Parti
       origin,
       source: log,
       store,
-      deadLetter: { open: async () => {}, append: async () => {} },
+      deadLetter: store.deadLetters('test'),
       settleMs,
       pageSize: 1000,
       startAt: { kind: 'beginning' },
