@@ -35,7 +35,8 @@ const MAX_DEPTH = 64;
 
 /**
  * Reads one YAML 1.2 document and, if `env` is given, replaces `${…}` in its strings. Merge keys, tags, duplicate keys and more
- * than 100 uses of aliases are problems. After a syntax error no other problem is reported.
+ * than 100 uses of aliases are problems. After a syntax error no other problem is reported. Its parts share the state of one
+ * reading, so they are one function.
  * @param verbatim keys whose numbers are kept as they were written
  */
 export function readYaml(text: string, file: string, env: Environment | undefined, verbatim: readonly string[]): Tree {

@@ -58,7 +58,10 @@ const DEFAULT_WAIT_MS = 15_000;
 const attempts = 200;
 const attemptPauseMs = 10;
 
-/** Registers the tests that every sink must pass, organised by capability. */
+/**
+ * Registers the tests that every sink must pass, organised by capability. One long function: a list of tests, to be read from
+ * top to bottom.
+ */
 export function sinkConformance<Destination extends AsyncDisposable>(
   { describe, it }: TestRunner,
   subject: SinkUnderTest<Destination>,

@@ -113,7 +113,7 @@ sinkConformance(runner, hec('splunk-hec that detects acknowledgement', 'ack', 'a
 class Collector implements AsyncDisposable {
   #server: TcpServer;
   #before: string[] = [];
-  isStalled = false;
+  #isStalled = false;
   static async start(): Promise<Collector> {
     return new Collector(await tcpServer());
   }
@@ -133,8 +133,16 @@ class Collector implements AsyncDisposable {
     this.#before = [this.text()];
     await this.#server[Symbol.asyncDispose]();
   }
+  /** Takes connections, and reads nothing from any. */
+  stall(): void {
+    this.#isStalled = true;
+    for (const socket of this.#server.sockets) socket.pause();
+    this.#server.server.on('connection', (socket) => this.#isStalled && socket.pause());
+  }
   async recover(): Promise<void> {
-    if (!this.#server.server.listening) this.#server = await tcpServer(undefined, { port: this.port });
+    this.#isStalled = false;
+    if (this.#server.server.listening) for (const socket of this.#server.sockets) socket.resume();
+    else this.#server = await tcpServer(undefined, { port: this.port });
   }
   [Symbol.asyncDispose]() {
     return this.#server[Symbol.asyncDispose]();
@@ -153,6 +161,7 @@ for (const framing of ['newline', 'octet-counting'])
         .filter((message) => message !== '')
         .map(byMsgId),
     fail: (at) => at.fail(),
+    stall: (at) => at.stall(),
     recover: (at) => at.recover(),
     connections: (at) => at.connections(),
   });
