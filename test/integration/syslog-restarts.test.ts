@@ -125,6 +125,8 @@ describe.skipIf(missing !== undefined)(`a real rsyslog that is restarted${skippe
     const driven = await drive(sinkOf(delivery), sent);
     await restarting;
     await delivery.dispose();
+    // The half-close of the disposal may have begun another.
+    await restarting;
     await collector.terminate();
     expect(new Set((await collector.lines()).map(idOf)).size).toBe(sent.length);
     expect(driven.retries.length).toBeGreaterThan(0);

