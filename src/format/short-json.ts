@@ -28,8 +28,8 @@ export function shortJson(members: readonly Raw[], limit: number, write: (json: 
     shown.set(at, `${text.key}:${value}`);
     room -= text.key.length + value.length + 2;
   }
-  const kept = [...shown].sort(([a], [b]) => a - b).map(([, text]) => text);
-  return `{${[...kept, truncated].join(',')}}`;
+  const included = [...shown].sort(([a], [b]) => a - b).map(([, text]) => text);
+  return `{${[...included, truncated].join(',')}}`;
 }
 
 /** A JSON string cut to `limit` characters as written; undefined if it is not a string, or if too little would remain. */

@@ -1,5 +1,5 @@
 /**
- * A test for texts of the shape `pattern`: `*` stands for any run of characters, dots and none at all included; all else
+ * Compiles `pattern` to a test for texts: `*` matches any run of characters, dots and the empty run included; everything else
  * means itself, case too. Time is linear in the text: pieces are looked for from left to right, nothing is tried twice.
  */
 export function glob(pattern: string): (text: string) => boolean {

@@ -78,7 +78,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 export function httpClient(options: HttpOptions): HttpClient {
   const { timeoutMs, maxBodyBytes } = options;
   const clients = new Map<string | undefined, Client>();
-  /** Connections through one proxy, or direct ones, are kept alive together. */
+  /** Requests through one proxy, or direct ones, share keep-alive connections. */
   const clientFor = (proxy: string | undefined): Client => {
     const client = clients.get(proxy) ?? openClient(options, proxy);
     clients.set(proxy, client);

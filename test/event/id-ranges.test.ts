@@ -55,7 +55,7 @@ describe('a set of id ranges', () => {
     );
   });
 
-  it('tells neighbours beyond 2^53 apart', () => {
+  it('distinguishes neighbours beyond 2^53', () => {
     const far = 2n ** 60n;
     const ranges = new IdRanges();
     ranges.addAll([far, far + 1n, far + 3n, -far, -far + 2n]);

@@ -29,7 +29,7 @@ describe('ranges in JSON text', () => {
     );
   });
 
-  it('gives the members of an object as they were written, doubled ones too', () => {
+  it('visits the members of an object in order, repeated ones included', () => {
     fc.assert(
       fc.property(objectTrees(), pad, pad, (tree, before, after) => {
         if (tree.kind !== 'object') return;
@@ -41,7 +41,7 @@ describe('ranges in JSON text', () => {
     );
   });
 
-  it('gives the elements of an array with their index', () => {
+  it('visits the elements of an array with their index', () => {
     fc.assert(
       fc.property(fc.array(trees(), { maxLength: 5 }), pad, (items, space) => {
         const written = items.map((item) => Buffer.from(textOf(item)).toString());
@@ -69,7 +69,7 @@ describe('ranges in JSON text', () => {
     );
   });
 
-  it('takes no stack for nesting', () => {
+  it('uses no stack for nesting', () => {
     const deep = '{"a":['.repeat(100_000) + ']}'.repeat(100_000);
     const text = Buffer.from(`{"x":${deep},"y":1}`);
     expect(membersOf(text, 0).list.map(([key, value]) => [key, value.length])).toEqual([

@@ -56,7 +56,7 @@ describe('the table of actions', () => {
     expect(readActions({ actions: [...builtInActions, ...fallbackActions] }).problems).toEqual([]);
   });
 
-  it('has no pattern that an earlier row always takes', () => {
+  it('has no pattern that an earlier row always matches', () => {
     const rules = [...builtInActions, ...fallbackActions];
     for (const [at, rule] of rules.entries())
       for (const pattern of rule.match.filter((text) => !text.includes('*'))) {
@@ -81,7 +81,7 @@ describe('the table of actions', () => {
       expect([...types].sort()).toEqual([...(ecsSchema?.allowed['event.category']?.[category] ?? [])].sort());
   });
 
-  it('gives known actions their row, and says that they are known', () => {
+  it('maps known actions to their row, and marks them as known', () => {
     const meaning = (action: string) => {
       const { known, category, activity, outcome, severity } = actions.meaningOf(action);
       return [known, category, activity, outcome, severity].join(' ');
@@ -96,7 +96,7 @@ describe('the table of actions', () => {
     expect(meaning('test_case.deleted')).toBe('true content delete unknown low');
   });
 
-  it('gives unknown actions a meaning from their words, and says that they are unknown', () => {
+  it('derives a meaning for unknown actions from their words, and marks them as unknown', () => {
     const meaning = (action: string) => {
       const { known, activity, ocsf, title } = actions.meaningOf(action);
       return [known, activity, ocsf.activity, title].join(' ');
@@ -108,7 +108,7 @@ describe('the table of actions', () => {
     expect(meaning('')).toBe('false other 99 Event');
   });
 
-  it('takes no failed test for a failed action', () => {
+  it('does not take a failed test for a failed action', () => {
     expect(actions.meaningOf('test_run.result.failed').outcome).toBe('unknown');
   });
 
@@ -132,11 +132,11 @@ describe('a file of actions', () => {
   const problems = (data: unknown) =>
     readActions(data).problems.map(({ path, message }) => `${path.join('.')}: ${message}`);
 
-  it('gives its rows', () => {
+  it('returns its rows', () => {
     expect(readActions({ actions: [row] })).toEqual({ rows: [row], problems: [] });
   });
 
-  it('is told all its problems at once, each with its place', () => {
+  it('reports all its problems at once, each with its place', () => {
     const bad = {
       ...row,
       match: [],
@@ -160,7 +160,7 @@ describe('a file of actions', () => {
     expect(readActions({ actions: [row, bad] }).rows).toEqual([]);
   });
 
-  it('is refused where it is no table, whatever it is', () => {
+  it('is rejected if it is not a table, whatever it is', () => {
     for (const data of [undefined, null, [], 'x', {}])
       expect(problems(data)).toEqual([': must hold a list named actions']);
     expect(problems({ actions: {} })).toEqual(['actions: must be a list of rows']);

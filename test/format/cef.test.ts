@@ -40,7 +40,7 @@ function fits(key: string, value: string | undefined, text: string | undefined, 
 }
 
 describe('the CEF format', () => {
-  it('gives back what went in, through a parser of its own, for hostile events', { timeout: 600_000 }, () => {
+  it('returns the original fields through an independent parser, for hostile events', { timeout: 600_000 }, () => {
     forHostileEvents((hostile) => {
       const event = expectedFields(hostile);
       const { header, extension, escaped } = parseCef(format.encode(hostile.event).toString());
@@ -70,7 +70,7 @@ describe('the CEF format', () => {
     });
   });
 
-  it('escapes pipe and backslash in the header, and neither = nor pipe there where they need none', () => {
+  it('escapes pipe and backslash in the header, and neither = there nor pipe in the extension', () => {
     const { header } = parsed('{"id":1,"action":"a|b\\\\c=d\\n\\te"}');
     expect(header[4]).toBe('a|b\\c=d  e');
     expect(format.encode(auditEvent('{"id":1,"action":"a|b=c"}')).toString()).toContain('|a\\|b=c|');
@@ -111,7 +111,7 @@ describe('the CEF format', () => {
     ]);
   });
 
-  it('keeps a createdAt that milliseconds can’t tell', () => {
+  it('keeps a createdAt that milliseconds can’t express', () => {
     const time = (text: string) => parsed(`{"id":1,"createdAt":"${text}"}`).extension;
     expect(time('2026-11-23T10:00:00.123Z').get('cs5')).toBeUndefined();
     expect(time('2026-11-23T12:00:00.123456+02:00').get('cs5')).toBe('2026-11-23T12:00:00.123456+02:00');

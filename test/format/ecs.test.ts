@@ -26,7 +26,7 @@ interface Ecs {
 const parsed = (text: string) => JSON.parse(format.encode(auditEvent(text)).toString()) as Ecs;
 
 describe('the ECS format', () => {
-  it('says what hostile events say, and meta in its own text', { timeout: 600_000 }, () => {
+  it('contains every field of hostile events, and meta as sent', { timeout: 600_000 }, () => {
     forHostileEvents((hostile) => {
       const event = expectedFields(hostile);
       const text = format.encode(hostile.event).toString();

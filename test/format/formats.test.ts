@@ -19,7 +19,7 @@ describe('every format', () => {
     ]);
   });
 
-  it('takes no stack for nesting, wherever it is', () => {
+  it('uses no stack for nesting, wherever it is', () => {
     const deep = `${'{"a":['.repeat(100_000)}1.0${']}'.repeat(100_000)}`;
     for (const text of [
       `{"id":1,"meta":${deep}}`,
@@ -45,7 +45,7 @@ describe('every format', () => {
     expect(({} as Record<string, unknown>)['a.b']).toBeUndefined();
   });
 
-  it('writes no number anew', () => {
+  it('rewrites no number', () => {
     const meta = '{"a":-0,"b":1e3,"c":1.0,"d":9007199254740993,"e":123456789012345678901234567890}';
     const event = auditEvent(
       `{"id":9007199254740993,"user":{"id":9007199254740995},"meta":${meta}}`,
@@ -79,7 +79,7 @@ describe('every format', () => {
     for (const format of formats) expect(format.encode(auditEvent('{}')).length).toBeGreaterThan(1);
   });
 
-  it('takes its meanings from the table it is given', () => {
+  it('uses the action table that it is given', () => {
     const [row] = builtInActions;
     if (row === undefined) throw new Error('no rows');
     const actions = createActions([{ ...row, match: ['frobnicate'], category: 'own_category', severity: 'high' }]);

@@ -37,7 +37,7 @@ describe('the json format', () => {
     );
   });
 
-  it('takes no stack for nesting', () => {
+  it('uses no stack for nesting', () => {
     const deep = `{"id":1,"meta":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
     expect(plain.encode(auditEvent(deep)).toString()).toBe(deep);
     expect(wrapped.encode(auditEvent(deep)).toString()).toContain(deep);

@@ -19,7 +19,7 @@ const arrived = (text: string | undefined): string | undefined => {
 };
 
 describe('the LEEF format', () => {
-  it('gives back what went in, through a parser of its own, for hostile events', { timeout: 600_000 }, () => {
+  it('returns the original fields through an independent parser, for hostile events', { timeout: 600_000 }, () => {
     forHostileEvents((hostile) => {
       const event = expectedFields(hostile);
       const { header, attributes } = parseLeef(format.encode(hostile.event).toString());
@@ -60,7 +60,7 @@ describe('the LEEF format', () => {
     expect(JSON.parse(attributes.get('meta') ?? '')).toEqual({ '^': '^^' });
   });
 
-  it('keeps the whole action where the header can’t hold it', () => {
+  it('keeps the whole action if the header can’t hold it', () => {
     expect(parsed('{"id":1,"action":"a|b"}').header[4]).toBe('a_b');
     expect(parsed('{"id":1,"action":"a|b"}').attributes.get('action')).toBe('a|b');
     const long = parsed(JSON.stringify({ id: 1, action: 'x'.repeat(300) }));
@@ -70,7 +70,7 @@ describe('the LEEF format', () => {
     expect(parsed('{"id":1,"action":"user.login"}').attributes.get('action')).toBeUndefined();
   });
 
-  it('writes a time as 13 digits, or in words where it has not as many', () => {
+  it('writes a time as 13 digits, or as text if it has another number of digits', () => {
     const time = (createdAt: string) => {
       const { attributes } = parsed(JSON.stringify({ id: 1, createdAt }));
       return [attributes.get('devTime'), attributes.get('devTimeFormat')];

@@ -31,7 +31,7 @@ const event = (action: string, meta = '{}', user = jane) =>
   parsed(`{"id":1,${user},"action":"${action}","meta":${meta}}`);
 
 describe('the OCSF format', () => {
-  it('says what hostile events say, and meta in its own text', { timeout: 600_000 }, () => {
+  it('contains every field of hostile events, and meta as sent', { timeout: 600_000 }, () => {
     forHostileEvents((hostile) => {
       const expected = expectedFields(hostile);
       const text = format.encode(hostile.event).toString();
@@ -95,7 +95,7 @@ describe('the OCSF format', () => {
     }
   });
 
-  it('claims Authentication where there is a user, and API Activity where there is none', () => {
+  it('maps to Authentication with a user, and to API Activity without one', () => {
     expect(event('user.login')).toMatchObject({ class_uid: 3002, activity_id: 1, user: { uid: '7' } });
     expect(event('login_failed', '{"email":"x@acme.test","reason":"bad password"}', '"user":null')).toMatchObject({
       class_uid: 3002,
@@ -116,7 +116,7 @@ describe('the OCSF format', () => {
     });
   });
 
-  it('claims Account Change where the account is known: another’s, or one’s own', () => {
+  it('maps to Account Change if the account is known: another’s, or one’s own', () => {
     expect(event('user.created', '{"userId":8}')).toMatchObject({
       class_uid: 3001,
       activity_id: 1,
@@ -127,7 +127,7 @@ describe('the OCSF format', () => {
     expect(event('user.suspended')).toMatchObject({ class_uid: 6003, activity_id: 3 });
   });
 
-  it('claims User Access, Group and Entity Management where meta tells what they need', () => {
+  it('maps to User Access, Group and Entity Management if meta names what they require', () => {
     expect(event('user.role.updated', '{"userId":8,"role":"admin"}')).toMatchObject({
       class_uid: 3005,
       privileges: ['admin'],

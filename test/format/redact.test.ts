@@ -55,7 +55,7 @@ describe('redaction', () => {
     );
   });
 
-  it('gives the same event back where nothing matches', () => {
+  it('returns the same event if nothing matches', () => {
     const event = auditEvent('{"id":1,"user":null,"meta":{"a":[1,{"b":2}]}}');
     expect(redactor([])(event)).toBe(event);
     expect(redactor(['user.email', 'meta.token', 'meta.a.*.c', 'meta.a.7'], { paths: ['ip'], key })(event)).toBe(event);
@@ -68,7 +68,7 @@ describe('redaction', () => {
     );
   });
 
-  it('takes a star for one level, array elements included', () => {
+  it('matches one level with a star, array elements included', () => {
     const event = auditEvent('{"meta":{"token":1,"a":{"token":2,"b":{"token":3}},"list":[{"token":4},[5]]}}');
     expect(redactor(['meta.*.token', 'meta.list.1.*'])(event).text.toString()).toBe(
       '{"meta":{"token":1,"a":{"token":"[redacted]","b":{"token":3}},"list":[{"token":4},["[redacted]"]]}}',
@@ -82,7 +82,7 @@ describe('redaction', () => {
     );
   });
 
-  it('gives the same pseudonym for the same content, however it is written, and another under another key', () => {
+  it('makes equal pseudonyms of equal content, however it is written, and others under another key', () => {
     const hashed = (text: string, secret = key) =>
       eventValue(redactor([], { paths: ['user.email', 'user.id'], key: secret })(auditEvent(text)))['user'];
     expect(hashed('{"user":{"email":"ann@acme.test"}}')).toEqual({ email: hmac('ann@acme.test') });
@@ -102,7 +102,7 @@ describe('redaction', () => {
     });
   });
 
-  it('takes no stack for nesting', () => {
+  it('uses no stack for nesting', () => {
     const deep = `${'{"a":['.repeat(100_000)}1${']}'.repeat(100_000)}`;
     const event = auditEvent(`{"meta":{"deep":${deep},"token":"x"}}`);
     expect(redactor(['meta.token', 'meta.*.a.0.b'])(event).text.toString()).toBe(

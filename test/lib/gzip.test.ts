@@ -22,7 +22,7 @@ describe('bodies compressed one after the other', () => {
     expect(await gzip(large)).toEqual(gzipSync(large, { level: 1, chunkSize: 128 * 1024 }));
   });
 
-  it('stay apart where several come at once', async () => {
+  it('are not mixed up if several come at once', async () => {
     const bodies = Array.from({ length: 20 }, (_, i) => noise(i * 40_000));
     const packed = await Promise.all(bodies.map((body) => gzip(body)));
     expect(
@@ -58,7 +58,7 @@ describe('bodies decompressed one after the other', () => {
     }
   });
 
-  it('fail wherever a byte is another one, or give the same text', async () => {
+  it('fail wherever a byte is changed, or return the same text', async () => {
     const original = noise(200);
     const good = gzipSync(original);
     for (let at = 0; at < good.length; at++) {
@@ -77,7 +77,7 @@ describe('bodies decompressed one after the other', () => {
     expect(text(await gunzip(gzipSync('clean')))).toBe('clean');
   });
 
-  it('stay apart where several come at once, broken ones among them', async () => {
+  it('are not mixed up if several come at once, broken ones among them', async () => {
     const bodies = Array.from({ length: 30 }, (_, i) => noise(1 + i * 20_000));
     const results = await Promise.allSettled(
       bodies.map((body, i) => gunzip(i % 3 === 0 ? gzipSync(body).subarray(0, -1) : gzipSync(body))),

@@ -47,7 +47,7 @@ function api(origin: string, apiKey: SecretSource, perSecond = 20) {
 }
 
 describe('the audit log API', () => {
-  it('takes up a rotated key for every request that the old one was refused for, not only the first', async () => {
+  it('uses a rotated key for every request that was refused with the old one, not only the first', async () => {
     await using simulator = await startSimulator({ events: 30, key: 'second', latencyMs: 50 });
     const path = place.file('key', 'first');
     const apiKey = new SecretSource(() => new Secret(readFileSync(path, 'utf8')), path);
@@ -79,7 +79,7 @@ describe('the audit log API', () => {
     expect(output).not.toContain('SIEM-LOG-ONLY-n');
   });
 
-  it('takes a 403 for what it is though a firewall compressed its page in a way nobody asked for', async () => {
+  it('reports a 403 even if a firewall compressed its page with an encoding that was not requested', async () => {
     await using server = await serve((response) => {
       response.writeHead(403, { 'content-encoding': 'br', 'content-type': 'text/html' }).end('....');
     });

@@ -94,7 +94,7 @@ describe('a 401', () => {
     expect(api.named('source.refused')).toHaveLength(1);
   });
 
-  it('is believed anew with `onKeyRejected: wait`, and reported as a rejected key', async () => {
+  it('is reported as a rejected key and retried with `onKeyRejected: wait`', async () => {
     await using api = await start({ log: () => 401, onKeyRejected: 'wait' });
     const reading = api.read();
     await vi.waitFor(() => expect(api.named('source.refused')).toHaveLength(1));

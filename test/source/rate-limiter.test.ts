@@ -26,20 +26,20 @@ async function turns(rateLimiter: RateLimiter, count: number): Promise<number[]>
   return times;
 }
 
-describe('the rateLimiter', () => {
+describe('the rate limiter', () => {
   it('lets no more than its limit through in any second', async () => {
     const times = await turns(new RateLimiter(3, () => performance.now()), 9);
     for (let i = 3; i < times.length; i++) expect((times[i] ?? 0) - (times[i - 3] ?? 0)).toBeGreaterThanOrEqual(1_000);
   });
 
-  it('counts on what an earlier rateLimiter let through, also with another limit', async () => {
+  it('counts the requests of the limiter that it replaces, whatever its limit was', async () => {
     const before = new RateLimiter(5, () => performance.now());
     const first = await turns(before, 5);
     const [again = 0] = await turns(new RateLimiter(2, () => performance.now(), before), 1);
     expect(again - (first[0] ?? 0)).toBeGreaterThanOrEqual(1_000);
   });
 
-  it('counts what it let through on when it is told to allow less, so that no second holds more', async () => {
+  it('counts earlier requests when the rate is lowered, so that no second has more', async () => {
     const rateLimiter = new RateLimiter(10, () => performance.now());
     const fast = await turns(rateLimiter, 25);
     rateLimiter.setRate(5);
@@ -50,7 +50,7 @@ describe('the rateLimiter', () => {
         expect(all.filter((other) => other > at - 1_000 && other <= at).length).toBeLessThanOrEqual(5);
   });
 
-  it('goes on waiting as an earlier rateLimiter was told to', async () => {
+  it('keeps the pause of the limiter that it replaces', async () => {
     const before = new RateLimiter(5, () => performance.now());
     before.pause(30_000);
     const now = performance.now();

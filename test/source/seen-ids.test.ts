@@ -35,7 +35,7 @@ describe('what of a page is new', () => {
     expect(take(seenIds, 0, [7, 9, 1000, 1001, 1002, 1003]).newEvents).toHaveLength(1);
   });
 
-  it('counts an event that appears behind others already read, and how long it took', () => {
+  it('reports an event that appears below ids already read, and its delay', () => {
     const seenIds = new SeenIds();
     take(seenIds, 0, [1, 2, 5]);
     take(seenIds, 0, [1, 2, 5], 15);
@@ -45,7 +45,7 @@ describe('what of a page is new', () => {
     expect(take(seenIds, 0, [1, 2, 4, 5], 25).newEvents).toEqual([]);
   });
 
-  it('keeps no more ids than it must, and takes none for new that it no longer knows', () => {
+  it('stores a bounded number of ids, and does not report forgotten ones as new', () => {
     const seenIds = new SeenIds();
     const odd = (from: number) => Array.from({ length: 1000 }, (_, index) => from + 2 * index + 1);
     for (let after = 0; after < 200_000; after += 2000) take(seenIds, after, odd(after));
@@ -59,14 +59,14 @@ describe('what of a page is new', () => {
     ).toHaveLength(1);
   });
 
-  it('tells how long an event took to show where the end of the log was seen just before', () => {
+  it('measures the delay of an event if the end of the log was seen just before', () => {
     const seenIds = new SeenIds();
     expect(take(seenIds, 0, [1], 0, noon - 86_400_000).delaysMs).toEqual([]);
     take(seenIds, 0, [1], 15);
     expect(take(seenIds, 0, [1, 2, 3], 30, noon + 28_000).delaysMs).toEqual([2_000, 2_000]);
   });
 
-  it('takes no backlog for a slow server', () => {
+  it('does not take a backlog for a slow server', () => {
     const seenIds = new SeenIds();
     take(seenIds, 0, [1], 0);
     take(seenIds, 0, [1], 1);

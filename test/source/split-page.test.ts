@@ -28,8 +28,8 @@ function idsByParsing(text: string): bigint[] | undefined {
   return [...new Set(ids.map((id) => BigInt(id as number)))].sort((a, b) => (a < b ? -1 : 1));
 }
 
-describe('cutting a page into events', () => {
-  it('keeps every byte of an event as it came', () => {
+describe('splitting a page into events', () => {
+  it('keeps every byte of an event', () => {
     const texts = [
       '{"id":1,"n":1.0,"e":1e3,"z":-0,"big":9007199254740993,"b":2,"a":1}',
       '{ "id" : 2 , "meta" : {"s":"\\ud800 \\u2028 \u2028 }],\\"{["} }',
@@ -56,7 +56,7 @@ describe('cutting a page into events', () => {
     );
   });
 
-  it('takes for a page what JSON.parse takes for one, and finds its events, whatever became of the text', () => {
+  it('accepts as a page what JSON.parse accepts, and finds the same events, however the text is damaged', () => {
     const item = fc.oneof(
       { weight: 8, arbitrary: fc.nat().map((id) => `{"id":${id},"meta":{"s":"],{"}}`) },
       fc.constantFrom('1', 'null', '"a"', '[1]', '{}', '{"id":1.5}', '', '{"id":1', '{"id":01}', '{"id":1}{"id":2}'),
@@ -98,17 +98,17 @@ describe('cutting a page into events', () => {
     expect(events.map(({ id }) => id)).toEqual([9007199254740993n, 36893488147419103232n]);
   });
 
-  it('puts events in order of id and takes the first of doubled ones', () => {
+  it('sorts events by id and keeps the first of repeated ones', () => {
     const { events } = cut(page('{"id":5}', '{"id":2,"a":1}', '{"id":2,"a":2}', '{"id":3}'));
     expect(events.map(({ text }) => text.toString())).toEqual(['{"id":2,"a":1}', '{"id":3}', '{"id":5}']);
   });
 
-  it('goes by the last of doubled keys, as a JSON parser does', () => {
+  it('uses the last of repeated keys, as a JSON parser does', () => {
     const { events } = cut(Buffer.from('{"events":[{"id":1}],"even\\u0074s":[{"id":2}]}'));
     expect(events.map(({ id }) => id)).toEqual([2n]);
   });
 
-  it('takes an event nested 100,000 levels deep', () => {
+  it('reads an event nested 100,000 levels deep', () => {
     const deep = `{"id":7,"meta":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
     const { events } = cut(page(deep));
     expect(events[0]?.text.toString()).toBe(deep);
@@ -133,13 +133,13 @@ describe('cutting a page into events', () => {
     ['an exponent too large to be exact', '{"events":[{"id":1e30}]}'],
     ['an event that is no object', '{"events":[1]}'],
     ['nothing', ''],
-  ])('says that a page of %s is unreadable, in one printable line', (_, text) => {
+  ])('reports a page of %s as unreadable, in one printable line', (_, text) => {
     const result = splitPage(Buffer.from(text), 0);
     expect(result.kind).toBe('unreadable');
     if (result.kind === 'unreadable') expect(result.detail).toMatch(/^[^\n\r]{5,}$/);
   });
 
-  it('says that broken UTF-8 is unreadable instead of altering it', () => {
+  it('reports broken UTF-8 as unreadable instead of altering it', () => {
     const body = Buffer.concat([Buffer.from('{"events":[{"id":1,"a":"'), Buffer.from([0xff]), Buffer.from('"}]}')]);
     expect(splitPage(body, 0)).toMatchObject({ kind: 'unreadable', detail: expect.stringContaining('UTF-8') });
   });

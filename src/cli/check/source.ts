@@ -20,7 +20,7 @@ export interface SourceCheck {
   readonly config: Config;
   readonly ctx: Context;
   readonly rateLimiter: RateLimiter;
-  /** The greatest id that a sink of this tenant has; 0n where none has any. */
+  /** The greatest id that a sink of this tenant has; 0n if no sink has one. */
   readonly head: Cursor;
   /** A page of this tenant was read in an earlier start. */
   readonly readBefore: boolean;
