@@ -8,7 +8,7 @@ import type { NewestEvent } from '../state/store.ts';
 type HistoryResult = 'unchanged' | 'rewritten' | 'missing' | 'unknown';
 
 /** SHA-256 of an event's text, hexadecimal. */
-export const digest = (text: Buffer): string => createHash('sha256').update(text).digest('hex');
+const digest = (text: Buffer): string => createHash('sha256').update(text).digest('hex');
 
 /**
  * Whether the newest delivered event is still the one that was delivered. A tenant restored from a backup assigns ids again:

@@ -143,7 +143,7 @@ function clockWords(difference: number): string {
 }
 
 /** Escapes text for an element or a quoted attribute. */
-export function html(text: string): string {
+function html(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 

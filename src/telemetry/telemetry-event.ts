@@ -1,6 +1,6 @@
 import { catalog, type Entry } from './catalog.ts';
 
-export type { LogLevel, Start } from './catalog.ts';
+export type { LogLevel } from './catalog.ts';
 
 export type EventName = keyof typeof catalog;
 type MembersOf<N extends EventName> = (typeof catalog)[N] extends Entry<infer M> ? M : never;

@@ -32,7 +32,7 @@ export async function setUp(machine: Machine, peers: Peers): Promise<void> {
   await machine.do('systemctl daemon-reload');
 }
 
-export const journal = (machine: Machine, more = '') => machine.do(`journalctl -u ${unit} -o cat ${more}`);
+const journal = (machine: Machine, more = '') => machine.do(`journalctl -u ${unit} -o cat ${more}`);
 
 export const activeAgain = (machine: Machine, before: Readonly<Record<string, string>>, timeoutMs = 20_000) =>
   until(

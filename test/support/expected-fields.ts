@@ -25,7 +25,7 @@ const textOf = (raw: string | undefined): string | undefined =>
 const isMissing = (raw: string | undefined) => raw === undefined || raw === 'null' || raw === '""';
 
 /** JSON text as a record holds it: the same value without a control character. */
-export const oneLine = (raw: string): string =>
+const oneLine = (raw: string): string =>
   raw
     .replace(/[\t\r\n]/g, ' ')
     .replace(/[\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);

@@ -28,7 +28,7 @@ function written(text: string, escaped: boolean): string {
 }
 
 /** A JSON string literal that means `content`, with some characters escaped that need not be. */
-export function literalOf(content: string, isEscaped: (at: number) => boolean): string {
+function literalOf(content: string, isEscaped: (at: number) => boolean): string {
   return `"${Array.from(content, (c, at) => written(c, isEscaped(at))).join('')}"`;
 }
 

@@ -48,7 +48,7 @@ export async function shrink(failing: Plan, pool: Pool): Promise<Shrunk> {
 const nature = (fault: string) => fault.replace(/\d+/g, 'N').replace(/".*/s, '');
 
 /** Plans with a part less, the greatest parts first. */
-export function* smallerOnes(plan: Plan): Generator<Plan> {
+function* smallerOnes(plan: Plan): Generator<Plan> {
   const names = Object.keys(plan.sinks);
   if (names.length > 1)
     for (const kept of names)

@@ -7,7 +7,7 @@ import { linesIn } from '../fixtures/collectors.ts';
 import type { Held } from './checker.ts';
 
 /** What a planted bug replaces: TORTURE_PROGRAM names another main file. */
-export const program = process.env['TORTURE_PROGRAM'] ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const program = process.env['TORTURE_PROGRAM'] ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 /** A module of the program's sources: of the copy that holds a planted bug, if there is one. */
 export const sourceModule = (name: string): string =>
   pathToFileURL(program.endsWith('.ts') ? join(program, '..', name) : join(import.meta.dirname, '../../src', name))

@@ -1,9 +1,9 @@
 import { type Body, bodyOf } from './pages.ts';
 
 /** Where the audit log is read. */
-export const auditLogPath = '/api/public/v0/audit-logs';
+const auditLogPath = '/api/public/v0/audit-logs';
 /** What a restricted key must not read. */
-export const projectPath = '/api/public/v0/project';
+const projectPath = '/api/public/v0/project';
 /** Where `redirect` leads. */
 export const loginPath = '/login';
 

@@ -10,7 +10,7 @@ import { pagesOf } from './pages.ts';
 import { Prng } from './prng.ts';
 import type { SimulatedRequest, Simulator, SimulatorOptions } from './simulator.ts';
 
-export type { SimulatedRequest, Simulator, SimulatorOptions } from './simulator.ts';
+export type { Simulator, SimulatorOptions } from './simulator.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
