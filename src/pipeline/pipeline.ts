@@ -7,7 +7,7 @@ import { type ShutdownSignals, scopeWithGrace } from '../lib/shutdown.ts';
 import type { Stop, Verdict } from '../lib/verdict.ts';
 import type { ResumedBatch, Sent, Sink } from '../sinks/sink.ts';
 import type { Source } from '../source/source.ts';
-import type { CheckpointStore, DeadLetterStore, NewestEvent } from '../state/store.ts';
+import type { CheckpointStore, DeadLetterStore } from '../state/store.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
 import { DeliveryQueue, type Handover } from './delivery-queue.ts';
@@ -173,9 +173,8 @@ export class Pipeline implements AsyncDisposable {
         const tick = await ticks.next(last, inner.graceful);
         if (tick === undefined) return;
         last = tick;
-        const { newest } = this.#checkpoint;
+        await this.#checkHistory(tick, inner);
         await this.#poll(tick, inner);
-        await this.#checkHistory(newest, tick, inner);
       }
     });
   }
@@ -183,7 +182,7 @@ export class Pipeline implements AsyncDisposable {
   /** Catches up with the newest event as of `tickMs` (monotonic) or later, and has all of it confirmed and saved. */
   async once(tickMs: number, signals: ShutdownSignals): Promise<void> {
     await this.#whileDelivering(signals, async (inner) => {
-      const { newest } = this.#checkpoint;
+      await this.#checkHistory(tickMs, inner);
       await this.#poll(tickMs, inner);
       await this.#queue.flush(inner);
       // Batches of an earlier process whose confirmation turned out to be lost are read again.
@@ -191,8 +190,6 @@ export class Pipeline implements AsyncDisposable {
         await this.#poll(tickMs, inner);
         await this.#queue.flush(inner);
       }
-      await this.#checkHistory(newest, tickMs, inner);
-      await this.#queue.flush(inner);
     });
   }
 
@@ -242,8 +239,9 @@ export class Pipeline implements AsyncDisposable {
     }
   }
 
-  /** Whether the log was rewritten since `newest` was delivered: after the first poll and once in a while. */
-  async #checkHistory(newest: NewestEvent | undefined, tickMs: number, signals: ShutdownSignals): Promise<void> {
+  /** Whether the log was rewritten: at the start and once in a while, before anything newer is delivered. */
+  async #checkHistory(tickMs: number, signals: ShutdownSignals): Promise<void> {
+    const { newest } = this.#checkpoint;
     if (newest === undefined || tickMs - this.#checkedMs < historyCheckMs) return;
     const result = await verifyLastDelivered(newest, this.#options.source, signals);
     if (result === 'unknown') return;

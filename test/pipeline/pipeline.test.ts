@@ -203,4 +203,24 @@ describe('a pipeline', () => {
     expect(store.last?.after).toBe(3n);
     expect(events.filter(({ event }) => event === 'checkpoint.retry')).toHaveLength(3);
   });
+
+  it('reports a rewritten log in every process until the cursor is set, whatever is delivered meanwhile', async () => {
+    const rewritten = log();
+    const store = new MemoryStore();
+    await (await startPipeline(rewritten, store)).poll();
+    rewritten.rows.splice(2, 1, { id: 3, createdAtMs: 0, visibleMs: 0, action: 'other' });
+    for (const id of [4, 5]) {
+      rewritten.rows.push({ id, createdAtMs: 0, visibleMs: 0 });
+      const sink = new ScriptedSink();
+      const saved: unknown[] = [];
+      sink.answer = ({ records }) => {
+        saved.push(store.last?.newest?.id);
+        return sink.take(records);
+      };
+      const { poll, events } = await startPipeline(rewritten, store, { openSink: () => sink });
+      await poll();
+      expect(events).toContainEqual({ event: 'pipeline.history_check', sink: 'test', id: 3n, result: 'rewritten' });
+      expect([sink.taken, saved, store.last?.newest?.id]).toEqual([[BigInt(id)], [3n], 3n]);
+    }
+  });
 });
