@@ -12,8 +12,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'checkpoint before delivery',
     file: 'pipeline/delivery-queue.ts',
-    from: '    const answer = await this.#sink.send(',
-    to: '    this.#book(entry, entry.records);\n    await this.#options.checkpoint.save(signals);\n    const answer = await this.#sink.send(',
+    from: '    const answering = this.#sink.send(',
+    to: '    this.#book(entry, entry.records);\n    await this.#options.checkpoint.save(signals);\n    const answering = this.#sink.send(',
     scenarios: ['step: syslog relp'],
   },
   {
@@ -47,8 +47,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a cut record is not ended before the next',
     file: 'sinks/stdout.ts',
-    from: "let torn = typeof out === 'number' && endsWithinLine(out);",
-    to: 'let torn = false;',
+    from: "let isTorn = typeof out === 'number' && endsWithinLine(out);",
+    to: 'let isTorn = false;',
     scenarios: ['step: stdout file'],
   },
   {
