@@ -6,7 +6,7 @@ import type { MetricRecorder } from './metric-table.ts';
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 
 /** Where a pipeline starts. */
-export type Start = 'checkpoint' | 'beginning' | 'now' | 'id' | 'time';
+type Start = 'checkpoint' | 'beginning' | 'now' | 'id' | 'time';
 
 /** What one telemetry event means; `M` holds its members. */
 export interface Entry<M> {
@@ -75,11 +75,7 @@ export const catalog = {
     },
     lasts: () => 'source.refused',
   }),
-  'source.accepted': event({
-    level: 'info',
-    message: 'API key accepted',
-    ends: () => ['source.refused'],
-  }),
+  'source.accepted': event({ level: 'info', message: 'API key accepted', ends: () => ['source.refused'] }),
   'source.stopped': event<{ reason: Reason; detail: string }>({
     level: 'fatal',
     message: ({ detail }) => `cannot read from QA Sphere: ${detail}`,
@@ -138,10 +134,7 @@ export const catalog = {
     lasts: ({ sink, result }) => (result === 'unchanged' ? undefined : `pipeline.history_check ${sink} ${result}`),
     ends: ({ sink, result }) => (result === 'unchanged' ? [`pipeline.history_check ${sink} missing`] : []),
   }),
-  'pipeline.polling': event<{ sink: string }>({
-    level: 'trace',
-    message: ({ sink }) => `${sink}: poll started`,
-  }),
+  'pipeline.polling': event<{ sink: string }>({ level: 'trace', message: ({ sink }) => `${sink}: poll started` }),
   'pipeline.poll': event<{ sink: string; newEvents: number }>({
     level: 'debug',
     message: ({ sink, newEvents }) => `${sink}: poll returned ${newEvents} new events`,
@@ -344,10 +337,7 @@ export const catalog = {
       }
     },
   }),
-  'daemon.warning': event<{ topic: string; detail: string }>({
-    level: 'warn',
-    message: ({ detail }) => detail,
-  }),
+  'daemon.warning': event<{ topic: string; detail: string }>({ level: 'warn', message: ({ detail }) => detail }),
   'daemon.stopping': event<{ signal: string }>({
     level: 'info',
     message: ({ signal }) => `${signal} received, finishing what is in flight`,
