@@ -70,12 +70,14 @@ export const sourceOptions = z
       .enum(['exit', 'wait'])
       .default('exit')
       .describe(
-        'What to do when the API rejects the key: exit with code 77, or keep running, not ready, and retry every 5 minutes.',
+        'What to do when the API rejects the key: exit with code 77, or keep running, not ready, and retry every 5 minutes. A 401 counts as a rejection only if a second request 5 s later gets it too; with apiKeyFile the file is read again for up to 30 s first.',
       ),
     restrictedKey: z
       .enum(['warn', 'require', 'off'])
       .default('warn')
-      .describe('What to do if the key can do more than read the audit log: warn, refuse to deliver, or do not check.'),
+      .describe(
+        'What to do if the key can do more than read the audit log: warn, refuse to deliver, or do not check. With require nothing is delivered before it is known.',
+      ),
     timeout: duration(100).prefault('30s').describe('Timeout of one request, from connecting to the last byte.'),
     tls: tlsBlock.optional(),
     proxy: proxyUrl.optional(),

@@ -82,7 +82,7 @@ const isPair = ({ cert, key }: TlsFiles): boolean =>
 export const tlsBlock = z
   .strictObject({
     caFile: existingFile(
-      'PEM file of the certificate authorities to trust, instead of the default ones.',
+      'PEM file of the certificate authorities to trust, instead of the system’s and Node’s bundled ones.',
       certificateProblem,
     ).optional(),
     certFile: existingFile('PEM file of the client certificate, with its chain.', certificateProblem).optional(),
