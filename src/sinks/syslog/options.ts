@@ -25,6 +25,9 @@ function addressProblem(text: string): string | undefined {
   return undefined;
 }
 
+/** Payload of a UDP datagram over IPv4 (RFC 768, RFC 791): 65,535 minus two headers of 20 and 8 bytes. */
+const maxDatagramBytes = 65_507;
+
 /** Configuration of a `syslog` sink. */
 export const syslogOptions = entry('syslog')
   .extend({
@@ -77,6 +80,8 @@ export const syslogOptions = entry('syslog')
     const [, transport = ''] = /^(udp|relp|relp\+tls):/.exec(options.address) ?? [];
     if (options.framing !== undefined && transport !== '')
       problem('framing', `has no effect here: ${transport}:// has its own; framing is for tcp://, tls:// and unix://`);
+    if (transport === 'udp' && (options.maxMessageBytes ?? 0) > maxDatagramBytes)
+      problem('maxMessageBytes', `is more than a UDP datagram can hold: at most ${maxDatagramBytes}`);
   });
 export type SyslogOptions = z.infer<typeof syslogOptions>;
 

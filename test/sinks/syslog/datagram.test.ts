@@ -126,15 +126,14 @@ describe('the syslog sink over UDP', () => {
 
   it('rejects a message that no datagram can hold, and names it', async () => {
     const server = await receiver();
-    const given = options({ address: `udp://127.0.0.1:${server.port}`, maxMessageBytes: '100KiB' });
-    await using sink = openSyslog(given, sinkDeps());
-    const long = encoded(eventOf({ id: 2, meta: { note: 'x'.repeat(70_000) } }));
-    expect(await sink.send({ records: [...records(1), long, ...records(1)] }, never)).toMatchObject({
+    const udp = delivery(server.port, ['127.0.0.1']);
+    expect(await udp.send(texts('one', 'x'.repeat(70_000), 'two'), never)).toMatchObject({
       kind: 'reject',
       reason: 'too_large',
       failedIndex: 1,
       acceptedPrefix: 1,
     });
+    udp.dispose();
     await server.close();
   });
 

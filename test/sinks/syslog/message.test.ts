@@ -167,4 +167,10 @@ describe('an address', () => {
     for (const framing of ['newline', 'octet-counting'])
       expect(syslogOptions.safeParse({ type: 'syslog', address, framing }).success).toBe(true);
   });
+
+  it('refuses a maxMessageBytes that no UDP datagram can hold', () => {
+    const over = (address: string, maxMessageBytes: number) =>
+      syslogOptions.safeParse({ type: 'syslog', address, maxMessageBytes }).success;
+    expect([over('udp://x', 65_507), over('udp://x', 65_508), over('tcp://x', 65_508)]).toEqual([true, false, true]);
+  });
 });
