@@ -157,7 +157,8 @@ const explanations: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is not a directory (ENOTDIR)',
   EACCES: 'permission denied (EACCES): let this user read and write it, and create files in its directory',
   EPERM: 'operation not permitted (EPERM): let this user read and write it',
-  EROFS: 'the file system is read-only (EROFS)',
+  EROFS:
+    'the file system is read-only (EROFS); under systemd, allow the directory with LogsDirectory= or ReadWritePaths=',
   EISDIR: 'it is a directory (EISDIR)',
   ENOSPC: 'no space is left on the device (ENOSPC)',
   EDQUOT: 'the disk quota is used up (EDQUOT)',
