@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { attemptTimeoutMs } from './reach.ts';
@@ -12,8 +13,15 @@ const usualTimeoutMs = 10_000;
  */
 export function setNetworkDefaults({ tls }: { readonly tls: boolean }): void {
   setDefaultAutoSelectFamilyAttemptTimeout(attemptTimeoutMs(usualTimeoutMs));
-  if (!tls) return;
+  if (!tls || !hasSystemStore()) return;
   const trusted = new Set(getCACertificates('default'));
   const added = getCACertificates('system').filter((certificate) => !trusted.has(certificate));
   if (added.length > 0) setDefaultCACertificates([...trusted, ...added]);
+}
+
+/** An image without a certificate store is normal, but Node would print a line of its own to standard error there. */
+function hasSystemStore(): boolean {
+  const { SSL_CERT_FILE, SSL_CERT_DIR } = process.env;
+  if (process.platform !== 'linux' || SSL_CERT_FILE !== undefined || SSL_CERT_DIR !== undefined) return true;
+  return existsSync('/etc/ssl/certs');
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startSimulator } from '../../src/testing/simulator/server.ts';
@@ -6,6 +7,7 @@ import { Authority, certificatesMissing, type Leaf } from '../support/authority.
 import { proxyFront, tlsFront } from '../support/fronts.ts';
 import { startHecServer } from '../support/hec-server.ts';
 import { key, newPlace, type Place } from '../support/place.ts';
+import { startProgram } from '../support/program.ts';
 
 interface Finding {
   readonly check: string;
@@ -48,6 +50,17 @@ describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? 
     expect(code).toBe(0);
     expect(find('source TLS')).toMatchObject({ result, detail: expect.stringMatching(detail) });
     expect(find('API key')).toMatchObject({ result: 'ok' });
+  });
+
+  it('trusts the authorities of the system without a caFile', async () => {
+    await using simulator = await startSimulator({ events: 1, key });
+    await using front = await tlsFront(simulator.url, authority.leaf());
+    place.configure(`https://localhost:${front.port}`, [stdout]);
+    const program = startProgram(['check', '-c', join(place.directory, 'config.yaml')], {
+      env: { SSL_CERT_FILE: authority.caFile },
+    });
+    expect(await program.ended, program.stdout()).toBe(0);
+    expect(program.stderr()).toBe('');
   });
 
   it('ends with 69 and a remedy for an expired certificate, an untrusted one, and one for another name', async () => {
