@@ -44,6 +44,7 @@ export function pipelineOptions(
     wake,
     graceMs: () => graceMsOf(shutdownTimeoutMs()),
     deadLetter: store.deadLetters(name),
+    isExclusive: definitionOf(sink).exclusive?.(sink) !== undefined,
     openSink: (pendingAcks) => openSink(sink, encoding, config, ctx, pendingAcks),
   };
 }

@@ -29,7 +29,8 @@ interface Running {
   readonly signals: ReturnType<typeof childScope>;
   /** A reload ends it. */
   isReplaced: boolean;
-  /** Fires if a successor takes over. */
+  readonly isExclusive: boolean;
+  /** Fires if a successor takes over while batches are on the wire. */
   readonly handover: AbortController;
   /** Starts once this one has ended, or has handed over what is on the wire. */
   successor: PipelineOptions | undefined;
@@ -43,7 +44,7 @@ const startBackoff = { firstMs: 1_000, longestMs: 60_000 };
  * a bug, ends all of them in good order. A destination that is gone ends its own pipeline only.
  *
  * A pipeline that a reload ends may finish what is on the wire within its sink's own time-outs, beside its successor, which
- * gets the verdicts (see DeliveryQueue). When everything ends, so does it, within the grace that all pipelines have.
+ * gets the verdicts (see DeliveryQueue); before it, if both would write to one file. When everything ends, so does it, within the grace that all pipelines have.
  *
  * At the first start an unusable state ends the program, because nothing runs yet that could be lost. At a reload the
  * others run: a pipeline that can't start waits and tries again.
@@ -95,9 +96,12 @@ export class PipelineSupervisor {
 
   #start(options: PipelineOptions, when: 'first' | 'reload', inherited?: readonly ResumedBatch[]): void {
     const signals = childScope(this.#all);
-    const running: Running = { signals, isReplaced: false, handover: new AbortController(), successor: undefined };
+    const { graceMs, isExclusive = false } = options;
+    const running: Running = {
+      ...{ signals, isExclusive, isReplaced: false },
+      ...{ handover: new AbortController(), successor: undefined },
+    };
     this.#running.set(options.name, running);
-    const { graceMs } = options;
     const replaceable = {
       ...options,
       graceMs: () => (running.isReplaced ? Number.POSITIVE_INFINITY : graceMs()),
@@ -217,7 +221,8 @@ export class PipelineSupervisor {
 function replace(running: Running, successor: PipelineOptions | undefined): void {
   running.isReplaced = true;
   running.successor = successor;
-  if (successor !== undefined) running.handover.abort();
+  // Two that write to one file would mix their records: there the successor waits.
+  if (successor !== undefined && !running.isExclusive) running.handover.abort();
   running.signals.end();
 }
 

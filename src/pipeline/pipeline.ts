@@ -37,6 +37,8 @@ export interface PipelineOptions extends EncodingOptions {
   readonly wake: Notifier;
   /** How long what is in flight may take once the pipeline stops, for whatever reason, milliseconds. */
   readonly graceMs: () => number;
+  /** No second sink may write to the destination at the same time (SinkDefinition.exclusive). */
+  readonly isExclusive?: boolean;
   /** At a reload: what comes from the pipeline before, and what goes to the one after. */
   readonly handover?: Handover;
 }

@@ -61,6 +61,33 @@ describe('a reload while a destination takes longer than the shutdown timeout', 
     expect(ids).toEqual(generated(simulator).slice(0, ids.length));
   });
 
+  it('waits with a changed sink until a stalled reader of standard output has taken what is being written', async () => {
+    await using simulator = await startSimulator({ events: 3_000, key });
+    const { file } = configure(simulator.url, { sinks: ['{ name: console, type: stdout }'] });
+    appendFileSync(file, 'shutdownTimeout: 1s\n');
+    const program = startProgram(['run', '-c', file]);
+    await program.until((_, stdout) => stdout !== '');
+    program.child.stdout?.pause();
+    // The pipe is full when nothing more is requested.
+    let requests = 0;
+    const isIdle = () => {
+      const before = requests;
+      requests = simulator.requestCount;
+      return requests === before;
+    };
+    await eventually(isIdle, { everyMs: 3_000 });
+    writeFileSync(file, read(file).replace('type: stdout', 'type: stdout, redact: [user.email]'));
+    program.child.kill('SIGHUP');
+    await program.until((stderr) => stderr.includes('restarted: console'));
+    // Longer than three quarters of the shutdown timeout: a second reload is applied meanwhile.
+    await change(program, file, `${read(file)}log: { level: debug }\n`);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    program.child.stdout?.resume();
+    await program.until((_, stdout) => stdout.split('\n').length > 3_000);
+    await stop(program);
+    expect(program.stdout().split('\n').slice(0, -1).map(idOf)).toEqual(generated(simulator));
+  });
+
   it('lets RELP messages that are on the wire be answered beside the new pipeline, and doubles nothing', async () => {
     await using simulator = await startSimulator({ events: 30, rate: 20, key });
     const held: (() => void)[] = [];
