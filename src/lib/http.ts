@@ -76,7 +76,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 
 /** A thin wrapper around got: answers and failures are values, and no error that carries headers leaves this file. */
 export function httpClient(options: HttpOptions): HttpClient {
-  const { timeoutMs, maxBodyBytes } = options;
+  const { timeoutMs } = options;
   const clients = new Map<string | undefined, Client>();
   /** Requests through one proxy, or direct ones, share keep-alive connections. */
   const clientFor = (proxy: string | undefined): Client => {
@@ -85,13 +85,10 @@ export function httpClient(options: HttpOptions): HttpClient {
     return client;
   };
   const reportCertificate = certificateReporter(options.onCertificate);
-
   return {
-    async request({ method, url, headers, body: sending, statusOnly = false }, signal) {
+    async request(request, signal) {
       signal.throwIfAborted();
-      const proxy = proxyFor(new URL(url), options.proxy, options.env);
-      const { got: client } = clientFor(proxy);
-      const exchange = new Exchange();
+      const proxy = proxyFor(new URL(request.url), options.proxy, options.env);
       const abort = new AbortController();
       const onSignal = () => abort.abort();
       signal.addEventListener('abort', onSignal);
@@ -101,30 +98,12 @@ export function httpClient(options: HttpOptions): HttpClient {
         timedOut = true;
         abort.abort();
       }, timeoutMs);
+      const exchange = new Exchange();
       try {
-        // A stream, and the body is written into it: got deep-copies a body that is an option, and what its promises refer
-        // to stays in memory until the next full garbage collection.
-        const stream = client.stream(url, {
-          method,
-          headers: { ...headers, ...(sending && { 'content-length': String(sending.length) }) },
-          signal: abort.signal,
-        });
-        stream.on('request', (request: ClientRequest) =>
-          exchange.observe(request, (response) => {
-            reportCertificate(response.socket);
-            if (statusOnly) abort.abort();
-          }),
-        );
-        if (method === 'POST') stream.end(sending);
-        const { body, isWhole } = await readBody(stream as AsyncIterable<Buffer>, maxBodyBytes);
-        signal.throwIfAborted();
-        const answer = isWhole || options.largeBody === 'cut' ? exchange.answer(body) : undefined;
-        return (
-          answer ?? exchange.failure('too_large', 'BODY_TOO_LARGE', `the answer is larger than ${maxBodyBytes} bytes`)
-        );
+        return await exchange.run(clientFor(proxy), request, options, abort, reportCertificate);
       } catch (error) {
         signal.throwIfAborted();
-        const answer = statusOnly ? exchange.answer(Buffer.alloc(0)) : undefined;
+        const answer = request.statusOnly === true ? exchange.answer(Buffer.alloc(0)) : undefined;
         if (answer !== undefined) return answer;
         if (timedOut) return exchange.timeout(timeoutMs, proxy !== undefined);
         return exchange.failure(...explain(error));
@@ -148,7 +127,35 @@ class Exchange {
   #head: { readonly status: number; readonly headers: IncomingHttpHeaders } | undefined;
   #certificate: Validity | undefined;
 
-  observe(request: ClientRequest, onResponse: (response: IncomingMessage) => void): void {
+  /** @throws got's error, or the reason of `abort` */
+  async run(
+    { got: client }: Client,
+    { method, url, headers, body: sending, statusOnly }: HttpRequest,
+    { maxBodyBytes, largeBody }: HttpOptions,
+    abort: AbortController,
+    reportCertificate: (socket: Socket) => void,
+  ): Promise<HttpAnswer | HttpFailure> {
+    // A stream, and the body is written into it: got deep-copies a body that is an option, and what its promises refer to
+    // stays in memory until the next full garbage collection.
+    const stream = client.stream(url, {
+      method,
+      headers: { ...headers, ...(sending && { 'content-length': String(sending.length) }) },
+      signal: abort.signal,
+    });
+    stream.on('request', (request: ClientRequest) =>
+      this.#observe(request, (response) => {
+        reportCertificate(response.socket);
+        if (statusOnly === true) abort.abort();
+      }),
+    );
+    if (method === 'POST') stream.end(sending);
+    const { body, isWhole } = await readBody(stream as AsyncIterable<Buffer>, maxBodyBytes);
+    abort.signal.throwIfAborted();
+    const answer = isWhole || largeBody === 'cut' ? this.answer(body) : undefined;
+    return answer ?? this.failure('too_large', 'BODY_TOO_LARGE', `the answer is larger than ${maxBodyBytes} bytes`);
+  }
+
+  #observe(request: ClientRequest, onResponse: (response: IncomingMessage) => void): void {
     const onConnected = () => {
       this.#connected = true;
     };
