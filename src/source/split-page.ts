@@ -9,7 +9,7 @@ export interface SplitPage {
   readonly events: readonly AuditEvent[];
   /** How events differ from the API's documentation; most pages have none that do. */
   readonly differences: ReadonlyMap<Cursor, Differences>;
-  /** The answer's own `after`, as in the text. */
+  /** The answer's own `after`: its digits, or `not an integer`. Logged, so it is never other text. */
   readonly answeredAfter: string | undefined;
 }
 
@@ -63,7 +63,8 @@ function splitText(text: Buffer, receivedAtMs: number): SplitPage | Unreadable |
     }
     if (key !== 'after') return undefined;
     const end = endOfValue(text, valueAt);
-    answeredAfter = text.toString('utf8', valueAt, Math.min(end, valueAt + 40));
+    const digits = text.toString('latin1', valueAt, Math.min(end, valueAt + 40));
+    answeredAfter = /^-?\d+$/.test(digits) ? digits : 'not an integer';
     return end;
   });
   if (list === undefined) return undefined;

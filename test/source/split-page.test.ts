@@ -93,6 +93,18 @@ describe('splitting a page into events', () => {
     );
   });
 
+  it('reads the digits of `after`, and no other text in its place', () => {
+    const afterOf = (after: string) => cut(Buffer.from(`{"after":${after},"events":[]}`)).answeredAfter;
+    expect(['0', '9007199254740993', '"ann@acme.test"', 'null', '{"email":1}'].map(afterOf)).toEqual([
+      '0',
+      '9007199254740993',
+      'not an integer',
+      'not an integer',
+      'not an integer',
+    ]);
+    expect(cut(Buffer.from('{"events":null}'))).toMatchObject({ events: [], answeredAfter: undefined });
+  });
+
   it('keeps all digits of an id beyond 2^53', () => {
     const { events } = cut(page('{"a":{"id":1},"id":9007199254740993}', '{"\\u0069d":36893488147419103232}'));
     expect(events.map(({ id }) => id)).toEqual([9007199254740993n, 36893488147419103232n]);
