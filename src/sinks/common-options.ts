@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { formatNames } from '../format/formats.ts';
 import { pathProblem } from '../format/path.ts';
 import { duration, oneSecret, secretFile, secretValue, size } from '../lib/options/values.ts';
 
@@ -19,7 +20,7 @@ export const entry = <const T extends string>(type: T) =>
   z.strictObject({
     name: sinkName.default(type).describe('Unique name; names the checkpoint file, so keep it.'),
     type: z.literal(type),
-    format: z.enum(['json', 'cef', 'leef', 'ecs', 'ocsf']).default('json').describe('Shape of a record.'),
+    format: z.enum(formatNames).default('json').describe('Shape of a record.'),
     envelope: z.boolean().default(false).describe('With format json: wrap the event as { tenant, receivedAt, event }.'),
     filter: z
       .strictObject({
