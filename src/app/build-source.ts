@@ -76,8 +76,8 @@ export function buildSource(config: Config, ctx: Context, signals: ShutdownSigna
   const onNewEvents: AuditApiOptions['onNewEvents'] = (events, differences) =>
     schemaDrift.report(events, differences, actions, apiKey.current).forEach(emit);
   const api = openApi(config, ctx, { http, rateLimiter, emit, readBefore, onNewEvents, seenIds });
-  const policy = scopeKnown ? 'off' : restrictedKey;
-  const keyScope = new KeyScopeCheck({ origin, apiKey, authScheme, http, rateLimiter, emit, policy });
+  const scope = { policy: restrictedKey, ...(scopeKnown === true && { isKnown: true }) };
+  const keyScope = new KeyScopeCheck({ origin, apiKey, authScheme, http, rateLimiter, emit, ...scope });
   const maxCachedPages = config.sinks.length > 1 ? cachedPages : 0;
   const source = new CachedSource({ api, onKeyRejected, emit, random, wake, keyScope, maxCachedPages, signals });
   return {

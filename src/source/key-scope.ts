@@ -16,6 +16,8 @@ export interface KeyScopeOptions {
   readonly rateLimiter: RateLimiter;
   readonly emit: Emit;
   readonly policy: 'warn' | 'require' | 'off';
+  /** A source before this one knew the scope of the current key, and it may be used. */
+  readonly isKnown?: boolean;
 }
 
 /** What the key may do: read the audit log alone, or more. */
@@ -38,7 +40,7 @@ const backoff = { firstMs: 1_000, longestMs: 60_000 };
 /**
  * Finds out whether the key can do more than read the audit log: requests another endpoint, to which a restricted key gets
  * 403, and closes the connection after the status line. Any other answer than 403 and 2xx decides nothing, and the
- * question is repeated until one does.
+ * question is repeated until one does. A key that replaces it (`apiKeyFile`) is asked about again.
  *
  * States: not asked; asking; known. With `warn` the events flow in all of them. With `require` nothing is delivered before
  * `known`, and a key that can do more stops the source: an unclear answer must not pass for a good one.
@@ -46,11 +48,13 @@ const backoff = { firstMs: 1_000, longestMs: 60_000 };
 export class KeyScopeCheck {
   readonly #options: KeyScopeOptions;
   #asking: Promise<Stop | undefined> | undefined;
-  #isKnown = false;
+  /** The key whose scope is known. */
+  #knownKey: string | undefined;
   #waitingFor: string | undefined;
 
   constructor(options: KeyScopeOptions) {
     this.#options = options;
+    if (options.isKnown === true) this.#knownKey = options.apiKey.current.reveal();
   }
 
   /**
@@ -58,15 +62,19 @@ export class KeyScopeCheck {
    * do more; else at once, and `settled` resolves when no question is open. Undefined if `signals` end it.
    */
   async check(signals: ShutdownSignals, retry: KeyScopeRetry): Promise<Stop | undefined> {
-    const { policy } = this.#options;
+    const { policy, apiKey } = this.#options;
     if (policy === 'off') return undefined;
-    this.#asking ??= this.#untilKnown(signals, retry);
+    if (this.#knownKey !== undefined && this.#knownKey !== apiKey.current.reveal()) {
+      this.#knownKey = undefined;
+      this.#asking = undefined;
+    }
+    if (this.#knownKey === undefined) this.#asking ??= this.#untilKnown(signals, retry);
     return policy === 'require' ? this.#asking : undefined;
   }
 
   /** Whether the scope is known, or need not be. */
   get isKnown(): boolean {
-    return this.#isKnown || this.#options.policy === 'off';
+    return this.#knownKey !== undefined || this.#options.policy === 'off';
   }
 
   /** Why nothing is delivered, if that is because the scope is not known yet. */
@@ -80,7 +88,8 @@ export class KeyScopeCheck {
   }
 
   async #untilKnown(signals: ShutdownSignals, { random, wake }: KeyScopeRetry): Promise<Stop | undefined> {
-    const { policy, emit } = this.#options;
+    const { policy, emit, apiKey } = this.#options;
+    let key = '';
     const onRetry = ({ detail }: Retry) => {
       const unknown = `whether the API key can do more than read the audit log is not known yet: ${detail}`;
       // Repeated only if the reason changes: the question may be repeated for hours.
@@ -88,7 +97,10 @@ export class KeyScopeCheck {
       this.#waitingFor = unknown;
     };
     const scope = await retryUntilSettled<KeyScope | { readonly kind: 'stopped' }>(
-      async () => (await this.ask(signals)) ?? { kind: 'stopped' },
+      async () => {
+        key = apiKey.current.reveal();
+        return (await this.ask(signals)) ?? { kind: 'stopped' };
+      },
       { ...backoff, random, wake, onRetry },
       signals,
     ).catch((error: unknown) => {
@@ -96,7 +108,7 @@ export class KeyScopeCheck {
       throw error;
     });
     if (scope?.kind !== 'restricted' && scope?.kind !== 'broad') return undefined;
-    this.#isKnown = true;
+    this.#knownKey = key;
     this.#waitingFor = undefined;
     if (scope.kind === 'restricted') {
       emit({ event: 'source.key_scope', scope: 'restricted', detail: 'the API key can read the audit log alone' });

@@ -19,8 +19,8 @@ const page = '{"after":1,"count":1,"events":[{"id":1,"action":"x"}]}';
 interface Given {
   /** The status of the audit log for this key and the number of requests for it so far, this one included. */
   readonly log?: (key: string, count: number) => number;
-  /** The status of the other endpoint, by number of requests. */
-  readonly project?: (count: number) => number;
+  /** The status of the other endpoint, by number of requests and key. */
+  readonly project?: (count: number, key: string) => number;
   readonly policy?: 'off' | 'warn' | 'require';
   readonly onKeyRejected?: 'exit' | 'wait';
   readonly keyFile?: string;
@@ -32,7 +32,7 @@ async function start({ log = () => 200, project = () => 403, policy = 'off', onK
   const answer = (response: ServerResponse, path: string, key: string) => {
     const isLog = path.includes('audit-logs');
     const count = isLog ? ++requests.log : ++requests.project;
-    response.statusCode = isLog ? log(key, count) : project(count);
+    response.statusCode = isLog ? log(key, count) : project(count, key);
     response.end(isLog && response.statusCode === 200 ? page : '{"message":"no"}');
   };
   const server = createServer((request, response) =>
@@ -163,6 +163,19 @@ describe('restrictedKey: require', () => {
       await expect(api.read()).rejects.toMatchObject({ exitCode: 77 });
     },
   );
+
+  it('stops the source if a key that replaces the first one is broad', async () => {
+    const keyFile = join(place.directory, 'broadened-key');
+    writeFileSync(keyFile, 'first-key');
+    let valid = 'first-key';
+    const log = (key: string) => (key === valid ? 200 : 401);
+    const project = (_: number, key: string) => (key === 'first-key' ? 403 : 200);
+    await using api = await start({ ...require, log, project, keyFile });
+    expect(ids(await api.read())).toEqual([1n]);
+    writeFileSync(keyFile, 'second-key');
+    valid = 'second-key';
+    await expect(api.source.page(1n, 0, api.signals)).rejects.toMatchObject({ exitCode: 77 });
+  });
 
   it('delivers nothing if it is stopped before the scope is known', async () => {
     await using api = await start({ ...require, project: () => 502 });
