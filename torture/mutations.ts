@@ -97,7 +97,7 @@ export const mutations: readonly Mutation[] = [
     name: 'retry of a 403 of the API',
     file: 'source/verdicts.ts',
     from: '    case 403:\n      return refused(',
-    to: "    case 403:\n      if (status > 0) return retry('server', said, answer, known);\n      return refused(",
+    to: "    case 403:\n      if (status > 0) return retry('server', said);\n      return refused(",
     scenarios: ['refused: the API'],
   },
   {
