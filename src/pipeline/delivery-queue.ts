@@ -330,6 +330,8 @@ export class DeliveryQueue {
     this.#state.sent();
     if (this.#sink.pendingAcks !== undefined) this.#options.checkpoint.touch();
     void this.#runBeside(this.#confirm(entry, answer, over), signals);
+    // `flush` asks for confirmation once everything is sent: also after batches were sent again.
+    this.#options.changed.notify();
     if (this.#state.isOneByOne) await this.#sink.finish?.(signals.forced);
   }
 
