@@ -58,6 +58,8 @@ export class HighWaterMark {
   readonly #settleMs: number;
   readonly #done: IdRanges;
   readonly #lost = new IdRanges();
+  /** Lost ids among the new ones of the last page. */
+  #foundAgain: readonly Cursor[] = [];
   #after: Cursor;
   #frontier: Cursor;
   #head: Cursor;
@@ -127,6 +129,7 @@ export class HighWaterMark {
     const newIds = isAllNew
       ? ids
       : ids.filter((id) => id > this.#after && !this.#done.has(id) && (id > this.#head || !isInFlight(id)));
+    this.#foundAgain = this.#lost.size === 0 ? [] : newIds.filter((id) => this.#lost.has(id));
     const late = isAllNew ? [] : newIds.filter((id) => id <= this.#head && !this.#lost.has(id));
     for (const id of late) this.#lateSightings.set(id, answered);
     if (last > this.#head) this.#head = last;
@@ -148,12 +151,16 @@ export class HighWaterMark {
     this.#advance(firstInFlight);
   }
 
-  /** Lost ids that a page shows are in flight again. One that it does not show although it has settled is gone from the log. */
+  /**
+   * Lost ids that `sift` found new are in flight again. One that was lost since then is not, although the page shows it. One
+   * that the page does not show although it has settled is gone from the log.
+   */
   #findLost({ after, ids }: PageObservation): void {
     const last = ids.at(-1) ?? after;
     const shown = new Set(ids);
-    const isReadAgain = (id: Cursor) => id > after && (shown.has(id) || (id < last && id <= this.#frontier));
-    this.#lost.deleteAll(idsOf(this.#lost.toArray()).filter(isReadAgain));
+    const isGone = (id: Cursor) => id > after && id < last && id <= this.#frontier && !shown.has(id);
+    this.#lost.deleteAll([...this.#foundAgain, ...idsOf(this.#lost.toArray()).filter(isGone)]);
+    this.#foundAgain = [];
   }
 
   /** These ids are delivered, filtered or dead-lettered on disk. `firstInFlight`: the least id that is still in flight. */

@@ -288,6 +288,23 @@ describe('a high-water mark with late events', () => {
     expect([marked.mark.after, marked.mark.firstLost]).toEqual([3n, undefined]);
   });
 
+  it('is held back by what is lost between the look at a page and its conclusion', () => {
+    const marked = new Marked(0, 0n);
+    marked.inFlight.add(1n);
+    marked.mark.resume(1n);
+    const shown = page(0n, 50_000, [1n, 0], [2n, 0]);
+    expect(marked.mark.sift(shown, (id) => marked.inFlight.has(id)).newIds).toEqual([2n]);
+    marked.inFlight.clear();
+    marked.mark.lose([1n]);
+    marked.inFlight.add(2n);
+    marked.mark.conclude(shown, marked.first);
+    marked.settle([2n]);
+    expect([marked.mark.after, marked.mark.firstLost], 'nothing has delivered 1').toEqual([0n, 1n]);
+    expect(marked.offer(page(0n, 51_000, [1n, 0], [2n, 0])).newIds).toEqual([1n]);
+    marked.settle([1n]);
+    expect([marked.mark.after, marked.mark.firstLost]).toEqual([2n, undefined]);
+  });
+
   it('reports once an event that appears at or below the cursor', () => {
     const marked = new Marked(settleMs, 0n);
     marked.offer(page(0n, 200_000, [1n, 0], [3n, 0], [5n, 0]));
