@@ -1,5 +1,5 @@
 // Above 250 lines: what any process may do, what the owner may do, and what `check` reports, over the same files.
-import { statfs } from 'node:fs/promises';
+import { lstat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Finding, failed, ok, timed, warning } from '../../lib/finding.ts';
 import { printable } from '../../lib/printable.ts';
@@ -23,7 +23,7 @@ import {
 } from '../store.ts';
 import { CheckpointFiles } from './checkpoint-files.ts';
 import { DeadLetterFile, deadLetterMoves, moveDeadLetters } from './dead-letter-files.ts';
-import { isFileSystems } from './durable.ts';
+import { ignore, isFileSystems } from './durable.ts';
 import { HeartbeatFile } from './heartbeat-file.ts';
 import { lockState, ownerOf, type StateLock } from './lock.ts';
 import { OperationsFile } from './operations-file.ts';
@@ -133,14 +133,16 @@ class FileState implements SharedState {
  * What the owner of the lock may do.
  *
  * Another program may remove files while the process runs: a clean-up job, for example. Then the checkpoints are written
- * again from memory, and the lock is taken again on a new file. If another process was faster with the lock, it owns the
- * state, and nothing is saved here any more.
+ * again from memory, and the lock is taken again on a new file. If there is a new file already, another process has owned
+ * the state meanwhile, and may have moved a cursor: nothing is saved here any more.
  */
 class FileStateStore extends FileState implements StateStore {
   readonly #heartbeat: HeartbeatFile;
   readonly #timer: NodeJS.Timeout;
   #lock: StateLock;
   #fenced: Fenced | undefined;
+  /** Inode of a new lock.db that this process created and could not lock. */
+  #unlocked: number | undefined;
   /** The last one reported. */
   #problem: string | undefined;
   #repairing: Promise<void> = Promise.resolve();
@@ -152,8 +154,9 @@ class FileStateStore extends FileState implements StateStore {
     this.#timer = setInterval(() => void this.#repairInTurn(), options.restoreEveryMs ?? 1_000).unref();
   }
 
-  load(sink: string): Promise<Checkpoint | undefined> {
-    return this.checkpoints.load(sink);
+  async load(sink: string): Promise<Checkpoint | undefined> {
+    await this.#requireOwnership();
+    return await this.checkpoints.load(sink);
   }
 
   async save(checkpoint: Checkpoint): Promise<void> {
@@ -220,11 +223,16 @@ class FileStateStore extends FileState implements StateStore {
   /** Never rejects, except for a bug. */
   async #repair(): Promise<void> {
     if (this.#fenced !== undefined) return;
-    const { directory, now } = this.options;
+    const { directory } = this.options;
     try {
       if (!this.#lock.isInPlace()) {
         await prepareState(directory);
-        const lock = await lockState(directory, now);
+        const found = await inodeOf(join(directory, 'lock.db'));
+        if (found !== undefined && found !== this.#unlocked)
+          throw new Fenced(
+            `${join(directory, 'lock.db')} was replaced while this process runs: another process has owned ${directory}`,
+          );
+        const lock = await this.#lockAgain();
         await this.#lock[Symbol.asyncDispose]();
         this.#lock = lock;
         this.#warn(
@@ -243,10 +251,22 @@ class FileStateStore extends FileState implements StateStore {
     }
   }
 
+  async #lockAgain(): Promise<StateLock> {
+    const { directory, now } = this.options;
+    try {
+      return await lockState(directory, now);
+    } catch (error) {
+      if (!(error instanceof StateLocked)) this.#unlocked = await inodeOf(join(directory, 'lock.db'));
+      throw error;
+    }
+  }
+
   #warn(detail: string): void {
     this.options.emit({ event: 'daemon.warning', topic: 'state', detail });
   }
 }
+
+const inodeOf = async (path: string) => (await lstat(path).catch(ignore('ENOENT')))?.ino;
 
 const mebibyte = 1024 ** 2;
 const scarceBytes = 100 * mebibyte;

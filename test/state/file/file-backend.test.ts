@@ -156,6 +156,25 @@ describe('the lock', () => {
     expect(await backend().owner()).toContain(`process ${process.pid} `);
   });
 
+  it.each<[string, (other: StateStore) => Promise<void>, string | undefined]>([
+    ['set the cursor', (other) => other.overwrite(checkpoint(7n)), '7'],
+    ['reset the cursor', (other) => other.remove('a'), undefined],
+  ])(
+    'that another process took and released after its file was removed fences this one: it %s',
+    async (_, change, after) => {
+      const store = await own();
+      await store.save(checkpoint(1n));
+      await store.save(checkpoint(2n));
+      await rm(file('lock.db'));
+      const other = await own();
+      await change(other);
+      await other[Symbol.asyncDispose]();
+      await expect(store.save(checkpoint(3n))).rejects.toThrow(Fenced);
+      await store[Symbol.asyncDispose]();
+      expect(existsSync(file('checkpoints/a.json')) ? afterOnDisk() : undefined).toBe(after);
+    },
+  );
+
   it.each(['null', '[]', '"x"', '{', ''])('is not affected by %j where its owner is named', async (text) => {
     await using _store = await own();
     await writeFile(file('lock.json'), text);
