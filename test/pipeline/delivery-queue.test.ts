@@ -209,6 +209,25 @@ describe('a delivery queue', () => {
     expect(sink.taken).toEqual([1n, 2n, 3n, 4n]);
   });
 
+  it('asks the sink to confirm again after a batch was handed back and sent again', async () => {
+    const sink = new ScriptedSink(2);
+    const finishing: (() => void)[] = [];
+    sink.answer = (batch, attempt) => {
+      const { promise, resolve } = Promise.withResolvers<Verdict>();
+      const lost: Verdict = { kind: 'retry', reason: 'network', detail: 'the collector stopped' };
+      finishing.push(() => resolve(attempt > 1 ? sink.take(batch.records) : lost));
+      return { kind: 'sent', confirmed: promise };
+    };
+    sink.finish = async () => {
+      for (const confirm of finishing.splice(0)) confirm();
+    };
+    const { queue, offer, signals, end } = await start(sink);
+    await offer(records(1));
+    await queue.flush(signals);
+    await end();
+    expect(sink.taken).toEqual([1n]);
+  });
+
   it('keeps at most a window of unconfirmed batches, and sends what comes back before anything new', async () => {
     const sink = new ScriptedSink(2);
     const confirm: ((verdict: Verdict) => void)[] = [];
