@@ -4,7 +4,7 @@ import { bundling, root } from '../packaging/bundle.ts';
 
 const out = join(root, '.cache/bench');
 
-// The program as it is shipped, but with the rate limiter as an entry of its own: the bench replaces its `turn`.
+// The program as it is shipped, but with the rate limiter as an entry of its own: the bench replaces its `acquire`.
 await build({
   ...bundling,
   entryPoints: ['main', 'source/rate-limiter'].map((name) => join(root, 'src', `${name}.ts`)),
@@ -16,7 +16,8 @@ await build({
 });
 // Plain JavaScript, so that no type stripping is measured.
 await build({
-  entryPoints: ['baseline', 'meter', 'watch'].map((name) => join(root, `bench/processes/${name}.ts`)),
+  bundle: true,
+  entryPoints: ['baseline', 'watch'].map((name) => join(root, `bench/processes/${name}.ts`)),
   outdir: join(out, 'processes'),
   platform: 'node',
   format: 'esm',

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { nodeOptions } from '../packaging/bundle.ts';
 import type { Reading } from './processes/meter.ts';
 import type { Delay, ServerOptions } from './servers/servers.ts';
 
@@ -61,10 +62,10 @@ export interface Run extends Reading {
 }
 
 /**
- * Runs the built program with the bench's watch in it; `lifted`: without the client's own ceiling of requests;
- * `options`: of Node.
+ * Runs the built program with the bench's watch in it. `lifted`: without the client's own limit of requests. `options`: of
+ * Node; default: those of the packaged starts.
  */
-export function runProgram(args: readonly string[], lifted: boolean, options: readonly string[] = []): Promise<Run> {
+export function runProgram(args: readonly string[], lifted: boolean, options = nodeOptions): Promise<Run> {
   const words = [...options, '--import', watch, program, ...args];
   return start(process.execPath, words, { BENCH_LIFT: lifted ? '1' : '0' }).ended;
 }

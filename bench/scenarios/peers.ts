@@ -93,7 +93,7 @@ export const peersOverTcp: Scenario = {
       server: { kind: 'tcp' },
       sink: (server) => syslogSink(server),
       baseline: 'tcp',
-      peers: [[rsyslog, 1], [rsyslogParsing], [syslogNgOverTcp, 2], [syslogNgParsing]],
+      peers: [[rsyslog], [rsyslogParsing, 1], [syslogNgOverTcp], [syslogNgParsing, 1]],
     }),
 };
 
@@ -105,6 +105,6 @@ export const peersOverHec: Scenario = {
       server: { kind: 'hec' },
       sink: (server) => hecSink(server, 'acknowledgement: false, compression: none'),
       baseline: 'none',
-      peers: [[syslogNgOverHttp, 3]],
+      peers: [[syslogNgOverHttp, 1]],
     }),
 };
