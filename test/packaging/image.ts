@@ -128,6 +128,8 @@ export async function checkImage(checks: Checks, tools: string, root: string): P
         await until(
           async () => !(await healthy()),
           () => 'it is healthy still',
+          // The key file is read again for up to 30 s before a 401 is believed.
+          60_000,
         );
         peers.simulator.setKey(firstKey);
         holds(!/"event":"daemon.stopped"/.test(container.output), container.output);
