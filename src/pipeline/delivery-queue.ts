@@ -117,11 +117,8 @@ export class DeliveryQueue {
     this.#state = new DestinationState(options);
     const { inherited = [], replaced } = options.handover ?? {};
     this.#resumed = new Set([...inherited, ...(this.#sink.resumed ?? [])]);
-    replaced?.addEventListener('abort', () => {
-      if (this.#sink.pendingAcks?.() !== undefined) return;
-      this.#leaving.abort();
-      options.changed.notify();
-    });
+    if (replaced?.aborted) this.#leave();
+    else replaced?.addEventListener('abort', () => this.#leave());
     for (const { ranges } of this.#resumed) for (const [, to] of ranges) options.mark.resume(to);
   }
 
@@ -282,6 +279,13 @@ export class DeliveryQueue {
     this.#throwIfFailed();
   }
 
+  /** A successor takes over what is on the wire, unless it asks for the acknowledgements itself. */
+  #leave(): void {
+    if (this.#sink.pendingAcks?.() !== undefined) return;
+    this.#leaving.abort();
+    this.#options.changed.notify();
+  }
+
   async #finish(forced: AbortSignal): Promise<void> {
     await this.#sink.finish?.(forced);
   }
@@ -332,7 +336,8 @@ export class DeliveryQueue {
     void this.#runBeside(this.#confirm(entry, answer, over), signals);
     // `flush` asks for confirmation once everything is sent: also after batches were sent again.
     this.#options.changed.notify();
-    if (this.#state.isOneByOne) await this.#sink.finish?.(signals.forced);
+    // A stop has its own, with its own limit.
+    if (this.#state.isOneByOne) await untilAborted(signals.graceful, this.#finish(signals.forced));
   }
 
   async #confirm(entry: Entry, { confirmed }: Sent, over: AbortSignal): Promise<void> {

@@ -4,7 +4,7 @@ import { auditEvent } from '../../src/event/event.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
 import type { Reject, Verdict } from '../../src/lib/verdict.ts';
 import { CheckpointWriter } from '../../src/pipeline/checkpoint-writer.ts';
-import { DeliveryQueue, SinkGone } from '../../src/pipeline/delivery-queue.ts';
+import { DeliveryQueue, type Handover, SinkGone } from '../../src/pipeline/delivery-queue.ts';
 import { HighWaterMark } from '../../src/pipeline/high-water-mark.ts';
 import type { TelemetryEvent } from '../../src/telemetry/telemetry-event.ts';
 import { MemoryStore } from '../support/pipelines.ts';
@@ -25,7 +25,7 @@ const retry: Verdict = { kind: 'retry', reason: 'server', detail: 'busy' };
 const isBad = (bad: readonly bigint[]) => (batch: { records: readonly Encoded[] }) =>
   batch.records.some(({ event }) => bad.includes(event.id));
 
-async function start(sink: ScriptedSink, { onEvent = () => {}, store = new MemoryStore() }: Special = {}) {
+async function start(sink: ScriptedSink, { onEvent = () => {}, store = new MemoryStore(), handover }: Special = {}) {
   const stop = new AbortController();
   const kill = new AbortController();
   const signals = { graceful: stop.signal, forced: kill.signal };
@@ -45,7 +45,10 @@ async function start(sink: ScriptedSink, { onEvent = () => {}, store = new Memor
       deadLettered.push(event.id);
     },
   };
-  const queue = new DeliveryQueue({ ...shared, destination: sink, checkpoint, deadLetter });
+  const queue = new DeliveryQueue({
+    ...{ ...shared, destination: sink, checkpoint, deadLetter },
+    ...(handover && { handover }),
+  });
   const run = queue.run(signals);
   const offer = async (...batches: readonly Encoded[][]) => {
     const ids = batches.flat().map(({ event }) => event.id);
@@ -69,6 +72,7 @@ async function start(sink: ScriptedSink, { onEvent = () => {}, store = new Memor
 interface Special {
   readonly onEvent?: (event: TelemetryEvent) => void;
   readonly store?: MemoryStore;
+  readonly handover?: Handover;
 }
 
 beforeEach(() => {
@@ -576,5 +580,47 @@ describe('a delivery queue', () => {
     confirm[1]?.();
     await isDone(() => queue.isIdle);
     await end();
+  });
+
+  describe('that a successor replaces', () => {
+    it('hands over what is being sent', async () => {
+      const sink = new ScriptedSink();
+      const answer = Promise.withResolvers<Verdict>();
+      sink.answer = () => answer.promise;
+      const replaced = new AbortController();
+      const { queue, offer, end, isDone } = await start(sink, { handover: { replaced: replaced.signal } });
+      await offer(records(1, 2));
+      await isDone(() => sink.sends.length === 1);
+      replaced.abort();
+      await end();
+      expect(queue.handedOver.map(({ ranges }) => ranges)).toEqual([[[1n, 2n]]]);
+      answer.resolve({ kind: 'accepted' });
+    });
+
+    it('passes on at once what it inherited if it was replaced before it was created', async () => {
+      const confirmed = Promise.withResolvers<Verdict>();
+      const inherited = [{ ranges: [[1n, 2n]], confirmed: confirmed.promise }] as const;
+      const handover = { inherited, replaced: AbortSignal.abort(), ackGraceMs: () => 3_600_000 };
+      const { queue, end } = await start(new ScriptedSink(), { handover });
+      await end();
+      expect(queue.handedOver).toEqual(inherited);
+    });
+
+    it('does not wait until a batch is confirmed that is sent alone after losses', async () => {
+      const sink = new ScriptedSink(4);
+      const lost: Verdict = { kind: 'retry', reason: 'network', detail: 'lost' };
+      const never = new Promise<Verdict>(() => {});
+      sink.answer = (_, attempt) => ({ kind: 'sent', confirmed: attempt <= 3 ? Promise.resolve(lost) : never });
+      const replaced = new AbortController();
+      const { queue, offer, end, isDone } = await start(sink, { handover: { replaced: replaced.signal } });
+      sink.finish = async () => {
+        if (sink.sends.length > 3) await never;
+      };
+      await offer(records(1, 2));
+      await isDone(() => sink.sends.length === 4);
+      replaced.abort();
+      await end();
+      expect(queue.handedOver.map(({ ranges }) => ranges)).toEqual([[[1n, 1n]]]);
+    });
   });
 });
