@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { each } from './engine/table.ts';
+import { forEachConcurrently } from './engine/table.ts';
 import { type Mutation, mutations } from './mutations.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -21,7 +21,7 @@ mkdirSync(cache, { recursive: true });
 const results = new Map<string, string>();
 let missed = 0;
 
-await each(wanted, async (mutation) => {
+await forEachConcurrently(wanted, async (mutation) => {
   const directory = mkdtempSync(join(cache, 'mutant-'));
   try {
     const seen = await catches(mutation, directory);
@@ -55,12 +55,13 @@ async function catches({ name, file, from, to, scenarios }: Mutation, directory:
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk) => (said += chunk));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (chunk) => (output += chunk));
   const code = await new Promise((resolve) => child.on('close', resolve));
   if (code === 0) return undefined;
-  const seen = /^VIOLATED (.*)$/m.exec(said)?.[1]?.slice(0, 160);
+  const seen = /^VIOLATED (.*)$/m.exec(output)?.[1]?.slice(0, 160);
   // A kit that falls over has seen nothing.
-  if (seen === undefined) console.error(`${name}: the kit failed itself: ${said.slice(-500)}`);
+  if (seen === undefined) console.error(`${name}: the kit failed itself: ${output.slice(-500)}`);
   return seen;
 }

@@ -7,7 +7,7 @@ import { startSimulator } from '../src/testing/simulator/server.ts';
 import { startHecServer } from '../test/support/hec-server.ts';
 import { relpServer } from '../test/support/relp-server.ts';
 import { idOf } from './engine/checker.ts';
-import { key, Place } from './engine/workspace.ts';
+import { key, Workspace } from './engine/workspace.ts';
 import { hecToken } from './fixtures/collectors.ts';
 
 const minutes = Number(process.env['SOAK_MINUTES'] ?? 30);
@@ -24,15 +24,15 @@ await using simulator = await startSimulator({
   faults: (['429', '500', 'reset', 'reset-body', 'truncated'] as const).map((kind) => ({ kind, share: 0.01 })),
 });
 let asked = 0;
-const weather = () => (++asked % 50 === 0 ? 'busy' : asked % 73 === 0 ? 'reset-after' : undefined);
-await using plain = await startHecServer({ token: hecToken, fault: weather });
-await using ack = await startHecServer({ token: hecToken, tokenState: 'ack', ackAfter: 1, fault: weather });
+const fault = () => (++asked % 50 === 0 ? 'busy' : asked % 73 === 0 ? 'reset-after' : undefined);
+await using plain = await startHecServer({ token: hecToken, fault });
+await using ack = await startHecServer({ token: hecToken, tokenState: 'ack', ackAfter: 1, fault });
 let frames = 0;
 await using relp = await relpServer((_, { answer, socket }) => {
   if (++frames % 20_011 === 0) socket.destroy();
   else answer();
 });
-using place = new Place();
+using workspace = new Workspace();
 const entry = (url: string, acknowledgement: boolean) =>
   `type: splunk-hec, url: "${url}", token: "${hecToken}", acknowledgement: ${acknowledgement}, ackTimeout: 10s`;
 const sinks = {
@@ -40,7 +40,7 @@ const sinks = {
   ack: entry(ack.url, true),
   relp: `type: syslog, address: "relp://127.0.0.1:${relp.port}"`,
 };
-place.configure({
+workspace.configure({
   url: simulator.url,
   pageSize: 1000,
   sinks,
@@ -76,7 +76,7 @@ interface Sample {
   readonly handles: number;
 }
 const samples: Sample[] = [];
-const running = place.start(['run'], {}, []);
+const running = workspace.start(['run'], {}, []);
 const endMs = performance.now() + minutes * 60_000;
 while (performance.now() < endMs && running.child.exitCode === null) {
   await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -96,7 +96,7 @@ gatherAll();
 const problems: string[] = [];
 if (code !== 0) problems.push(`ends with ${code}: ${stderr.slice(-300)}`);
 for (const name of Object.keys(sinks)) {
-  const covers = place.covers(name);
+  const covers = workspace.covers(name);
   const of = came[name] ?? { ids: new Set<bigint>(), doubled: 0 };
   const done = (simulator.generated?.page(0n, 1e7) ?? []).map(idOf).filter(covers);
   const lost = done.filter((id) => !of.ids.has(id));

@@ -14,21 +14,21 @@
  * TORTURE_SEED=N     repeats a run with the points, faults and histories of that seed
  */
 
-import { again } from './engine/replay-history.ts';
+import { replayHistory } from './engine/replay-history.ts';
 import { Secrets } from './engine/secrets.ts';
 import { type Row, table } from './engine/table.ts';
-import { Place } from './engine/workspace.ts';
+import { Workspace } from './engine/workspace.ts';
 import { namespaceRows } from './fixtures/namespaces.ts';
 import { clockRows } from './scenarios/clock.ts';
 import { killRows } from './scenarios/kill.ts';
-import { belowRows } from './scenarios/ld-preload.ts';
+import { preloadRows } from './scenarios/ld-preload.ts';
 import { networkRows } from './scenarios/network.ts';
 import { promiseRows } from './scenarios/promises.ts';
-import { scheduleRows } from './scenarios/random-histories.ts';
+import { historyRows } from './scenarios/random-histories.ts';
 import { stateRows } from './scenarios/state.ts';
 
 const given = process.argv.slice(2);
-const one = await again(given);
+const one = await replayHistory(given);
 if (one !== undefined) process.exit(one);
 
 /** For every change: each kind of attack and of sink that differs, with few points. */
@@ -49,7 +49,7 @@ const processes = numberOf('TORTURE_PROCESSES', isShort ? 2 : 4);
 const startedMs = performance.now();
 const rows: Row[] = [];
 const secrets = new Secrets();
-Place.onEnd = secrets.search;
+Workspace.onEnd = secrets.search;
 /** What mostly waits goes side by side. */
 const waiting = async () =>
   (
@@ -58,10 +58,10 @@ const waiting = async () =>
       clockRows(only),
       namespaceRows(only),
       networkRows({ points, seed }, only),
-      scheduleRows({ histories, processes, seed }, only),
+      historyRows({ histories, processes, seed }, only),
     ])
   ).flat();
-const parts = [waiting, () => stateRows(only), () => belowRows(only), () => killRows({ points, seed }, only)];
+const parts = [waiting, () => stateRows(only), () => preloadRows(only), () => killRows({ points, seed }, only)];
 for (const part of parts) rows.push(...(await part()));
 if (rows.length > 0) rows.push(secrets.row());
 

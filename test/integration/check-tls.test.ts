@@ -6,8 +6,8 @@ import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { Authority, certificatesMissing, type Leaf } from '../support/authority.ts';
 import { proxyFront, tlsFront } from '../support/fronts.ts';
 import { startHecServer } from '../support/hec-server.ts';
-import { key, newPlace, type Place } from '../support/place.ts';
 import { startProgram } from '../support/program.ts';
+import { key, newWorkspace, type Workspace } from '../support/workspace.ts';
 
 interface Finding {
   readonly check: string;
@@ -18,21 +18,21 @@ interface Finding {
 
 const missing = certificatesMissing;
 describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
-  let place: Place;
+  let workspace: Workspace;
   let authority: Authority;
   beforeEach(() => {
-    place = newPlace();
+    workspace = newWorkspace();
     authority = new Authority();
   });
   afterEach(() => {
-    place[Symbol.dispose]();
+    workspace[Symbol.dispose]();
     authority[Symbol.dispose]();
   });
 
   const stdout = '{ name: console, type: stdout }';
   const trusted = () => `, tls: { caFile: "${authority.caFile}" }`;
   async function checked(...args: string[]) {
-    const { code, stdout: out, stderr } = await place.run('check', '--json', ...args);
+    const { code, stdout: out, stderr } = await workspace.run('check', '--json', ...args);
     expect(stderr).toBe('');
     const { findings } = JSON.parse(out) as { findings: Finding[] };
     return { code, find: (name: string) => findings.find(({ check }) => check === name) };
@@ -45,7 +45,7 @@ describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? 
   it.each(ages)('reports the dates of a %s certificate of the source', async (_, days, result, detail) => {
     await using simulator = await startSimulator({ events: 1, key });
     await using front = await tlsFront(simulator.url, authority.leaf({ days }));
-    place.configure(`https://localhost:${front.port}`, [stdout], trusted());
+    workspace.configure(`https://localhost:${front.port}`, [stdout], trusted());
     const { code, find } = await checked();
     expect(code).toBe(0);
     expect(find('source TLS')).toMatchObject({ result, detail: expect.stringMatching(detail) });
@@ -55,8 +55,8 @@ describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? 
   it('trusts the authorities of the system without a caFile', async () => {
     await using simulator = await startSimulator({ events: 1, key });
     await using front = await tlsFront(simulator.url, authority.leaf());
-    place.configure(`https://localhost:${front.port}`, [stdout]);
-    const program = startProgram(['check', '-c', join(place.directory, 'config.yaml')], {
+    workspace.configure(`https://localhost:${front.port}`, [stdout]);
+    const program = startProgram(['check', '-c', join(workspace.directory, 'config.yaml')], {
       env: { SSL_CERT_FILE: authority.caFile },
     });
     expect(await program.ended, program.stdout()).toBe(0);
@@ -72,7 +72,7 @@ describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? 
     ];
     for (const [leaf, host, tls, remedy] of cases) {
       await using front = await tlsFront(simulator.url, leaf);
-      place.configure(`https://${host}:${front.port}`, [stdout], tls);
+      workspace.configure(`https://${host}:${front.port}`, [stdout], tls);
       const { code, find } = await checked();
       expect(code).toBe(69);
       expect(find('source TLS')).toMatchObject({ result: 'failed' });
@@ -87,7 +87,7 @@ describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? 
     await using front = await tlsFront(simulator.url, authority.leaf({ days: 90 }));
     await using proxy = await proxyFront();
     const through = `${trusted()}, proxy: "http://user:a-proxy-secret@127.0.0.1:${proxy.port}"`;
-    place.configure(`https://localhost:${front.port}`, [stdout], through);
+    workspace.configure(`https://localhost:${front.port}`, [stdout], through);
     const { code, find } = await checked();
     expect(code).toBe(0);
     expect(find('proxy connection')).toMatchObject({
@@ -96,14 +96,14 @@ describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? 
     });
     expect(find('source TLS')).toMatchObject({ result: 'ok' });
     expect(proxy.connected).toContain(`localhost:${front.port}`);
-    expect((await place.run('check')).stdout).not.toContain('a-proxy-secret');
+    expect((await workspace.run('check')).stdout).not.toContain('a-proxy-secret');
   });
 
   it('names the proxy if the proxy refuses', async () => {
     await using simulator = await startSimulator({ events: 1, key });
     await using front = await tlsFront(simulator.url, authority.leaf());
     await using proxy = await proxyFront(403);
-    place.configure(
+    workspace.configure(
       `https://localhost:${front.port}`,
       [stdout],
       `${trusted()}, proxy: "http://127.0.0.1:${proxy.port}"`,
@@ -126,7 +126,7 @@ describe.skipIf(missing !== undefined)(`check over TLS${missing === undefined ? 
     const { port } = collector.address() as { port: number };
     const client = authority.leaf({ days: 3 });
     const files = `caFile: "${authority.caFile}", certFile: "${client.certFile}", keyFile: "${client.keyFile}"`;
-    place.configure(simulator.url, [
+    workspace.configure(simulator.url, [
       `{ name: splunk, type: splunk-hec, url: "${hec.url}", token: "${hec.token}" ${trusted()} }`,
       `{ name: qradar, type: syslog, address: "tls://localhost:${port}", tls: { ${files} } }`,
       `{ name: stranger, type: syslog, address: "tls://localhost:${port}" }`,

@@ -4,14 +4,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startSimulator } from '../../src/testing/simulator/server.ts';
 import type { SimulatorOptions } from '../../src/testing/simulator/simulator.ts';
 import { type HecServer, startHecServer } from '../support/hec-server.ts';
-import { key, newPlace, type Place } from '../support/place.ts';
 import { tcpServer } from '../support/tcp-server.ts';
+import { key, newWorkspace, type Workspace } from '../support/workspace.ts';
 
-let place: Place;
+let workspace: Workspace;
 beforeEach(() => {
-  place = newPlace();
+  workspace = newWorkspace();
 });
-afterEach(() => place[Symbol.dispose]());
+afterEach(() => workspace[Symbol.dispose]());
 
 const splunk = ({ url, token }: Pick<HecServer, 'url' | 'token'>, more = '') =>
   `{ name: splunk, type: splunk-hec, url: "${url}", token: "${token}" ${more} }`;
@@ -25,7 +25,7 @@ interface Finding {
 }
 
 async function checked(...args: string[]) {
-  const { code, stdout: out, stderr } = await place.run('check', '--json', ...args);
+  const { code, stdout: out, stderr } = await workspace.run('check', '--json', ...args);
   const answer = JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as { exitCode: number; findings: Finding[] };
   expect(stderr).toBe('');
   expect(answer.exitCode).toBe(code);
@@ -41,8 +41,8 @@ describe('check', () => {
     await using hec = await startHecServer();
     await using collector = await tcpServer();
     const syslog = `{ name: qradar, type: syslog, address: "tcp://127.0.0.1:${collector.port}" }`;
-    place.configure(simulator.url, [splunk(hec), syslog, stdout]);
-    const { code, stdout: text, stderr } = await place.run('check');
+    workspace.configure(simulator.url, [splunk(hec), syslog, stdout]);
+    const { code, stdout: text, stderr } = await workspace.run('check');
     expect(code, text + stderr).toBe(0);
     const marks = text.trimEnd().split('\n');
     expect(marks.filter((line) => !line.startsWith('✓ '))).toEqual([]);
@@ -66,24 +66,24 @@ describe('check', () => {
     expect(text).not.toContain(hec.token);
     expect(hec.events).toEqual([]);
     expect(collector.received.flat()).toEqual([]);
-    expect(existsSync(place.state)).toBe(false);
+    expect(existsSync(workspace.state)).toBe(false);
     const paths = new Set(simulator.requests.map(({ path }) => path));
     expect([...paths].sort()).toEqual(['/api/public/v0/audit-logs', '/api/public/v0/project']);
   });
 
   it('leaves the state as it is, also beside a running daemon', async () => {
     await using simulator = await startSimulator({ events: 40, key });
-    place.configure(simulator.url, [stdout]);
-    await place.run('once');
+    workspace.configure(simulator.url, [stdout]);
+    await workspace.run('once');
     const contents = () =>
-      readdirSync(place.state, { recursive: true, withFileTypes: true })
+      readdirSync(workspace.state, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map(({ parentPath, name }) => [join(parentPath, name), readFileSync(join(parentPath, name), 'utf8')])
         .sort();
     const before = contents();
     expect((await checked()).find('lock')?.detail).toBe('free');
     expect(contents()).toEqual(before);
-    const daemon = place.start('run');
+    const daemon = workspace.start('run');
     await daemon.until((stderr) => stderr.includes('pipeline.start'));
     const { code, find } = await checked();
     expect(code).toBe(0);
@@ -96,7 +96,7 @@ describe('check', () => {
 
   it('reports every problem of a configuration, each with a remedy, and connects to nothing', async () => {
     await using simulator = await startSimulator({ events: 1, key });
-    place.configure(simulator.url, ['{ name: console, type: stout }'], ', pageSize: 0');
+    workspace.configure(simulator.url, ['{ name: console, type: stout }'], ', pageSize: 0');
     const { code, findings } = await checked();
     expect(code).toBe(78);
     expect(findings.map(({ detail }) => detail)).toEqual([
@@ -104,7 +104,7 @@ describe('check', () => {
       expect.stringContaining('did you mean stdout?'),
     ]);
     expect(findings.map(({ detail }) => /config\.yaml:\d+:\d+/.test(detail))).toEqual([true, true]);
-    const text = await place.run('check');
+    const text = await workspace.run('check');
     expect(text.stdout.match(/✗/g)).toHaveLength(2);
     expect(text.stdout.match(/ {4}→ /g)).toHaveLength(2);
     expect(simulator.requestCount).toBe(0);
@@ -112,11 +112,11 @@ describe('check', () => {
 
   it('--offline verifies the configuration only', async () => {
     await using simulator = await startSimulator({ events: 1, key });
-    place.configure(simulator.url, [stdout]);
+    workspace.configure(simulator.url, [stdout]);
     const { code, findings } = await checked('--offline');
     expect({ code, checks: findings.map(({ check }) => check) }).toEqual({ code: 0, checks: ['configuration'] });
     expect(simulator.requestCount).toBe(0);
-    expect((await place.run('check', '--offline', '--send-test-event')).code).toBe(64);
+    expect((await workspace.run('check', '--offline', '--send-test-event')).code).toBe(64);
   });
 
   it.each([
@@ -134,7 +134,7 @@ describe('check', () => {
     'ends with the right code and a remedy when the source answers %s (%i)',
     async (kind, expected, remedy) => {
       await using simulator = await startSimulator({ events: 1, key, faults: [{ kind, share: 1 }] });
-      place.configure(simulator.url, [stdout]);
+      workspace.configure(simulator.url, [stdout]);
       const { code, find } = await checked();
       expect(code).toBe(expected);
       expect(find('API key')).toMatchObject({ result: 'failed' });
@@ -144,7 +144,7 @@ describe('check', () => {
   );
 
   it('ends with 69 for a name that does not resolve and for a closed port', async () => {
-    place.configure('https://tenant.invalid', [stdout]);
+    workspace.configure('https://tenant.invalid', [stdout]);
     const unresolved = await checked();
     expect(unresolved.code).toBe(69);
     expect(unresolved.find('source address')).toMatchObject({
@@ -152,7 +152,7 @@ describe('check', () => {
       detail: expect.stringMatching(/tenant\.invalid/),
     });
     expect(unresolved.find('API key')).toBeUndefined();
-    place.configure('http://127.0.0.1:1', [stdout]);
+    workspace.configure('http://127.0.0.1:1', [stdout]);
     const refused = await checked();
     expect(refused.code).toBe(69);
     expect(refused.find('source connection')).toMatchObject({ detail: expect.stringContaining('ECONNREFUSED') });
@@ -164,7 +164,7 @@ describe('check', () => {
     ['off', 0, 'skipped'],
   ] as const)('judges an unrestricted key by restrictedKey: %s (%i)', async (policy, code, result) => {
     await using simulator = await startSimulator({ events: 1, key, restricted: false });
-    place.configure(simulator.url, [stdout], `, restrictedKey: ${policy}`);
+    workspace.configure(simulator.url, [stdout], `, restrictedKey: ${policy}`);
     const answer = await checked();
     expect(answer).toMatchObject({ code });
     expect(answer.find('key restriction')).toMatchObject({ result });
@@ -180,7 +180,7 @@ describe('check', () => {
   it.each(clocks)('reports a clock that is %i ms off as %s', async (clockOffsetMs, result, detail) => {
     const options: SimulatorOptions = { events: 1, key, clockOffsetMs };
     await using simulator = await startSimulator(options);
-    place.configure(simulator.url, [stdout]);
+    workspace.configure(simulator.url, [stdout]);
     const answer = await checked();
     expect(answer.code).toBe(0);
     expect(answer.find('clock')).toMatchObject({ result, detail: expect.stringMatching(detail) });
@@ -188,31 +188,31 @@ describe('check', () => {
 
   it('ends with 73 and a remedy for an unusable state directory', async () => {
     await using simulator = await startSimulator({ events: 1, key });
-    place.configure(simulator.url, [stdout]);
-    writeFileSync(place.state, 'a file');
+    workspace.configure(simulator.url, [stdout]);
+    writeFileSync(workspace.state, 'a file');
     const file = await checked();
     expect(file).toMatchObject({ code: 73 });
     expect(file.find('state directory')?.remedies.join()).toContain('state.directory');
-    expect(readFileSync(place.state, 'utf8')).toBe('a file');
+    expect(readFileSync(workspace.state, 'utf8')).toBe('a file');
   });
 
   it('ends with 78 for a damaged checkpoint, also if the key is rejected', async () => {
     await using simulator = await startSimulator({ events: 1, key: 'another' });
-    place.configure(simulator.url, [stdout]);
-    mkdirSync(join(place.state, 'checkpoints'), { recursive: true, mode: 0o700 });
-    writeFileSync(join(place.state, 'checkpoints', 'console.json'), 'x', { mode: 0o600 });
+    workspace.configure(simulator.url, [stdout]);
+    mkdirSync(join(workspace.state, 'checkpoints'), { recursive: true, mode: 0o700 });
+    writeFileSync(join(workspace.state, 'checkpoints', 'console.json'), 'x', { mode: 0o600 });
     const { code, find } = await checked();
     expect(code).toBe(78);
     expect(find('checkpoints')?.remedies.join()).toContain('cursor set console ID');
     expect(find('API key')).toMatchObject({ result: 'failed' });
-    expect(readFileSync(join(place.state, 'checkpoints', 'console.json'), 'utf8')).toBe('x');
+    expect(readFileSync(join(workspace.state, 'checkpoints', 'console.json'), 'utf8')).toBe('x');
   });
 
   it('verifies every sink if the source fails, and ends with 69 for a rejected token', async () => {
     await using simulator = await startSimulator({ events: 1, key: 'another' });
     await using hec = await startHecServer({ tokenState: 'disabled' });
     const down = '{ name: qradar, type: syslog, address: "tcp://127.0.0.1:1" }';
-    place.configure(simulator.url, [splunk(hec), down]);
+    workspace.configure(simulator.url, [splunk(hec), down]);
     const both = await checked();
     expect(both.code).toBe(77);
     expect(both.find('splunk: health')).toMatchObject({ result: 'ok' });
@@ -231,7 +231,7 @@ describe('check', () => {
   it('reports an unreachable collector once, and whether a reachable one acknowledges', async () => {
     await using simulator = await startSimulator({ events: 1, key });
     await using hec = await startHecServer({ tokenState: 'ack' });
-    place.configure(simulator.url, [
+    workspace.configure(simulator.url, [
       splunk(hec),
       '{ name: gone, type: splunk-hec, url: "http://127.0.0.1:1", token: x }',
     ]);
@@ -248,8 +248,12 @@ describe('check', () => {
     await using hec = await startHecServer({ tokenState: 'ack' });
     await using collector = await tcpServer();
     const syslog = `{ name: qradar, type: syslog, format: leef, address: "tcp://127.0.0.1:${collector.port}" }`;
-    place.configure(simulator.url, [splunk(hec, ', filter: { include: ["user.*"] }, redact: ["ip"]'), syslog, stdout]);
-    const { code, stdout: out } = await place.run('check', '--json', '--send-test-event');
+    workspace.configure(simulator.url, [
+      splunk(hec, ', filter: { include: ["user.*"] }, redact: ["ip"]'),
+      syslog,
+      stdout,
+    ]);
+    const { code, stdout: out } = await workspace.run('check', '--json', '--send-test-event');
     expect(code, out).toBe(0);
     const [onStdout = '', answer = ''] = out.trimEnd().split('\n');
     expect(JSON.parse(onStdout)).toMatchObject({ id: 0, action: 'siem_forwarder.test', meta: { test: true } });
@@ -266,13 +270,13 @@ describe('check', () => {
     const received = Buffer.concat(collector.received.flat()).toString();
     expect(received.match(/LEEF:2\.0/g)).toHaveLength(1);
     expect(received).toContain('TEST EVENT');
-    expect(existsSync(place.state)).toBe(false);
+    expect(existsSync(workspace.state)).toBe(false);
   });
 
   it('ends at once at Ctrl-C', async () => {
     await using simulator = await startSimulator({ events: 1, key, latencyMs: 60_000 });
-    place.configure(simulator.url, [stdout]);
-    const running = place.start('check');
+    workspace.configure(simulator.url, [stdout]);
+    const running = workspace.start('check');
     await expect.poll(() => simulator.requestCount, { timeout: 30_000 }).toBeGreaterThan(0);
     running.child.kill('SIGINT');
     expect(await running.ended).toBe(0);

@@ -1,5 +1,5 @@
 /** One record as a collector holds it. */
-export interface Held {
+export interface ReceivedRecord {
   readonly text: string;
 }
 
@@ -26,7 +26,7 @@ export const idOf = (text: string): bigint => {
 };
 
 /** Knows every id and payload of a history, and compares what a sink made of it. */
-export class Oracle {
+export class Checker {
   readonly #texts: ReadonlyMap<bigint, string>;
 
   /** @param texts the API's own text of each event, in order of id */
@@ -43,12 +43,16 @@ export class Oracle {
   }
 
   /** `late`: ids that may come behind greater ones. */
-  judge(held: readonly Held[], aside: readonly Held[] = [], late: ReadonlySet<bigint> = new Set()): Account {
+  check(
+    received: readonly ReceivedRecord[],
+    deadLetters: readonly ReceivedRecord[] = [],
+    late: ReadonlySet<bigint> = new Set(),
+  ): Account {
     const faults = new Set<string>();
     const seen = new Set<bigint>();
     const doubled: bigint[] = [];
     let greatest = 0n;
-    for (const { text } of held) {
+    for (const { text } of received) {
       const id = this.#known(text, faults, 'delivered');
       if (id === undefined) continue;
       if (seen.has(id)) doubled.push(id);
@@ -57,7 +61,7 @@ export class Oracle {
       seen.add(id);
     }
     const put = new Set<bigint>();
-    for (const { text } of aside) {
+    for (const { text } of deadLetters) {
       const id = this.#known(text, faults, 'set aside');
       if (id === undefined) continue;
       if (put.has(id)) faults.add(`${id} was set aside twice`);
@@ -65,7 +69,7 @@ export class Oracle {
       put.add(id);
     }
     const lost = this.ids.filter((id) => !seen.has(id) && !put.has(id));
-    return { in: this.#texts.size, out: held.length, lost, doubled, setAside: put.size, faults: [...faults] };
+    return { in: this.#texts.size, out: received.length, lost, doubled, setAside: put.size, faults: [...faults] };
   }
 
   /** The id, where the record is the API's own; else a fault. */

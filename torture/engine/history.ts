@@ -2,10 +2,10 @@ import { startSimulator } from '../../src/testing/simulator/server.ts';
 import type { Fault } from '../../test/support/hec-server.ts';
 import { type Collector, isPoison, kinds } from '../fixtures/collectors.ts';
 import { type NetProxy, portIn, redirected, startProxy } from '../fixtures/proxy.ts';
-import { type Account, Oracle } from './checker.ts';
-import { inFlight, lieText } from './in-flight.ts';
+import { type Account, Checker } from './checker.ts';
+import { falseCheckpointText, inFlight } from './in-flight.ts';
 import type { Plan, SinkPlan, SourcePlan } from './plan.ts';
-import { key, Place } from './workspace.ts';
+import { key, Workspace } from './workspace.ts';
 
 /** What came of a history. */
 export interface Outcome {
@@ -19,7 +19,7 @@ export interface Outcome {
 }
 
 /** Runs `once` in a place, until a point of death where there is one. */
-export type Runner = (place: Place, killAt?: string) => Promise<{ code: number | string; stderr: string }>;
+export type Runner = (workspace: Workspace, killAt?: string) => Promise<{ code: number | string; stderr: string }>;
 
 /** Faults of HEC that take nothing, which the forwarder can't know. */
 const unsure: ReadonlySet<unknown> = new Set(['error', 'reset-before', 'hang-before']);
@@ -28,7 +28,7 @@ const doubling: ReadonlySet<Fault> = new Set<Fault>(['reset-after', 'swallow-ack
 
 export interface Stage {
   /** Does what a runner needs in a new place. */
-  readonly prepare?: (place: Place) => void;
+  readonly prepare?: (workspace: Workspace) => void;
   /** Log level; trace where absent. */
   readonly level?: string;
 }
@@ -37,11 +37,17 @@ export interface Stage {
 export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = {}): Promise<Outcome> {
   const { events, pageSize, seed } = plan;
   const violations: string[] = [];
-  const simulator = await startSimulator({ events, seed, key, requestsPerSecond: 1_000, ...weatherOf(plan.source) });
+  const simulator = await startSimulator({
+    events,
+    seed,
+    key,
+    requestsPerSecond: 1_000,
+    ...simulatorFaults(plan.source),
+  });
   await using opened = new AsyncDisposableStack();
   opened.use(simulator);
-  using place = new Place();
-  prepare?.(place);
+  using workspace = new Workspace();
+  prepare?.(workspace);
   const proxies: NetProxy[] = [];
   const through = async (entry: string, { net }: SinkPlan | SourcePlan) => {
     if (net === undefined) return { entry, doubtful: () => 0 };
@@ -64,45 +70,45 @@ export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = 
     };
     const kind = kinds[one.kind];
     if (kind === undefined) throw new Error(`no collector is called ${one.kind}`);
-    const collector = opened.use(await kind.open({ directory: place.directory, fault }));
+    const collector = opened.use(await kind.open({ directory: workspace.directory, fault }));
     const { entry, doubtful } = await through(collector.entry, one);
     const sink = { name, collector, entry: `${entry}${one.more ?? ''}`, allowed: 0, doubtful };
     sinks.push(sink);
   }
   const source = await through(simulator.url, plan.source);
-  place.configure({
+  workspace.configure({
     url: source.entry,
     pageSize,
     sinks: Object.fromEntries(sinks.map(({ name, entry }) => [name, entry])),
     ...(level !== undefined && { level }),
     more: plan.source.net === undefined ? '' : ', timeout: 5s',
   });
-  const oracle = new Oracle(simulator.generated?.page(0n, events) ?? []);
+  const checker = new Checker(simulator.generated?.page(0n, events) ?? []);
   for (const killAt of plan.kills) {
-    const { code, stderr } = await run(place, killAt);
+    const { code, stderr } = await run(workspace, killAt);
     if (code !== 'SIGKILL' && code !== 0) violations.push(`ends with ${code}: ${stderr.slice(-200)}`);
     // Where it came to its end before the point, nothing was in flight.
     if (code !== 'SIGKILL') continue;
     await Promise.all(
       sinks.map(async (sink) => {
-        const { open, lies } = await inFlight(place, sink.name, sink.collector, oracle);
-        if (lies > 0) violations.push(`${sink.name}: ${lieText(lies)}`);
+        const { open, falseCheckpoints } = await inFlight(workspace, sink.name, sink.collector, checker);
+        if (falseCheckpoints > 0) violations.push(`${sink.name}: ${falseCheckpointText(falseCheckpoints)}`);
         // What a slow network still holds counts too, and comes later.
         const isSlow = plan.sinks[sink.name]?.net !== undefined;
         sink.allowed += Math.min(isSlow ? events : open, sink.collector.inFlight(pageSize));
       }),
     );
   }
-  const { code, stderr } = await run(place);
+  const { code, stderr } = await run(workspace);
   if (code !== 0) violations.push(`ends with ${code}: ${stderr.slice(-200)}`);
   const accounts: Outcome['accounts'][number][] = [];
   for (const { name, collector, allowed, doubtful } of sinks) {
-    if (!oracle.ids.every(place.covers(name))) violations.push(`${name}: ends without a whole checkpoint`);
-    const aside = place.aside(name);
+    if (!checker.ids.every(workspace.covers(name))) violations.push(`${name}: ends without a whole checkpoint`);
+    const deadLetters = workspace.deadLetters(name);
     const refuses = plan.sinks[name]?.kind.includes('refused') === true;
-    const poison = refuses ? oracle.texts.filter(isPoison).length : 0;
-    if (aside.length !== poison) violations.push(`${name}: ${aside.length} set aside instead of ${poison}`);
-    const account = oracle.judge(await collector.held(events - poison), aside);
+    const poison = refuses ? checker.texts.filter(isPoison).length : 0;
+    if (deadLetters.length !== poison) violations.push(`${name}: ${deadLetters.length} set aside instead of ${poison}`);
+    const account = checker.check(await collector.received(events - poison), deadLetters);
     const inFlight = Math.min(events, collector.inFlight(pageSize));
     accounts.push({ sink: name, account, allowed: allowed + doubtful() * inFlight });
   }
@@ -115,7 +121,7 @@ export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = 
 }
 
 /** The simulator asks `random` once for each fault and request: here it is the plan that answers. */
-function weatherOf({ faults }: SourcePlan) {
+function simulatorFaults({ faults }: SourcePlan) {
   let asked = 0;
   const random = () => {
     const [request, index] = [Math.floor(asked / faults.length), asked % faults.length];

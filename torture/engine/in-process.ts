@@ -11,13 +11,13 @@ import { Notifier } from '../../src/lib/notifier.ts';
 import { hook, nameOf } from './hooks.ts';
 import { sourceModule } from './workspace.ts';
 
-class Dead extends Error {}
+class Killed extends Error {}
 
 /** How long the code of a dead program may take to come to its end, milliseconds. */
 const unwindMs = 10_000;
 
 /** One run of the program, until its end or its death. */
-class Incarnation {
+class ProgramRun {
   readonly sockets = new Set<Socket>();
   readonly #counts = new Map<string, number>();
   readonly #killAt: string | undefined;
@@ -30,7 +30,7 @@ class Incarnation {
   }
 
   reach(kind: string, half?: () => void): void {
-    if (this.dead) throw new Dead(kind);
+    if (this.dead) throw new Killed(kind);
     const k = this.#counts.get(kind) ?? 0;
     this.#counts.set(kind, k + 1);
     if (`${kind} ${k}` !== this.#killAt) return;
@@ -39,14 +39,14 @@ class Incarnation {
     for (const socket of this.sockets) socket.destroy();
     // Its code comes to an end, so that what it holds of this process is given back; none of it has an effect.
     setImmediate(() => {
-      this.kill.abort(new Dead('killed'));
-      this.stop.abort(new Dead('killed'));
+      this.kill.abort(new Killed('killed'));
+      this.stop.abort(new Killed('killed'));
     });
-    throw new Dead(kind);
+    throw new Killed(kind);
   }
 }
 
-const living = new AsyncLocalStorage<Incarnation>();
+const currentRun = new AsyncLocalStorage<ProgramRun>();
 let command: typeof dispatch | undefined;
 
 /** Once a process, before the first run. */
@@ -54,17 +54,17 @@ export async function prepare(): Promise<void> {
   process.umask(0o077);
   await hook({
     // What has no incarnation is the other side: the source and the collectors.
-    reach: (op, path, half) => living.getStore()?.reach(nameOf(op, path), half),
+    reach: (op, path, half) => currentRun.getStore()?.reach(nameOf(op, path), half),
     connecting(socket) {
-      const one = living.getStore();
-      if (one?.dead) throw new Dead('connect');
+      const one = currentRun.getStore();
+      if (one?.dead) throw new Killed('connect');
       one?.sockets.add(socket);
     },
-    isEnd: (error) => error instanceof Dead,
+    isEnd: (error) => error instanceof Killed,
   });
   for (const event of ['uncaughtException', 'unhandledRejection'] as const)
     process.on(event, (error) => {
-      if (error instanceof Dead || living.getStore()?.dead) return;
+      if (error instanceof Killed || currentRun.getStore()?.dead) return;
       console.error('not caught:', error);
       process.exit(70);
     });
@@ -72,13 +72,13 @@ export async function prepare(): Promise<void> {
 }
 
 /** Runs `once`; gives its exit code, or SIGKILL where it came to the point at which it dies. */
-export async function runInside(
+export async function runInProcess(
   args: readonly string[],
   killAt?: string,
 ): Promise<{ code: number | 'SIGKILL'; stderr: string }> {
   if (command === undefined) throw new Error('not prepared');
-  const one = new Incarnation(killAt);
-  let said = '';
+  const one = new ProgramRun(killAt);
+  let output = '';
   const around: CliContext = {
     env: {},
     signals: { graceful: one.stop.signal, forced: one.kill.signal },
@@ -86,7 +86,7 @@ export async function runInside(
     setShutdownTimeout() {},
     print: async () => {},
     complain: (line) => {
-      said += `${line}\n`;
+      output += `${line}\n`;
     },
     stderr: {
       isTerminal: false,
@@ -98,9 +98,9 @@ export async function runInside(
     },
     confirm: async () => true,
   };
-  const ended = living.run(one, () =>
+  const ended = currentRun.run(one, () =>
     (command as typeof dispatch)(args, around).catch((error: Error) => {
-      said += `${error.stack ?? error.message}\n`;
+      output += `${error.stack ?? error.message}\n`;
       return 70;
     }),
   );
@@ -113,7 +113,7 @@ export async function runInside(
   let timer: NodeJS.Timeout | undefined;
   try {
     const code = await Promise.race([ended, late.promise]);
-    return { code: one.dead ? 'SIGKILL' : code, stderr: said };
+    return { code: one.dead ? 'SIGKILL' : code, stderr: output };
   } finally {
     clearInterval(watch);
     clearTimeout(timer);

@@ -1,7 +1,7 @@
 import type { FaultKind } from '../../src/testing/simulator/faults.ts';
 import { Prng } from '../../src/testing/simulator/prng.ts';
 import type { Fault } from '../../test/support/hec-server.ts';
-import type { NetFault, Way } from '../fixtures/proxy.ts';
+import type { Direction, NetFault } from '../fixtures/proxy.ts';
 
 /** What happens in a short history, all of it: as one line of JSON it can be given again. */
 export interface Plan {
@@ -52,20 +52,20 @@ const kinds = {
 } as const;
 
 /** After more of them the waits in between are longer than the patience of `once`. */
-const mostInRow = 4;
+const MAX_IN_A_ROW = 4;
 
 /** How long a connection without an answer is waited for: longer than a busy machine takes to answer. */
 const timeout = ', timeout: 5s';
 
 /** Faults of the source and of all sinks at once, with up to two deaths; network faults too where there may be some. */
 export function planOf(seed: number, network: boolean): Plan {
-  const dice = new Prng().aim(seed, 0);
-  const share = dice.share() * 0.3;
-  const chosen = [0, 1].map(() => dice.pick(sourceFaults)) as [FaultKind, ...FaultKind[]];
+  const prng = new Prng().aim(seed, 0);
+  const share = prng.share() * 0.3;
+  const chosen = [0, 1].map(() => prng.pick(sourceFaults)) as [FaultKind, ...FaultKind[]];
   const faultsOf = <F>(own: Prng, count: number, often: number, pick: () => F) => {
     let inRow = 0;
     const hits = Array.from({ length: count }, () => {
-      inRow = own.share() < often && inRow < mostInRow ? inRow + 1 : 0;
+      inRow = own.share() < often && inRow < MAX_IN_A_ROW ? inRow + 1 : 0;
       return inRow > 0;
     });
     return hits.flatMap((hit, at) => (hit ? [[at, pick()] as const] : []));
@@ -81,9 +81,9 @@ export function planOf(seed: number, network: boolean): Plan {
     const net = network && own.share() < share ? netFault(own) : undefined;
     return [name, { kind, faults, more: timeout, ...(net !== undefined && { net }) }];
   });
-  const kills = Array.from({ length: dice.below(3) }, () => `${dice.pick(steps)} ${dice.below(6)}`);
-  const net = network && dice.share() < share ? netFault(dice) : undefined;
-  const faults = faultsOf(dice, 40, share, () => dice.pick(chosen));
+  const kills = Array.from({ length: prng.below(3) }, () => `${prng.pick(steps)} ${prng.below(6)}`);
+  const net = network && prng.share() < share ? netFault(prng) : undefined;
+  const faults = faultsOf(prng, 40, share, () => prng.pick(chosen));
   return {
     seed,
     events: 120,
@@ -94,14 +94,14 @@ export function planOf(seed: number, network: boolean): Plan {
   };
 }
 
-function netFault(dice: Prng): NetFault {
-  const way = dice.pick<Way>(['up', 'down']);
-  const at = { way, after: dice.below(way === 'up' ? 4_000 : 400), connections: [dice.below(3)] };
-  switch (dice.below(6)) {
+function netFault(prng: Prng): NetFault {
+  const direction = prng.pick<Direction>(['up', 'down']);
+  const at = { direction, after: prng.below(direction === 'up' ? 4_000 : 400), connections: [prng.below(3)] };
+  switch (prng.below(6)) {
     case 0:
-      return { kind: 'latency', ms: 1 + dice.below(60) };
+      return { kind: 'latency', ms: 1 + prng.below(60) };
     case 1:
-      return { kind: 'bandwidth', bytesPerSecond: 20_000 + dice.below(100_000) };
+      return { kind: 'bandwidth', bytesPerSecond: 20_000 + prng.below(100_000) };
     case 2:
       return { kind: 'vanish', ...at };
     default:

@@ -49,26 +49,26 @@ export class Pool implements Disposable {
     closeSync(err);
     this.#children.add(child);
     const started = { process: child, log: `${name}.err` };
-    await this.#said(started);
+    await this.#output(started);
     return started;
   }
 
   async #one(child: Child, plan: Plan): Promise<Outcome> {
-    const said = this.#said(child);
+    const output = this.#output(child);
     child.process.send(plan);
-    const answer = await said;
+    const answer = await output;
     if ('outcome' in answer) return answer.outcome;
     throw new Error(`the kit failed itself at ${JSON.stringify(plan)}: ${'failure' in answer ? answer.failure : ''}`);
   }
 
-  #said({ process, log }: Child): Promise<Said> {
+  #output({ process, log }: Child): Promise<Said> {
     return new Promise((resolve, reject) => {
       const onExit = (code: number | null) =>
         reject(new Error(`a worker ended with ${code}: ${readFileSync(log, 'utf8').slice(-500)}`));
       process.once('exit', onExit);
-      process.once('message', (said: Said) => {
+      process.once('message', (output: Said) => {
         process.off('exit', onExit);
-        resolve(said);
+        resolve(output);
       });
     });
   }

@@ -5,7 +5,7 @@ import { Pool } from './pool.ts';
 import { shrink } from './shrink.ts';
 
 /** Gives one history again, where the arguments ask for that: the exit code, or undefined where they don't. */
-export async function again([what, which = '']: readonly string[]): Promise<number | undefined> {
+export async function replayHistory([what, which = '']: readonly string[]): Promise<number | undefined> {
   if (what === 'plan') {
     const plan = JSON.parse(which) as Plan;
     using pool = new Pool();

@@ -128,7 +128,7 @@ export function table(rows: readonly Row[]): string {
 }
 
 /** Does `work` for each item, a few at once. */
-export async function each<T>(
+export async function forEachConcurrently<T>(
   items: readonly T[],
   work: (item: T) => Promise<void>,
   limit = Math.max(2, availableParallelism()),

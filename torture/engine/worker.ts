@@ -6,21 +6,21 @@ import { ftruncateSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { Prng } from '../../src/testing/simulator/prng.ts';
 import { play } from './history.ts';
-import { prepare, runInside } from './in-process.ts';
+import { prepare, runInProcess } from './in-process.ts';
 import type { Plan } from './plan.ts';
 
 await prepare();
 const [out = ''] = process.argv.slice(2);
 
 process.on('message', async (plan: Plan) => {
-  const dice = new Prng().aim(plan.seed, 99);
-  Math.random = () => dice.share();
+  const prng = new Prng().aim(plan.seed, 99);
+  Math.random = () => prng.share();
   ftruncateSync(1);
   try {
     const outcome = await play(
       plan,
-      (place, killAt) => runInside(['once', '--patience', '60s', '-c', place.config], killAt),
-      { prepare: (place) => symlinkSync(out, join(place.directory, 'out.ndjson')), level: 'info' },
+      (workspace, killAt) => runInProcess(['once', '--patience', '60s', '-c', workspace.config], killAt),
+      { prepare: (workspace) => symlinkSync(out, join(workspace.directory, 'out.ndjson')), level: 'info' },
     );
     process.send?.({ outcome });
   } catch (error) {

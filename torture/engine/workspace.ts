@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { linesIn } from '../fixtures/collectors.ts';
-import type { Held } from './checker.ts';
+import type { ReceivedRecord } from './checker.ts';
 
 /** What a planted bug replaces: TORTURE_PROGRAM names another main file. */
 const program = process.env['TORTURE_PROGRAM'] ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -15,8 +15,8 @@ export const sourceModule = (name: string): string =>
 
 const preload = new URL('./preload.ts', import.meta.url).href;
 
-/** A network namespace that the program is started in: TORTURE_WITHIN names it. */
-const namespace = process.env['TORTURE_WITHIN'];
+/** A network namespace that the program is started in: TORTURE_NETNS names it. */
+const namespace = process.env['TORTURE_NETNS'];
 const within = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace];
 
 export const key = 'SIEM-LOG-ONLY-canary-9c2e77b1d4';
@@ -45,7 +45,7 @@ export interface Settings {
 }
 
 /** A directory with a configuration, a state and all that the program says there; gone when it is disposed of. */
-export class Place implements Disposable {
+export class Workspace implements Disposable {
   readonly directory: string;
   readonly state: string;
   readonly config: string;
@@ -118,19 +118,19 @@ export class Place implements Disposable {
   }
 
   /** The events in the dead letter. */
-  aside(sink: string): Held[] {
+  deadLetters(sink: string): ReceivedRecord[] {
     return linesIn(join(this.state, 'dead-letter', `${sink}.ndjson`)).flatMap((line) => {
       const at = line.indexOf(',"event":');
       return at === -1 || !line.endsWith('}') ? [] : [{ text: line.slice(at + 9, -1) }];
     });
   }
 
-  /** Sees every place before it goes. */
+  /** Sees every workspace before it goes. */
   static onEnd: (directory: string) => void = () => {};
 
   [Symbol.dispose](): void {
-    Place.onEnd(this.directory);
-    if (!this.state.startsWith(this.directory)) Place.onEnd(this.state);
+    Workspace.onEnd(this.directory);
+    if (!this.state.startsWith(this.directory)) Workspace.onEnd(this.state);
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startSimulator } from '../../src/testing/simulator/server.ts';
-import { idOf, Oracle } from '../engine/checker.ts';
+import { Checker, idOf } from '../engine/checker.ts';
 import { compile } from '../engine/compile.ts';
-import { each, type Row, skipped, Tally } from '../engine/table.ts';
-import { key, Place } from '../engine/workspace.ts';
+import { forEachConcurrently, type Row, skipped, Tally } from '../engine/table.ts';
+import { key, Workspace } from '../engine/workspace.ts';
 import { type Collector, openCollectors } from '../fixtures/collectors.ts';
 
 const second = 1_000;
@@ -35,7 +35,7 @@ export async function clockRows(only: (name: string) => boolean): Promise<Row[]>
     const why = compile('../fixtures/clock.c', library);
     if (why !== undefined) return names.map((name) => skipped(scenarioOf(name), why));
     const rows = new Map<string, Row>();
-    await each(names, async (name) => void rows.set(name, await row(name, library)));
+    await forEachConcurrently(names, async (name) => void rows.set(name, await row(name, library)));
     return names.flatMap((name) => rows.get(name) ?? []);
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -51,25 +51,25 @@ async function row(name: string, library: string): Promise<Row> {
   const tally = new Tally(scenarioOf(name));
   const steps = jumps[name] ?? [];
   await using simulator = await startSimulator({ events: first, rate, key, late: { share: 0.1, delayMs: 500 } });
-  using place = new Place();
+  using workspace = new Workspace();
   await using opened = new AsyncDisposableStack();
   // Longer than a busy machine may keep the daemon from asking, and shorter than the jumps.
-  const options = { directory: place.directory, ackTimeout: '59s' };
+  const options = { directory: workspace.directory, ackTimeout: '59s' };
   const collectors = Object.fromEntries(await openCollectors(sinks, options, opened));
   const more = ', settle: 2s, schedule: "* * * * * *"';
-  place.configure({ url: simulator.url, pageSize: 100, sinks: entriesOf(collectors), more });
+  workspace.configure({ url: simulator.url, pageSize: 100, sinks: entriesOf(collectors), more });
   const clock = steps.map((step) => step.join(':')).join(',');
-  const running = place.start(['run'], { LD_PRELOAD: library, TORTURE_CLOCK: clock }, []);
+  const running = workspace.start(['run'], { LD_PRELOAD: library, TORTURE_CLOCK: clock }, []);
   try {
     const log = simulator.generated;
     if (log === undefined) throw new Error('no generated log');
     const end = log.idAt(wanted);
     const expected = () => log.page(0n, 5_000).filter((text) => idOf(text) <= end);
     const isDone = (sink: string) =>
-      expected().length > wanted && expected().every((text) => place.covers(sink)(idOf(text)));
+      expected().length > wanted && expected().every((text) => workspace.covers(sink)(idOf(text)));
     const watch = async ([name, collector]: [string, Collector]) => {
       for (let [count, movedAtMs] = [0, performance.now()]; !isDone(name); ) {
-        const now = (await collector.held()).length;
+        const now = (await collector.received()).length;
         if (now !== count) [count, movedAtMs] = [now, performance.now()];
         if (running.child.exitCode !== null) return;
         if (performance.now() - movedAtMs > stallMs)
@@ -83,11 +83,11 @@ async function row(name: string, library: string): Promise<Row> {
     running.child.kill('SIGTERM');
     const { code, stderr } = await running.ended;
     if (code !== 0) tally.violation(`ends with ${code}: ${stderr.slice(-200)}`);
-    const oracle = new Oracle(expected());
+    const checker = new Checker(expected());
     tally.run();
     for (const [sink, collector] of Object.entries(collectors)) {
-      const held = (await collector.held()).filter(({ text }) => idOf(text) <= end);
-      tally.part(oracle.judge(held, [], new Set(oracle.ids)), 0, sink);
+      const received = (await collector.received()).filter(({ text }) => idOf(text) <= end);
+      tally.part(checker.check(received, [], new Set(checker.ids)), 0, sink);
     }
   } finally {
     running.child.kill('SIGKILL');

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Oracle } from '../engine/checker.ts';
-import { each, type Row, skipped, Tally } from '../engine/table.ts';
+import { Checker } from '../engine/checker.ts';
+import { forEachConcurrently, type Row, skipped, Tally } from '../engine/table.ts';
 import { isPoison } from '../fixtures/collectors.ts';
 import { type Stage, staged } from './state.ts';
 
@@ -20,18 +20,19 @@ export async function diskRows(only: (name: string) => boolean): Promise<Row[]> 
     const scenario = `state: ${code} at each operation, three times`;
     if (!only(scenario)) continue;
     const tally = new Tally(scenario);
-    await each(faults, async ({ op, part, kind }) => {
+    await forEachConcurrently(faults, async ({ op, part, kind }) => {
       // Opened at the start too, where a fault ends it with 73: that is told, not waited out.
       if (op === 'open' && part === 'dead-letter') return;
-      await staged(kind, async ({ place, collector, oracle }) => {
-        const ended = await place.once({ TORTURE_FAULT: `${op}:${part}:${code}:3` });
+      await staged(kind, async ({ workspace, collector, checker }) => {
+        const ended = await workspace.once({ TORTURE_FAULT: `${op}:${part}:${code}:3` });
         const where = `${code} at ${op} in ${part}`;
         if (ended.code !== 0) tally.violation(`ends with ${ended.code} (${where}): ${ended.stderr.slice(-200)}`);
-        if (!oracle.ids.every(place.covers('sink'))) tally.violation(`ends without a whole checkpoint (${where})`);
-        const aside = place.aside('sink');
-        const poison = kind === 'HEC' ? 0 : oracle.texts.filter(isPoison).length;
-        if (aside.length !== poison) tally.violation(`${aside.length} set aside instead of ${poison} (${where})`);
-        tally.add(oracle.judge(await collector.held(), aside), 0, where);
+        if (!checker.ids.every(workspace.covers('sink'))) tally.violation(`ends without a whole checkpoint (${where})`);
+        const deadLetters = workspace.deadLetters('sink');
+        const poison = kind === 'HEC' ? 0 : checker.texts.filter(isPoison).length;
+        if (deadLetters.length !== poison)
+          tally.violation(`${deadLetters.length} set aside instead of ${poison} (${where})`);
+        tally.add(checker.check(await collector.received(), deadLetters), 0, where);
       });
     });
     rows.push(tally.row());
@@ -83,11 +84,11 @@ function fill(path: string): void {
 }
 
 async function fullWhileRunning(
-  { place, collector, simulator }: Stage,
+  { workspace, collector, simulator }: Stage,
   tally: Tally,
   directory: string,
 ): Promise<void> {
-  const running = place.start(['run']);
+  const running = workspace.start(['run']);
   try {
     const until = async (check: () => boolean, what: string) => {
       const deadline = performance.now() + 40_000;
@@ -97,8 +98,8 @@ async function fullWhileRunning(
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     };
-    const oracle = () => new Oracle(simulator.generated?.page(0n, 1_000) ?? []);
-    const isDone = () => oracle().ids.every(place.covers('sink'));
+    const checker = () => new Checker(simulator.generated?.page(0n, 1_000) ?? []);
+    const isDone = () => checker().ids.every(workspace.covers('sink'));
     await until(isDone, 'everything delivered');
     const filler = join(directory, 'filler');
     fill(filler);
@@ -109,18 +110,22 @@ async function fullWhileRunning(
     running.child.kill('SIGTERM');
     const { code } = await running.ended;
     if (code !== 0) tally.violation(`ends with ${code}`);
-    tally.add(oracle().judge(await collector.held()), 0, 'full disk');
+    tally.add(checker().check(await collector.received()), 0, 'full disk');
   } finally {
     running.child.kill('SIGKILL');
   }
 }
 
-async function readOnlyAtStart({ place, collector, oracle }: Stage, tally: Tally, directory: string): Promise<void> {
+async function readOnlyAtStart(
+  { workspace, collector, checker }: Stage,
+  tally: Tally,
+  directory: string,
+): Promise<void> {
   execFileSync('mount', ['-o', 'remount,ro', directory]);
-  const { code } = await place.once();
+  const { code } = await workspace.once();
   if (code !== 73) tally.violation(`ends with ${code} instead of 73`);
   execFileSync('mount', ['-o', 'remount,rw', directory]);
-  const again = await place.once();
+  const again = await workspace.once();
   if (again.code !== 0) tally.violation(`ends with ${again.code} once it can write`);
-  tally.add(oracle.judge(await collector.held()), 0, 'read-only disk');
+  tally.add(checker.check(await collector.received()), 0, 'read-only disk');
 }

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { startSimulator } from '../../src/testing/simulator/server.ts';
-import { Oracle } from '../engine/checker.ts';
-import { inFlight, lieText } from '../engine/in-flight.ts';
+import { Checker } from '../engine/checker.ts';
+import { falseCheckpointText, inFlight } from '../engine/in-flight.ts';
 import { orderFaults, type Point, readTrace, sampled } from '../engine/kill-points.ts';
-import { each, type Row, skipped, Tally } from '../engine/table.ts';
-import { key, Place } from '../engine/workspace.ts';
+import { forEachConcurrently, type Row, skipped, Tally } from '../engine/table.ts';
+import { key, Workspace } from '../engine/workspace.ts';
 import { type Collector, isPoison, kinds } from '../fixtures/collectors.ts';
 
 const events = 120;
@@ -30,53 +30,54 @@ export async function killRows(options: KillOptions, only: (name: string) => boo
 async function killEverywhere(scenario: string, kind: string, { points, seed }: KillOptions): Promise<Row> {
   await using simulator = await startSimulator({ events, key, requestsPerSecond: Number.POSITIVE_INFINITY });
   const texts = simulator.generated?.page(0n, events) ?? [];
-  const oracle = new Oracle(texts);
+  const checker = new Checker(texts);
   const poison = kind.includes('refused') ? texts.filter(isPoison).length : 0;
   const tally = new Tally(scenario);
 
-  const around = async (work: (place: Place, collector: Collector) => Promise<void>) => {
-    using place = new Place();
-    const opened = await kinds[kind]?.open({ directory: place.directory });
+  const around = async (work: (workspace: Workspace, collector: Collector) => Promise<void>) => {
+    using workspace = new Workspace();
+    const opened = await kinds[kind]?.open({ directory: workspace.directory });
     if (opened === undefined) throw new Error(`no collector is called ${kind}`);
     await using collector = opened;
-    place.configure({ url: simulator.url, pageSize, sinks: { sink: collector.entry } });
-    await work(place, collector);
+    workspace.configure({ url: simulator.url, pageSize, sinks: { sink: collector.entry } });
+    await work(workspace, collector);
   };
-  const settle = async (place: Place, collector: Collector, most: number, where: string) => {
-    if (!oracle.ids.every(place.covers('sink'))) tally.violation(`ends without a whole checkpoint (${where})`);
-    const aside = place.aside('sink');
-    const account = oracle.judge(await collector.held(events - aside.length), aside);
+  const settle = async (workspace: Workspace, collector: Collector, most: number, where: string) => {
+    if (!checker.ids.every(workspace.covers('sink'))) tally.violation(`ends without a whole checkpoint (${where})`);
+    const deadLetters = workspace.deadLetters('sink');
+    const account = checker.check(await collector.received(events - deadLetters.length), deadLetters);
     tally.add(account, most, where);
-    if (aside.length !== poison) tally.violation(`${aside.length} set aside instead of ${poison} (${where})`);
+    if (deadLetters.length !== poison)
+      tally.violation(`${deadLetters.length} set aside instead of ${poison} (${where})`);
   };
 
   let found: Point[] = [];
-  await around(async (place, collector) => {
-    const trace = join(place.directory, 'trace');
-    const { code, stderr } = await place.once({ TORTURE_TRACE: trace });
+  await around(async (workspace, collector) => {
+    const trace = join(workspace.directory, 'trace');
+    const { code, stderr } = await workspace.once({ TORTURE_TRACE: trace });
     if (code !== 0) return tally.violation(`without a kill it ends with ${code}: ${stderr.slice(-300)}`);
     found = readTrace(trace);
     for (const fault of orderFaults(found)) tally.violation(fault);
-    await settle(place, collector, 0, 'no kill');
+    await settle(workspace, collector, 0, 'no kill');
   });
 
   const flight = { most: 0, unreached: 0 };
-  await each(sampled(found, points, seed), (at) =>
-    around(async (place, collector) => {
+  await forEachConcurrently(sampled(found, points, seed), (at) =>
+    around(async (workspace, collector) => {
       const where = `killed at ${at}`;
-      const { code } = await place.once({ TORTURE_KILL_AT: at });
+      const { code } = await workspace.once({ TORTURE_KILL_AT: at });
       // A run takes its reads in other pieces than the dry one and may have one point fewer of a kind.
       if (code === 0) flight.unreached++;
       if (code !== 'SIGKILL' && code !== 0) return tally.violation(`ends with ${code} (${where})`);
-      const { open, lies } = await inFlight(place, 'sink', collector, oracle);
-      if (lies > 0) tally.violation(`${lieText(lies)} (${where})`);
+      const { open, falseCheckpoints } = await inFlight(workspace, 'sink', collector, checker);
+      if (falseCheckpoints > 0) tally.violation(`${falseCheckpointText(falseCheckpoints)} (${where})`);
       flight.most = Math.max(flight.most, open);
       const allowed = collector.inFlight(pageSize);
       if (open > allowed) tally.violation(`${open} were in flight, at most ${allowed} may be (${where})`);
-      const again = await place.once();
+      const again = await workspace.once();
       if (again.code !== 0)
         tally.violation(`goes on and ends with ${again.code} (${where}): ${again.stderr.slice(-300)}`);
-      await settle(place, collector, open, where);
+      await settle(workspace, collector, open, where);
       tally.bound(
         Number.isFinite(allowed) ? `in flight, at most ${Math.min(allowed, events)}` : `in flight, here ${flight.most}`,
       );

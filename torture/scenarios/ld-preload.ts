@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compile } from '../engine/compile.ts';
-import { each, type Row, skipped, Tally } from '../engine/table.ts';
+import { forEachConcurrently, type Row, skipped, Tally } from '../engine/table.ts';
 import { isPoison } from '../fixtures/collectors.ts';
 import { staged } from './state.ts';
 
@@ -30,13 +30,13 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
 const pageSize = 40;
 
 /** Faults of the disk below the program and its runtime, by a library that is loaded before the system's own. */
-export async function belowRows(only: (name: string) => boolean): Promise<Row[]> {
+export async function preloadRows(only: (name: string) => boolean): Promise<Row[]> {
   const rows: Row[] = [];
   const wanted = Object.keys(cases).filter((kind) => only(scenarioOf(kind)));
   if (wanted.length === 0) return rows;
-  const directory = mkdtempSync(join(tmpdir(), 'torture-below-'));
+  const directory = mkdtempSync(join(tmpdir(), 'torture-preload-'));
   try {
-    const library = join(directory, 'below.so');
+    const library = join(directory, 'ld-preload.so');
     const why = compile('../fixtures/ld-preload.c', library);
     for (const kind of wanted)
       rows.push(why === undefined ? await row(kind, library, directory) : skipped(scenarioOf(kind), why));
@@ -51,23 +51,28 @@ const scenarioOf = (kind: string) => `below Node: EIO, ENOSPC, short and torn wr
 async function row(kind: string, library: string, directory: string): Promise<Row> {
   const tally = new Tally(scenarioOf(kind));
   let bit = 0;
-  await each(cases[kind] ?? [], async ({ op, part, what, times }) => {
+  await forEachConcurrently(cases[kind] ?? [], async ({ op, part, what, times }) => {
     const where = `${what} at ${op} in ${part}`;
-    await staged(kind, async ({ place, collector, oracle }) => {
+    await staged(kind, async ({ workspace, collector, checker }) => {
       const log = join(directory, `${op}-${part}-${what}`);
-      const env = { LD_PRELOAD: library, TORTURE_BELOW: `${op}:${part}:${what}:${times}`, TORTURE_BELOW_LOG: log };
-      const { code, stderr } = await place.start(['once', '--patience', '30s'], env, []).ended;
+      const env = {
+        LD_PRELOAD: library,
+        TORTURE_DISK_FAULT: `${op}:${part}:${what}:${times}`,
+        TORTURE_DISK_FAULT_LOG: log,
+      };
+      const { code, stderr } = await workspace.start(['once', '--patience', '30s'], env, []).ended;
       const hits = readFileSync(log, 'utf8').length;
       bit += hits;
       if (hits === 0) tally.violation(`never met: nothing is shown (${where})`);
       if (code !== 0) tally.violation(`ends with ${code} (${where}): ${stderr.slice(-200)}`);
-      if (!oracle.ids.every(place.covers('sink'))) tally.violation(`ends without a whole checkpoint (${where})`);
-      const aside = place.aside('sink');
-      const poison = kind.includes('refused') ? oracle.texts.filter(isPoison).length : 0;
-      if (aside.length !== poison) tally.violation(`${aside.length} set aside instead of ${poison} (${where})`);
+      if (!checker.ids.every(workspace.covers('sink'))) tally.violation(`ends without a whole checkpoint (${where})`);
+      const deadLetters = workspace.deadLetters('sink');
+      const poison = kind.includes('refused') ? checker.texts.filter(isPoison).length : 0;
+      if (deadLetters.length !== poison)
+        tally.violation(`${deadLetters.length} set aside instead of ${poison} (${where})`);
       // A batch that standard output took in part comes again, whole.
       const most = kind === 'stdout file' && what !== 'SHORT' ? pageSize * times : 0;
-      tally.add(oracle.judge(await collector.held(), aside), most, where);
+      tally.add(checker.check(await collector.received(), deadLetters), most, where);
     });
   });
   tally.bound(`0${kind === 'stdout file' ? ', batches taken in part' : ''}; ${bit} faults met`);

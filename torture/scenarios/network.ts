@@ -3,7 +3,7 @@ import { commandOf, type Plan } from '../engine/plan.ts';
 import { Pool } from '../engine/pool.ts';
 import { type Row, Tally } from '../engine/table.ts';
 import { kinds } from '../fixtures/collectors.ts';
-import type { NetFault, Way } from '../fixtures/proxy.ts';
+import type { Direction, NetFault } from '../fixtures/proxy.ts';
 
 export interface NetworkOptions {
   /** Places of a cut, for each way and kind; all of the first `every` bytes where there are enough. */
@@ -35,8 +35,10 @@ interface Scenario {
 }
 
 const perCut = 'cut connections × in flight (HEC and RELP 40, ack and streams 120)';
-const cuts = (way: Way, bytes: Outcome['bytes'], { points, seed }: NetworkOptions) =>
-  placesIn(bytes[way], points, seed).map((after): NetFault => ({ kind: 'reset', way, after, connections: [0] }));
+const cuts = (direction: Direction, bytes: Outcome['bytes'], { points, seed }: NetworkOptions) =>
+  placesIn(bytes[direction], points, seed).map(
+    (after): NetFault => ({ kind: 'reset', direction, after, connections: [0] }),
+  );
 
 const scenarios: readonly Scenario[] = [
   {
@@ -67,22 +69,24 @@ const scenarios: readonly Scenario[] = [
     name: 'reset in each of the first four connections',
     over: all,
     faults: () =>
-      [400, 1_500].map((after): NetFault => ({ kind: 'reset', way: 'up', after, connections: [0, 1, 2, 3] })),
+      [400, 1_500].map((after): NetFault => ({ kind: 'reset', direction: 'up', after, connections: [0, 1, 2, 3] })),
     bound: perCut,
   },
   {
     name: 'answers lost after the commit, three in a row',
     over: confirming,
-    faults: (kind) => [{ kind: 'reset', way: 'down', after: isRelp(kind) ? offersBytes : 0, connections: [0, 1, 2] }],
+    faults: (kind) => [
+      { kind: 'reset', direction: 'down', after: isRelp(kind) ? offersBytes : 0, connections: [0, 1, 2] },
+    ],
     bound: perCut,
   },
   {
     name: 'half-open: the peer is gone without a word',
     over: confirming,
     faults: (kind, { up }) => [
-      ...[0, 600, up >> 1].map((after): NetFault => ({ kind: 'vanish', way: 'up', after, connections: [0] })),
+      ...[0, 600, up >> 1].map((after): NetFault => ({ kind: 'vanish', direction: 'up', after, connections: [0] })),
       ...[0, isRelp(kind) ? offersBytes : 100].map(
-        (after): NetFault => ({ kind: 'vanish', way: 'down', after, connections: [0, 1] }),
+        (after): NetFault => ({ kind: 'vanish', direction: 'down', after, connections: [0, 1] }),
       ),
     ],
     bound: perCut,

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { startHecServer } from '../../test/support/hec-server.ts';
 import { tcpServer } from '../../test/support/tcp-server.ts';
-import { idOf, Oracle } from '../engine/checker.ts';
+import { Checker, idOf } from '../engine/checker.ts';
 import { type Row, Tally } from '../engine/table.ts';
-import { key, Place } from '../engine/workspace.ts';
+import { key, Workspace } from '../engine/workspace.ts';
 import { framesOf, hecToken, kinds } from '../fixtures/collectors.ts';
 
 /** Promises that no kill and no damage touches. */
@@ -29,9 +29,9 @@ const scenarios: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
 /** Asked once; then the exit code, and nothing moved. */
 async function sourceRefuses(tally: Tally): Promise<void> {
   await using simulator = await startSimulator({ events: 40, key, faults: [{ kind: '403', share: 1 }] });
-  using place = new Place();
-  place.configure({ url: simulator.url, pageSize: 40, sinks: { sink: 'type: stdout' } });
-  const { code } = await place.once({}, '4s');
+  using workspace = new Workspace();
+  workspace.configure({ url: simulator.url, pageSize: 40, sinks: { sink: 'type: stdout' } });
+  const { code } = await workspace.once({}, '4s');
   tally.run();
   if (code !== 77) tally.violation(`ends with ${code} instead of 77`);
   if (simulator.requestCount > 1) tally.violation(`a refused key was tried ${simulator.requestCount} times`);
@@ -41,44 +41,48 @@ async function sourceRefuses(tally: Tally): Promise<void> {
 async function hecRefuses(tally: Tally): Promise<void> {
   await using simulator = await startSimulator({ events: 120, key, requestsPerSecond: Number.POSITIVE_INFINITY });
   await using hec = await startHecServer({ token: 'another' });
-  using place = new Place();
+  using workspace = new Workspace();
   const entry = `type: splunk-hec, url: "${hec.url}", token: "${hecToken}", acknowledgement: false`;
-  place.configure({ url: simulator.url, pageSize: 40, sinks: { sink: entry } });
-  const { code } = await place.once({}, '4s');
+  workspace.configure({ url: simulator.url, pageSize: 40, sinks: { sink: entry } });
+  const { code } = await workspace.once({}, '4s');
   if (code !== 69) tally.violation(`ends with ${code} instead of 69`);
   const asked = hec.requests.filter(({ kind }) => kind === 'data').length;
   if (asked > 1) tally.violation(`a refused token was tried ${asked} times`);
   hec.renew(hecToken);
-  const again = await place.once();
+  const again = await workspace.once();
   if (again.code !== 0) tally.violation(`goes on and ends with ${again.code}`);
-  const held = hec.events.map(({ raw }) => ({ text: String(raw) }));
-  tally.add(new Oracle(simulator.generated?.page(0n, 200) ?? []).judge(held, place.aside('sink')), 0, '403');
+  const received = hec.events.map(({ raw }) => ({ text: String(raw) }));
+  tally.add(
+    new Checker(simulator.generated?.page(0n, 200) ?? []).check(received, workspace.deadLetters('sink')),
+    0,
+    '403',
+  );
 }
 
 async function lateEvents(tally: Tally): Promise<void> {
   const late = { share: 0.2, delayMs: 1_500 };
   await using simulator = await startSimulator({ events: 40, rate: 40, late, key });
-  using place = new Place();
-  const opened = await kinds['HEC']?.open({ directory: place.directory });
+  using workspace = new Workspace();
+  const opened = await kinds['HEC']?.open({ directory: workspace.directory });
   if (opened === undefined) throw new Error('no HEC');
   await using collector = opened;
   const more = ', settle: 3s, schedule: "* * * * * *"';
-  place.configure({ url: simulator.url, pageSize: 100, sinks: { sink: collector.entry }, more });
-  const running = place.start(['run']);
+  workspace.configure({ url: simulator.url, pageSize: 100, sinks: { sink: collector.entry }, more });
+  const running = workspace.start(['run']);
   try {
     const log = simulator.generated;
     if (log === undefined) throw new Error('no generated log');
     const end = log.idAt(160);
     const deadline = performance.now() + 25_000;
     const expected = () => log.page(0n, 2_000).filter((text) => idOf(text) <= end);
-    const isDone = () => expected().length >= 161 && expected().every((text) => place.covers('sink')(idOf(text)));
+    const isDone = () => expected().length >= 161 && expected().every((text) => workspace.covers('sink')(idOf(text)));
     while (!isDone() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100));
     running.child.kill('SIGTERM');
     const { code } = await running.ended;
     if (code !== 0) tally.violation(`ends with ${code}`);
-    const oracle = new Oracle(expected());
-    const held = (await collector.held()).filter(({ text }) => idOf(text) <= end);
-    tally.add(oracle.judge(held, [], new Set(oracle.ids)), 0, 'late events');
+    const checker = new Checker(expected());
+    const received = (await collector.received()).filter(({ text }) => idOf(text) <= end);
+    tally.add(checker.check(received, [], new Set(checker.ids)), 0, 'late events');
   } finally {
     running.child.kill('SIGKILL');
   }
@@ -86,11 +90,11 @@ async function lateEvents(tally: Tally): Promise<void> {
 
 /** Ten seconds confirm a batch, whatever becomes of the collector (docs/syslog.md): a close after this long, milliseconds, tells nothing. */
 const soonMs = 9_000;
-const mostTries = 5;
+const MAX_TRIES = 5;
 
 async function stoppedCollector(tally: Tally): Promise<void> {
-  for (let tries = 0; tries < mostTries; tries++) if (await stopsSoon(tally)) return;
-  tally.violation(`the machine was too busy: ${mostTries} imports of 120 events took more than ${soonMs} ms each`);
+  for (let tries = 0; tries < MAX_TRIES; tries++) if (await stopsSoon(tally)) return;
+  tally.violation(`the machine was too busy: ${MAX_TRIES} imports of 120 events took more than ${soonMs} ms each`);
 }
 
 /**
@@ -107,12 +111,12 @@ async function stopsSoon(tally: Tally): Promise<boolean> {
       }),
     { allowHalfOpen: true },
   );
-  using place = new Place();
+  using workspace = new Workspace();
   const entry = `type: syslog, address: "tcp://127.0.0.1:${stopped.port}"`;
-  place.configure({ url: simulator.url, pageSize: 40, sinks: { sink: entry } });
+  workspace.configure({ url: simulator.url, pageSize: 40, sinks: { sink: entry } });
   const closed = once(stopped.server, 'close');
   const startedMs = performance.now();
-  const running = place.start(['once', '--patience', '10s']);
+  const running = workspace.start(['once', '--patience', '10s']);
   const early = await Promise.race([closed.then(() => undefined), running.ended]);
   if (early !== undefined) {
     tally.violation(`ends with ${early.code} before the collector was asked to close: ${early.stderr.slice(-200)}`);
@@ -126,7 +130,11 @@ async function stopsSoon(tally: Tally): Promise<boolean> {
   const { code } = await running.ended;
   if (!isSoon) return false;
   if (code !== 0) tally.violation(`ends with ${code} instead of 0`);
-  const held = started.received.flatMap((pieces) => framesOf(Buffer.concat(pieces)));
-  tally.add(new Oracle(simulator.generated?.page(0n, 200) ?? []).judge(held, place.aside('sink')), 0, 'stopped');
+  const received = started.received.flatMap((pieces) => framesOf(Buffer.concat(pieces)));
+  tally.add(
+    new Checker(simulator.generated?.page(0n, 200) ?? []).check(received, workspace.deadLetters('sink')),
+    0,
+    'stopped',
+  );
   return true;
 }

@@ -2,9 +2,9 @@ import { faultsOf, type Outcome, play } from '../engine/history.ts';
 import { commandOf, type Plan, planOf } from '../engine/plan.ts';
 import { Pool } from '../engine/pool.ts';
 import { shrink } from '../engine/shrink.ts';
-import { each, type Row, Tally } from '../engine/table.ts';
+import { forEachConcurrently, type Row, Tally } from '../engine/table.ts';
 
-export interface Weather {
+export interface HistoryOptions {
   /** Histories within this process and its children. */
   readonly histories: number;
   /** Histories whose program is a process of its own, killed by the system. */
@@ -15,15 +15,15 @@ export interface Weather {
 const bound = 'answers lost × in flight, and in flight at each death';
 
 /** Short histories: seeded faults of the source, of all sinks and of the network between, with deaths between. */
-export async function scheduleRows(
-  { histories, processes, seed }: Weather,
+export async function historyRows(
+  { histories, processes, seed }: HistoryOptions,
   only: (name: string) => boolean,
 ): Promise<Row[]> {
   const rows: Row[] = [];
   const killed = 'random schedules: faults of the source and of five sinks at once, with kills';
   if (only(killed)) {
     const tally = new Tally(killed, bound);
-    await each(seedsFrom(seed, processes), async (one) => {
+    await forEachConcurrently(seedsFrom(seed, processes), async (one) => {
       const plan = planOf(one, false);
       record(tally, await asProcess(plan), plan);
     });
@@ -38,7 +38,7 @@ const seedsFrom = (seed: number, count: number) => Array.from({ length: count },
 
 /** A history in which the program is started as a process for each of its lives. */
 export const asProcess = (plan: Plan): Promise<Outcome> =>
-  play(plan, (place, killAt) => place.once(killAt === undefined ? {} : { TORTURE_KILL_AT: killAt }, '60s'));
+  play(plan, (workspace, killAt) => workspace.once(killAt === undefined ? {} : { TORTURE_KILL_AT: killAt }, '60s'));
 
 function record(tally: Tally, outcome: Outcome, { seed }: Plan): void {
   tally.run();

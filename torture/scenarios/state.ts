@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Simulator, startSimulator } from '../../src/testing/simulator/server.ts';
-import { Oracle } from '../engine/checker.ts';
-import { each, type Row, Tally } from '../engine/table.ts';
-import { key, Place } from '../engine/workspace.ts';
+import { Checker } from '../engine/checker.ts';
+import { forEachConcurrently, type Row, Tally } from '../engine/table.ts';
+import { key, Workspace } from '../engine/workspace.ts';
 import { type Collector, kinds } from '../fixtures/collectors.ts';
 import { byteRow } from './checkpoint-bytes.ts';
 import { diskRows } from './disk.ts';
@@ -15,10 +15,10 @@ const pageSize = 40;
 
 /** A sink that has had `first` events, and `more` that wait for the next start. */
 export interface Stage {
-  readonly place: Place;
+  readonly workspace: Workspace;
   readonly collector: Collector;
   readonly simulator: Simulator;
-  readonly oracle: Oracle;
+  readonly checker: Checker;
   readonly newest: string;
   readonly previous: string;
 }
@@ -26,23 +26,23 @@ export interface Stage {
 /** Sets the stage for one case. */
 export async function staged(kind: string, work: (stage: Stage) => Promise<void>, parent?: string): Promise<void> {
   await using simulator = await startSimulator({ events: first, key, requestsPerSecond: Number.POSITIVE_INFINITY });
-  using place = new Place(parent);
-  const opened = await kinds[kind]?.open({ directory: place.directory });
+  using workspace = new Workspace(parent);
+  const opened = await kinds[kind]?.open({ directory: workspace.directory });
   if (opened === undefined) throw new Error(`no collector is called ${kind}`);
   await using collector = opened;
-  place.configure({
+  workspace.configure({
     url: simulator.url,
     pageSize,
     sinks: { sink: collector.entry },
     more: ', schedule: "* * * * * *", settle: 1s',
   });
-  const { code, stderr } = await place.once();
+  const { code, stderr } = await workspace.once();
   if (code !== 0) throw new Error(`the stage can't be set, it ends with ${code}: ${stderr.slice(-300)}`);
   simulator.append(more);
-  const oracle = new Oracle(simulator.generated?.page(0n, first + more) ?? []);
-  const [newest, previous] = ['sink.json', 'sink.previous.json'].map((name) => join(place.checkpoints, name));
+  const checker = new Checker(simulator.generated?.page(0n, first + more) ?? []);
+  const [newest, previous] = ['sink.json', 'sink.previous.json'].map((name) => join(workspace.checkpoints, name));
   if (newest === undefined || previous === undefined) throw new Error('no checkpoint has a name');
-  await work({ place, collector, simulator, oracle, newest, previous });
+  await work({ workspace, collector, simulator, checker, newest, previous });
 }
 
 interface Case {
@@ -97,10 +97,10 @@ const cases: readonly Case[] = [
     code: 78,
     bound: 0,
   },
-  { name: 'state open to everyone', does: ({ place }) => chmodSync(place.state, 0o777), code: 73, bound: 0 },
+  { name: 'state open to everyone', does: ({ workspace }) => chmodSync(workspace.state, 0o777), code: 73, bound: 0 },
   {
     name: 'state lost altogether',
-    does: ({ place }) => rmSync(place.state, { recursive: true }),
+    does: ({ workspace }) => rmSync(workspace.state, { recursive: true }),
     code: 0,
     bound: first,
   },
@@ -113,19 +113,19 @@ export async function stateRows(only: (name: string) => boolean): Promise<Row[]>
   if (only(bytes)) rows.push(await byteRow(bytes));
   const wanted = cases.filter(({ name }) => only(`state: ${name}`));
   const found = new Map<string, Row>();
-  await each(wanted, async ({ name, does, code, bound }) => {
+  await forEachConcurrently(wanted, async ({ name, does, code, bound }) => {
     const scenario = `state: ${name}`;
     const tally = new Tally(scenario, String(bound));
     await staged('HEC', async (stage) => {
-      const { place, collector, oracle } = stage;
+      const { workspace, collector, checker } = stage;
       does(stage);
-      const [before, had] = [snapshot(place), (await collector.held()).length];
-      const ended = await place.once();
+      const [before, had] = [snapshot(workspace), (await collector.received()).length];
+      const ended = await workspace.once();
       if (ended.code !== code)
         tally.violation(`ends with ${ended.code} instead of ${code}: ${ended.stderr.slice(-200)}`);
-      if (code === 0) return tally.add(oracle.judge(await collector.held()), bound, name);
-      if (snapshot(place) !== before) tally.violation('touched what a person must look at');
-      if ((await collector.held()).length !== had) tally.violation('sent something all the same');
+      if (code === 0) return tally.add(checker.check(await collector.received()), bound, name);
+      if (snapshot(workspace) !== before) tally.violation('touched what a person must look at');
+      if ((await collector.received()).length !== had) tally.violation('sent something all the same');
       tally.run();
     });
     found.set(name, tally.row());
@@ -136,7 +136,7 @@ export async function stateRows(only: (name: string) => boolean): Promise<Row[]>
   return [...rows, ...(await diskRows(only))];
 }
 
-const snapshot = ({ checkpoints }: Place): string =>
+const snapshot = ({ checkpoints }: Workspace): string =>
   (existsSync(checkpoints) ? readdirSync(checkpoints) : [])
     .sort()
     .map((name) => `${name} ${readFileSync(join(checkpoints, name), 'utf8')}`)
@@ -144,16 +144,16 @@ const snapshot = ({ checkpoints }: Place): string =>
 
 async function twoProcesses(scenario: string): Promise<Row> {
   const tally = new Tally(scenario);
-  await staged('HEC', async ({ place, collector, oracle }) => {
-    const running = place.start(['run']);
-    while (!oracle.ids.every(place.covers('sink')) && running.child.exitCode === null)
+  await staged('HEC', async ({ workspace, collector, checker }) => {
+    const running = workspace.start(['run']);
+    while (!checker.ids.every(workspace.covers('sink')) && running.child.exitCode === null)
       await new Promise((resolve) => setTimeout(resolve, 20));
-    const { code } = await place.once();
+    const { code } = await workspace.once();
     if (code !== 75) tally.violation(`the second ends with ${code} instead of 75`);
     running.child.kill('SIGTERM');
     const ended = await running.ended;
     if (ended.code !== 0) tally.violation(`the first ends with ${ended.code} instead of 0`);
-    tally.add(oracle.judge(await collector.held()), 0, 'two processes');
+    tally.add(checker.check(await collector.received()), 0, 'two processes');
   });
   return tally.row();
 }

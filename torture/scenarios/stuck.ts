@@ -1,7 +1,7 @@
 import { startSimulator } from '../../src/testing/simulator/server.ts';
-import { idOf, Oracle } from '../engine/checker.ts';
+import { Checker, idOf } from '../engine/checker.ts';
 import { type Row, Tally } from '../engine/table.ts';
-import { key, Place } from '../engine/workspace.ts';
+import { key, Workspace } from '../engine/workspace.ts';
 import { openCollectors } from '../fixtures/collectors.ts';
 import { scenarios } from '../fixtures/namespaces.ts';
 import type { Link } from '../fixtures/netem.ts';
@@ -24,26 +24,31 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
  */
 export async function stuck(link: Link): Promise<Row> {
   const tally = new Tally(scenarios.stuck, 'all that was under way');
-  link.within('sh', '-c', `echo ${sendBuffer} > /proc/sys/net/ipv4/tcp_wmem`);
+  link.exec('sh', '-c', `echo ${sendBuffer} > /proc/sys/net/ipv4/tcp_wmem`);
   await using made = await startSimulator({ events, key });
   const texts = (made.generated?.page(0n, events) ?? []).map((text, index) =>
     index < bigFrom ? text : `${text.slice(0, -1)},"more":"${'x'.repeat(bigBytes)}"}`,
   );
   await using opened = new AsyncDisposableStack();
   const simulator = opened.use(await startSimulator({ log: texts, key, requestsPerSecond: 1_000, latencyMs: 400 }));
-  using place = new Place();
-  const collectors = await openCollectors(sinks, { directory: place.directory }, opened);
+  using workspace = new Workspace();
+  const collectors = await openCollectors(sinks, { directory: workspace.directory }, opened);
   const entries = collectors.map(([name, { entry }]) => [
     name,
     `${entry}, timeout: ${timeout}, maxMessageBytes: 65536`,
   ]);
-  place.configure({ url: simulator.url, pageSize, sinks: Object.fromEntries(entries), more: `, timeout: ${timeout}` });
-  const running = place.start(['once', '--patience', '90s'], {}, []);
+  workspace.configure({
+    url: simulator.url,
+    pageSize,
+    sinks: Object.fromEntries(entries),
+    more: `, timeout: ${timeout}`,
+  });
+  const running = workspace.start(['once', '--patience', '90s'], {}, []);
   let end = () => {};
   try {
     const ports = collectors.map(([, { entry }]) => /:(\d+)"/.exec(entry)?.[1]);
-    const held = () => Promise.all(collectors.map(async ([, collector]) => (await collector.held()).length));
-    while ((await held()).some((count) => count < pageSize)) {
+    const received = () => Promise.all(collectors.map(async ([, collector]) => (await collector.received()).length));
+    while ((await received()).some((count) => count < pageSize)) {
       if (running.child.exitCode !== null) throw new Error('the forwarder ended before anything arrived');
       await wait(5);
     }
@@ -53,8 +58,8 @@ export async function stuck(link: Link): Promise<Row> {
     if (theirs().filter(({ unacknowledgedBytes }) => unacknowledgedBytes > 0).length < collectors.length)
       tally.violation('nothing is under way: nothing is shown');
     for (const [name, collector] of collectors) {
-      const covers = place.covers(name);
-      const has = new Set((await collector.held()).map(({ text }) => idOf(text)));
+      const covers = workspace.covers(name);
+      const has = new Set((await collector.received()).map(({ text }) => idOf(text)));
       const early = texts.map(idOf).filter((id) => covers(id) && !has.has(id));
       if (early.length > 0) tally.violation(`${name}: the checkpoint holds ${early.length} that never arrived`);
     }
@@ -62,7 +67,7 @@ export async function stuck(link: Link): Promise<Row> {
     if (code !== 0) tally.violation(`ends with ${code}: ${stderr.slice(-200)}`);
     tally.run();
     for (const [name, collector] of collectors)
-      tally.part(new Oracle(texts).judge(await collector.held(events)), events, name);
+      tally.part(new Checker(texts).check(await collector.received(events)), events, name);
   } finally {
     running.child.kill('SIGKILL');
     end();

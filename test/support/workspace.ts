@@ -12,7 +12,7 @@ export interface Ran {
 }
 
 /** A directory with a configuration and a state directory, and the program run with them. */
-export interface Place extends Disposable {
+export interface Workspace extends Disposable {
   readonly directory: string;
   readonly state: string;
   /** Writes the configuration: where the source is, more of the source block, and each sink as a flow map. */
@@ -25,8 +25,8 @@ export interface Place extends Disposable {
   lines(name: string): Record<string, unknown>[];
 }
 
-export function newPlace(): Place {
-  const directory = mkdtempSync(join(tmpdir(), 'place-'));
+export function newWorkspace(): Workspace {
+  const directory = mkdtempSync(join(tmpdir(), 'workspace-'));
   const config = join(directory, 'config.yaml');
   const state = join(directory, 'state');
   const lines = (name: string) => {
