@@ -73,6 +73,9 @@ async function lateEvents(tally: Tally): Promise<void> {
     const log = simulator.generated;
     if (log === undefined) throw new Error('no generated log');
     const end = log.idAt(160);
+    // On a busy machine the process itself may take longer to start than its events to arrive.
+    while (running.child.exitCode === null && !running.stderr().includes('"pipeline.start"'))
+      await new Promise((resolve) => setTimeout(resolve, 100));
     const deadline = performance.now() + 25_000;
     const expected = () => log.page(0n, 2_000).filter((text) => idOf(text) <= end);
     const isDone = () => expected().length >= 161 && expected().every((text) => workspace.covers('sink')(idOf(text)));
