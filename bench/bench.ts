@@ -1,6 +1,6 @@
 /**
  * npm run bench [-- WORD…] [--docs]: what the built program costs, beside baselines and beside other programs in the same
- * run. WORD: only the scenarios whose names hold one of these. docs/performance.md tells what is measured and how.
+ * run. WORD: only the scenarios whose names hold one of these. docs/performance.md describes what is measured and how.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** A target and what came of it. */
+/** A target and the measured result. */
 export interface Judgement {
   readonly what: string;
   readonly wanted: string;

@@ -53,7 +53,7 @@ function message<T>(child: ChildProcess): Promise<T> {
   });
 }
 
-/** A measured process that has ended well. */
+/** A measured process that has exited with 0. */
 export interface Run extends Reading {
   /** From the spawn to the end, milliseconds. */
   readonly wallMs: number;
@@ -83,7 +83,7 @@ export interface Started {
   readonly pid: number;
   /** How long after the spawn the first byte came on standard output, milliseconds. */
   readonly firstByteMs: Promise<number>;
-  /** @throws where it does not end with 0 */
+  /** @throws if it does not exit with 0 */
   readonly ended: Promise<Run>;
   /** SIGTERM, and its end. */
   stop(): Promise<Run>;

@@ -16,7 +16,7 @@ export const settings = {
   idleSeconds: number('BENCH_IDLE_SECONDS', 60, 15),
   /** How long events appear whose way is timed. */
   freshSeconds: number('BENCH_FRESH_SECONDS', 60, 10),
-  /** How long the program stands before sinks that are all down. */
+  /** How long the program runs with all sinks down. */
   downSeconds: number('BENCH_DOWN_SECONDS', 30, 5),
   /** Build the single executable if it is not there. */
   binary: process.env['BENCH_BINARY'] === '1',

@@ -16,7 +16,7 @@ export class Bench implements Disposable {
     this.settings = given;
   }
 
-  /** A path nobody used before. */
+  /** A new, unused path. */
   newPath(): string {
     return join(this.directory, `${++this.#runs}`);
   }
@@ -30,7 +30,7 @@ export class Bench implements Disposable {
     return known;
   }
 
-  /** A configuration file with a state directory of its own. `more`: further keys of `source`. */
+  /** Writes a configuration file with a separate state directory. `more`: further keys of `source`. */
   configure(source: Served, sinks: readonly string[], more = ''): string {
     const place = this.newPath();
     mkdirSync(place);

@@ -1,6 +1,6 @@
 /**
- * npm run torture:mutants [-- WORD…]: plants one bug at a time in a copy of the sources and lets the kit loose on it. A
- * bug that it does not see ends this with 1: the kit must be able to fail.
+ * npm run torture:mutants [-- WORD…]: plants one bug at a time in a copy of the sources and runs the kit on it.
+ * Exits with 1 if the kit misses a bug: the kit must be able to fail.
  */
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -36,7 +36,7 @@ console.log('| planted bug | seen by |\n| --- | --- |');
 for (const { name } of wanted) console.log(`| ${name} | ${results.get(name)} |`);
 process.exit(missed > 0 || wanted.length === 0 ? 1 : 0);
 
-/** The first violation; undefined where all held. @throws where the bug can't be planted */
+/** The first violation; undefined if there is none. @throws if the bug can't be planted */
 async function catches({ name, file, from, to, scenarios }: Mutation, directory: string): Promise<string | undefined> {
   cpSync(join(root, 'src'), join(directory, 'src'), { recursive: true });
   cpSync(join(root, 'package.json'), join(directory, 'package.json'));
@@ -61,7 +61,7 @@ async function catches({ name, file, from, to, scenarios }: Mutation, directory:
   const code = await new Promise((resolve) => child.on('close', resolve));
   if (code === 0) return undefined;
   const seen = /^VIOLATED (.*)$/m.exec(output)?.[1]?.slice(0, 160);
-  // A kit that falls over has seen nothing.
+  // A crash of the kit does not count as a detection.
   if (seen === undefined) console.error(`${name}: the kit failed itself: ${output.slice(-500)}`);
   return seen;
 }

@@ -4,7 +4,7 @@ export interface Mutation {
   readonly file: string;
   readonly from: string;
   readonly to: string;
-  /** Words of the scenarios that are run; one of them must be violated. */
+  /** Scenarios to run, by words of their names; at least one must report a violation. */
   readonly scenarios: readonly string[];
 }
 

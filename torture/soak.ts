@@ -1,6 +1,6 @@
 /**
  * npm run soak: the daemon under faults for SOAK_MINUTES (30), 500 events a second to HEC, HEC with acknowledgement and
- * RELP. Nothing may be lost, and neither memory nor open files may grow. Linux, which tells them under /proc.
+ * RELP. Nothing may be lost, and neither memory nor open files may grow. Linux only: both are read from /proc.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { startSimulator } from '../src/testing/simulator/server.ts';
@@ -48,7 +48,7 @@ workspace.configure({
   level: 'info',
 });
 
-/** Ids that came, and how often beyond the first; what they came in is let go. */
+/** Ids that arrived, and the number of duplicates; the records themselves are dropped. */
 const came = Object.fromEntries(Object.keys(sinks).map((name) => [name, { ids: new Set<bigint>(), doubled: 0 }]));
 function gather(name: string, texts: readonly string[]): void {
   const of = came[name];
@@ -111,7 +111,7 @@ console.log(`memory over time, MiB: ${course.join(' ')}`);
 const warmMs = Math.max(minutes * 20_000, 120_000);
 const firstMs = samples[0]?.atMs ?? 0;
 const settled = samples.filter(({ atMs }) => atMs - firstMs > warmMs);
-if (settled.length < 120) console.log('too short to tell growth: let it run for 5 minutes or more');
+if (settled.length < 120) console.log('too short to measure growth: run it for at least 5 minutes');
 const { slope, error } = slopeOf(settled.map(({ atMs, rssMiB }) => [atMs / 3_600_000, rssMiB]));
 const handles = settled.map(({ handles }) => handles);
 const mean = settled.reduce((sum, { rssMiB }) => sum + rssMiB, 0) / settled.length;

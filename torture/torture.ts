@@ -1,14 +1,14 @@
 /**
- * npm run torture [-- WORD…]: attacks what the product promises of delivery and prints what came of it; with words only
- * the scenarios whose names hold one of them. Ends with 1 where a promise was broken.
+ * npm run torture [-- WORD…]: attacks the product's delivery promises and prints the results. With words, it runs
+ * only the scenarios whose names contain one of them. Exits with 1 if a promise was broken.
  *
- * npm run torture -- seed N        the history of one seed, and where it breaks a promise a smaller one that does too
+ * npm run torture -- seed N        runs the history of one seed; if it fails, shrinks it
  * npm run torture -- shrink N      the same
- * npm run torture -- plan JSON     a history that was printed, once as a process and once inside
+ * npm run torture -- plan JSON     replays a printed history, once in-process and once as a separate process
  *
- * npm run torture:short (--short)  some of it, within two minutes on two cores
+ * npm run torture:short (--short)  a selection that takes under two minutes on two cores
  *
- * TORTURE_POINTS=N   points of death a kind of sink (8; all: 100000)
+ * TORTURE_POINTS=N   kill points per kind of sink (8; all: 100000)
  * TORTURE_HISTORIES=N   random histories within a process (100), with the seeds from TORTURE_SEED on
  * TORTURE_PROCESSES=N   random histories with processes that are killed (4)
  * TORTURE_SEED=N     repeats a run with the points, faults and histories of that seed
@@ -50,7 +50,7 @@ const startedMs = performance.now();
 const rows: Row[] = [];
 const secrets = new Secrets();
 Workspace.onEnd = secrets.search;
-/** What mostly waits goes side by side. */
+/** These scenarios mostly wait, so they run in parallel. */
 const waiting = async () =>
   (
     await Promise.all([

@@ -1,4 +1,4 @@
-/** What a measured process tells of itself on descriptor 3 when it ends. Plain JavaScript once built: no type stripping is measured. */
+/** What a measured process reports on descriptor 3 when it exits. Plain JavaScript once built: no type stripping is measured. */
 import { readFileSync, writeSync } from 'node:fs';
 
 export interface Reading {

@@ -7,7 +7,7 @@ import { type Bench, counted, hecSink } from '../workspace.ts';
 
 const pageSize = 1000;
 
-/** Of the short import: it tells what the first seconds cost, while the engine still compiles. */
+/** Pages of the short import, which shows what the first seconds cost while the engine still compiles. */
 const firstPages = 100;
 
 /** Imports that the API's limit allows: as many requests as there are pages, and one that finds nothing new. */

@@ -39,7 +39,7 @@ export const start: Scenario = {
   run: (bench) => outcome(bench, 'dist/main.js', process.execPath, [program]),
 };
 
-/** What lies in dist/ may be older than the sources, so it is built anew where there is one, or where that is asked for. */
+/** Rebuilds the executable if one exists, because dist/ may be older than the sources, or if the settings ask for it. */
 export const startExecutable: Scenario = {
   name: 'start-executable',
   async run(bench) {

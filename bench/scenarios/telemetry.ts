@@ -53,7 +53,7 @@ export const telemetry: Scenario = {
     const microseconds = await telemetryCost();
     return {
       group: 'small',
-      rows: [['metrics and traces where nobody reads them, CPU a page of 1,000', `${microseconds.toFixed(1)} µs`]],
+      rows: [['metrics and traces without a reader, CPU per page of 1,000', `${microseconds.toFixed(1)} µs`]],
       figures: { telemetry: { microseconds } },
     };
   },

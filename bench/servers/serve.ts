@@ -1,4 +1,4 @@
-/** One server side in a process of its own: `serve.ts OPTIONS`, options as JSON; answers its parent's questions by messages. */
+/** Runs one server in a separate process: `serve.ts OPTIONS`, options as JSON. Answers its parent's requests over IPC. */
 import { startHecServer } from '../../test/support/hec-server.ts';
 import { startClockCollector } from './clock-collector.ts';
 import type { BenchServer, ServerOptions } from './servers.ts';

@@ -36,7 +36,7 @@ function filesOf(authority: Authority) {
 
 const [space, newline, digit0, digit9] = [0x20, 0x0a, 0x30, 0x39];
 
-/** RFC 6587: octet counting, or ended by a newline; the first byte of the stream tells which. */
+/** RFC 6587: octet counting, or ended by a newline; the first byte of the stream decides. */
 export function syslogReader(): Reader {
   let counted: boolean | undefined;
   let left = 0;

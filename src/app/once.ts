@@ -69,7 +69,7 @@ export function catchUp(
 }
 
 /**
- * Opens a pipeline; gives up if neither the search for its start nor the disk makes progress for `patienceMs`. Undefined
+ * Opens a pipeline; fails if neither the search for its start nor the disk makes progress for `patienceMs`. Undefined
  * if `signals` fire first. @throws as Pipeline.open
  */
 async function openWithPatience(
@@ -113,7 +113,7 @@ async function openWithPatience(
   }
 }
 
-/** Catches `pipeline` up; gives up after `patienceMs` without progress, or when its sink parks. */
+/** Catches `pipeline` up; stops after `patienceMs` without progress, or when its sink parks. */
 async function runWithPatience(
   pipeline: Pipeline,
   source: Source | undefined,

@@ -22,7 +22,7 @@ const mappings = sinkDefinitions.flatMap(({ type, environment }) =>
   environment === undefined ? [] : [{ type, ...environment, variables: Object.entries(environment.variables) }],
 );
 
-/** The configuration that the environment alone gives. An empty variable counts as unset. */
+/** The configuration from environment variables alone. An empty variable counts as unset. */
 export function environmentTree(env: Environment): Tree {
   const isSet = ([variable]: readonly [string, ...unknown[]]) => (env[variable] ?? '') !== '';
   const used = mappings.filter(({ variables }) => variables.some(isSet));

@@ -43,7 +43,7 @@ export function loadConfig({ file, env, readFile }: LoadOptions): Loaded {
   return loaded(withEnvironment(readYaml(read.text, path, env, ['startAt']), env), env, path);
 }
 
-/** What the environment alone gives; where to put a configuration if it gives none. */
+/** Loads from the environment alone; if it configures nothing, the error names the expected configuration files. */
 function fromEnvironment(env: Environment): Loaded {
   const result = loaded(withEnvironment(environmentTree(env), env), env, undefined);
   if (result.ok || (env['QASPHERE_URL'] ?? '') !== '') return result;

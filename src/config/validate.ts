@@ -18,7 +18,7 @@ export function validate(tree: Tree): Validated {
   const misspelt: Problem[] = [];
   const issuesOf = issueReader(tree);
   for (;;) {
-    // An empty message marks an issue without a message of its own: `explain` writes one.
+    // An empty message marks an issue without a custom message: `explain` writes one.
     const parsed = configSchema.safeParse(tree.value, { error: () => '' });
     const issues = parsed.success ? [] : issuesOf.own(parsed.error.issues);
     const repaired = issues.map((issue) => issuesOf.repair(issue));

@@ -175,7 +175,7 @@ function eachRun(ids: readonly Cursor[], visit: (from: Cursor, to: Cursor) => vo
   for (let at = 1; at < ids.length; at++) {
     const id = ids[at] as Cursor;
     const next = Number(id);
-    // Beyond 2^53 numbers can't tell neighbours apart: there each id is a run of its own.
+    // Beyond 2^53 numbers can't tell neighbours apart: there each id is a separate run.
     if (next !== number + 1 || !Number.isSafeInteger(next) || !Number.isSafeInteger(number)) {
       visit(from, to);
       from = id;

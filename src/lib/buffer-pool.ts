@@ -5,7 +5,7 @@ const MAX_STORED_BYTES = 4 * 1024 ** 2;
 export class BufferPool {
   #stored: Buffer | undefined;
 
-  /** A buffer of at least `bytes`, with any content; the caller owns it until it gives it back. */
+  /** A buffer of at least `bytes`, with any content; the caller owns it until it returns it. */
   take(bytes: number): Buffer {
     const stored = this.#stored;
     this.#stored = undefined;

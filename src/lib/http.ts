@@ -92,7 +92,7 @@ export function httpClient(options: HttpOptions): HttpClient {
       const abort = new AbortController();
       const onSignal = () => abort.abort();
       signal.addEventListener('abort', onSignal);
-      // got's own time-out waits for a connection before it ends the request: a proxy that is silent never gives it one.
+      // got's own time-out waits for a connection before it ends the request: with a silent proxy it never gets one.
       let timedOut = false;
       const timer = setTimeout(() => {
         timedOut = true;

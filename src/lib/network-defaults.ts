@@ -19,7 +19,7 @@ export function setNetworkDefaults({ tls }: { readonly tls: boolean }): void {
   if (added.length > 0) setDefaultCACertificates([...trusted, ...added]);
 }
 
-/** An image without a certificate store is normal, but Node would print a line of its own to standard error there. */
+/** An image without a certificate store is normal, but Node would print a warning to standard error. */
 function hasSystemStore(): boolean {
   const { SSL_CERT_FILE, SSL_CERT_DIR } = process.env;
   if (process.platform !== 'linux' || SSL_CERT_FILE !== undefined || SSL_CERT_DIR !== undefined) return true;

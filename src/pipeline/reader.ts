@@ -120,7 +120,7 @@ export class Reader {
         const isEnd =
           last === undefined ||
           (mode === 'sweep' ? !isSettled || pages >= maxSweepPages : this.#isEnd(page, last, taken.newEvents, tickMs));
-        // Something before this page must be read again, by a poll of its own.
+        // Something before this page must be read again by a separate poll.
         const isInterrupted = mark.firstLost !== undefined && mark.firstLost <= page.after;
         if (mode === 'forward' && isEnd) this.#isCaughtUp = true;
         if (!isEnd && !isInterrupted) ahead = fetch(last);

@@ -78,7 +78,7 @@ function newer({ version: found }: Readonly<Record<string, unknown>>): Parsed | 
   return { kind: 'newer', detail: `it has version ${found}, and this program reads versions up to ${version}` };
 }
 
-/** The object that `text` is in JSON; an empty one if it is none. */
+/** Parses `text` as a JSON object; returns an empty object if it is not one. */
 function asObject(text: string): Readonly<Record<string, unknown>> {
   try {
     return Object(JSON.parse(text)) as Record<string, unknown>;

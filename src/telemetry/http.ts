@@ -72,7 +72,7 @@ function requestHandler(known: ReadonlySet<string>, paths: ListenerOptions['path
 function rejectionOf({ method, url, headers }: IncomingMessage, known: ReadonlySet<string>): Answer | undefined {
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'GET and HEAD only');
   if (!url?.startsWith('/')) return plain(400, 'the request target must be a path');
-  // Prevents DNS rebinding: a web page could otherwise read this listener through a name of its own.
+  // Prevents DNS rebinding: a web page could otherwise read this listener under its own host name.
   if (headers.host !== undefined && !isOurs(headers.host, known))
     return plain(421, 'unknown host name: add it to telemetry.hosts');
   return undefined;

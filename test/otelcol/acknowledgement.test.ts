@@ -6,7 +6,7 @@ import { batchOf } from '../support/sink-parts.ts';
 import { type Collector, collectorMissing, startCollector } from './collector.ts';
 import { openSink } from './sinks.ts';
 
-/** No question but those that become due. */
+/** Polls only when a poll becomes due. */
 const never: PollInterval = { firstMs: 3_600_000, longestMs: 3_600_000, hurryMs: 3_600_000 };
 const idsOf = (collector: Collector) => collector.received().map(({ event }) => (event as { id: number }).id);
 
@@ -71,7 +71,7 @@ describe.skipIf(collectorMissing !== undefined)(
       expect(idsOf(collector)).toEqual([1, 2, 3, 1, 2, 3]);
     });
 
-    it('is not believed for earlier batches where the ackIds begin anew', async () => {
+    it('is not trusted for earlier batches if the ackIds restart', async () => {
       await using collector = await startCollector();
       await using at = openSink(collector, { interval: never });
       const before = [await sent(at.sink, batchOf(1)), await sent(at.sink, batchOf(2))];

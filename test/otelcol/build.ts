@@ -10,12 +10,12 @@ import { parse } from 'yaml';
 const manifest = fileURLToPath(new URL('manifest.yaml', import.meta.url));
 const longestStepMs = 15 * 60_000;
 
-/** The collector's program, or why it is not to be had here. */
+/** The collector's program, or why it is unavailable. */
 export type Found = { readonly program: string } | { readonly missing: string };
 
 /**
- * The cached collector, built first where there is none: a few minutes at low priority, one compilation at a time.
- * What the Go toolchain can't do or fetch makes it missing. @throws Error where what was fetched does not compile
+ * Returns the cached collector, or builds it first: a few minutes at low priority, one compilation at a time. It counts as
+ * unavailable if the Go toolchain or modules are missing. @throws Error if the fetched modules do not compile
  */
 export async function findCollector(say: (line: string) => void): Promise<Found> {
   const text = await readFile(manifest, 'utf8');
@@ -30,14 +30,14 @@ export async function findCollector(say: (line: string) => void): Promise<Found>
   say(`building the OpenTelemetry Collector ${dist.version} into ${program}; this takes a few minutes`);
   const directory = await mkdtemp(join(tmpdir(), 'otelcol-build-'));
   try {
-    // The builder and Go leave files of their own in TMPDIR.
+    // The builder and Go leave files in TMPDIR.
     const go = { ...process.env, GOFLAGS: `${flags.output.trim()} -p=1`, GOBIN: directory, TMPDIR: directory };
     const builder = `go.opentelemetry.io/collector/cmd/builder@v${dist.version}`;
     const build = (...skipped: readonly string[]) =>
       run(join(directory, 'builder'), ['--config', manifest, ...skipped], go, directory);
     const installed = await run('go', ['install', builder], go);
     const fetched = installed.code === 0 ? await build('--skip-compilation') : installed;
-    if (fetched.code !== 0) return { missing: `the Go modules are not to be had: ${lastLine(fetched.output)}` };
+    if (fetched.code !== 0) return { missing: `Go modules unavailable: ${lastLine(fetched.output)}` };
     const compiled = await build('--skip-generate', '--skip-get-modules');
     if (compiled.code !== 0) throw new Error(`the collector does not compile:\n${compiled.output.slice(-5_000)}`);
     await mkdir(dirname(program), { recursive: true });
@@ -60,7 +60,7 @@ interface Ended {
   readonly output: string;
 }
 
-/** @throws the system's error where the command can't be started */
+/** @throws the system's error if the command can't be started */
 function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv, cwd?: string): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn('nice', ['-n', '19', command, ...args], {

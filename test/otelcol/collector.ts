@@ -12,7 +12,7 @@ import { type Received, receivedFrom } from './otlp.ts';
 const found = inject('otelcol');
 const longestStopMs = 10_000;
 
-/** Why there is no collector to test with, or undefined where there is one. */
+/** Why there is no collector to test with, or undefined if there is one. */
 export const collectorMissing: string | undefined = 'missing' in found ? found.missing : undefined;
 
 export interface CollectorOptions {
@@ -38,7 +38,7 @@ export interface Collector extends AsyncDisposable {
   lose(isKept: (one: Received) => boolean): void;
 }
 
-/** Within a test, after which none is left, however the test ends. @throws where the collector ends before it is ready */
+/** Starts a collector that is stopped after the test in any case. @throws if it exits before it is ready */
 export async function startCollector(options: CollectorOptions = {}): Promise<Collector> {
   const port = await freePort();
   const { out, stop, start, dispose } = collectorProcess((file) => configuration(options, port, file));
@@ -57,7 +57,7 @@ export async function startCollector(options: CollectorOptions = {}): Promise<Co
   };
 }
 
-/** A collector yet to be started, in a directory of its own; `configure` gets the file to export to. */
+/** Prepares a collector in a new directory; `configure` receives the path of the export file. */
 export function collectorProcess(configure: (out: string) => object) {
   const directory = mkdtempSync(join(tmpdir(), 'otelcol-'));
   const out = join(directory, 'out.json');

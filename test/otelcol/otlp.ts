@@ -1,11 +1,11 @@
 /** An event as the collector understood it. */
 export interface Received {
   readonly event: unknown;
-  /** The envelope's host, source, sourcetype and index, and the token, by the names that the receiver gives them. */
+  /** The envelope's host, source, sourcetype and index, and the token, under the receiver's names for them. */
   readonly resource: Readonly<Record<string, unknown>>;
   /** The envelope's fields. */
   readonly fields: Readonly<Record<string, unknown>>;
-  /** The envelope's time, to the millisecond; 0 where it had none. */
+  /** The envelope's time, to the millisecond; 0 if it had none. */
   readonly timeMs: number;
 }
 

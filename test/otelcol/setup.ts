@@ -7,7 +7,7 @@ declare module 'vitest' {
   }
 }
 
-/** Has the collector ready before the first test, or says why there is none. */
+/** Builds the collector before the first test, or reports why it is unavailable. */
 export default async function setup(project: TestProject): Promise<void> {
   const found = await findCollector((line) => process.stderr.write(`${line}\n`));
   if ('missing' in found) process.stderr.write(`no OpenTelemetry Collector: ${found.missing}\n`);

@@ -62,7 +62,7 @@ describe.skipIf(missing !== undefined)(`a splunk-hec sink before an OpenTelemetr
     });
   });
 
-  it('names the tenant and itself where nothing else is configured, and gives an undated event no time', async () => {
+  it('names the tenant and itself by default, and sends an event without a date without a time', async () => {
     await using collector = await startCollector();
     await using at = openSink(collector);
     const undated = textOf(1).replace(/"2026[^"]*"/, '"yesterday"');

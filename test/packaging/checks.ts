@@ -5,7 +5,7 @@ export class Checks {
   passed = 0;
   failed = 0;
 
-  /** Runs one; a throw is its failure, and those that follow go on. */
+  /** Runs one check. A throw counts as its failure; later checks still run. */
   async check(title: string, work: () => Promise<unknown>): Promise<void> {
     const startMs = performance.now();
     try {
@@ -21,12 +21,12 @@ export class Checks {
 
 const seconds = (sinceMs: number) => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`;
 
-/** @throws where it does not hold */
+/** @throws if the condition is false */
 export function holds(condition: boolean, otherwise: string): asserts condition {
   if (!condition) throw new Error(otherwise);
 }
 
-/** Looks until `look` gives something other than undefined or false. @throws after `timeoutMs`, with what `otherwise` says */
+/** Polls until `look` returns something other than undefined or false. @throws after `timeoutMs`, with the text of `otherwise` */
 export async function until<T>(
   look: () => Promise<T | undefined | false> | T | undefined | false,
   otherwise: () => Promise<string> | string,

@@ -7,7 +7,7 @@ import { type Outcome, runCommand } from './commands.ts';
 
 const longestSeconds = 900;
 
-/** A throw-away Debian under a systemd of its own, on the network of this host. */
+/** A disposable Debian with its own systemd, on this host's network. */
 export class Machine implements AsyncDisposable {
   readonly #prefix: string;
   readonly #tool: ChildProcess;
@@ -55,7 +55,7 @@ export class Machine implements AsyncDisposable {
     return runCommand('bash', ['-c', `exec ${this.#prefix} bash -c "$1"`, '-', command], input);
   }
 
-  /** The same. @throws where it fails */
+  /** As `run`. @throws if the command fails */
   async do(command: string, input: string | Buffer = ''): Promise<string> {
     const { code, output } = await this.exec(command, input);
     if (code !== 0) throw new Error(`${command}: exit ${code}: ${output.slice(-500)}`);
@@ -71,7 +71,7 @@ export class Machine implements AsyncDisposable {
     );
   }
 
-  /** What systemd knows of a unit. */
+  /** Properties of a unit, as systemd reports them. */
   async show(unit: string): Promise<Readonly<Record<string, string>>> {
     const properties = 'ActiveState,SubState,Result,NRestarts,ExecMainStatus,MainPID,StatusText,InvocationID';
     const text = await this.do(`systemctl show -p ${properties} ${unit}`);

@@ -65,13 +65,11 @@ export async function checkFreshPackage(checks: Checks, machine: Machine): Promi
   });
 }
 
-/** Instances, the program's own commands beside the unit, and the package's further life. Leaves it purged. */
+/** Instances, the program's own commands beside the unit, then upgrade, removal and purge. */
 export async function checkPackage(checks: Checks, machine: Machine, peers: Peers, deb: string): Promise<void> {
-  await checks.check('an instance of the template has a user, secrets and state of its own', () =>
-    checkInstance(machine),
-  );
+  await checks.check('an instance of the template has its own user, secrets and state', () => checkInstance(machine));
 
-  await checks.check('status and cursor tell of the unit, under its user', async () => {
+  await checks.check('status and cursor report the unit, under its user', async () => {
     const as = `systemd-run --quiet --pipe --wait -p DynamicUser=yes -p User=qasphere-siem \
       -p SupplementaryGroups=${name} -p StateDirectory=${name} \
       -p LoadCredential=qasphere-api-key -p LoadCredential=splunk-hec-token ${name}`;
@@ -140,7 +138,7 @@ async function checkInstance(machine: Machine): Promise<void> {
     `for unit in ${unit} ${instance}; do stat -c %u /proc/$(systemctl show -P MainPID $unit); done | sort -u | wc -l`,
   );
   holds(users === '2', 'both run under one user');
-  holds(/checkpoints/.test(await machine.do(`ls ${state}@acme`)), 'it has no state of its own');
+  holds(/checkpoints/.test(await machine.do(`ls ${state}@acme`)), 'it has no separate state');
   await machine.do(`systemctl stop ${instance}`);
 }
 
@@ -150,7 +148,7 @@ async function install(machine: Machine, deb: string): Promise<void> {
   await machine.do(`dpkg -i ${path} && rm ${path}`);
 }
 
-/** The same package as a newer version; uncompressed, since nobody keeps it. */
+/** The same package as a newer version; uncompressed, because it is deleted after the test. */
 async function repacked(deb: string): Promise<string> {
   const work = mkdtempSync(join(tmpdir(), 'forwarder-repack-'));
   try {

@@ -44,7 +44,7 @@ export const activeAgain = (machine: Machine, before: Readonly<Record<string, st
     timeoutMs,
   );
 
-/** The unit, from its first start to the end that needs a person. Leaves it failed. */
+/** The unit, from its first start to a failure that needs an administrator. Leaves it failed. */
 export async function checkUnit(checks: Checks, machine: Machine, peers: Peers): Promise<void> {
   const { simulator } = peers;
 
@@ -63,7 +63,7 @@ export async function checkUnit(checks: Checks, machine: Machine, peers: Peers):
     holds(peers.doubles() === 0, `${peers.doubles()} events came twice`);
   });
 
-  await checks.check('its status line tells cursor and lag', async () => {
+  await checks.check('its status line shows cursor and lag', async () => {
     const told = async () => (await machine.show(unit))['StatusText'] ?? '';
     await until(async () => /^splunk at \d+, lag \d+ s$/.test(await told()), told);
   });
@@ -84,7 +84,7 @@ export async function checkUnit(checks: Checks, machine: Machine, peers: Peers):
     const before = await inFlight(machine, peers);
     await machine.do(`systemctl kill -s USR2 --kill-whom=main ${unit}`);
     await restarted(machine, peers, before);
-    holds(/[Ww]atchdog timeout/.test(await journal(machine)), 'the journal tells of no watchdog');
+    holds(/[Ww]atchdog timeout/.test(await journal(machine)), 'the journal reports no watchdog timeout');
   });
 
   await checks.check('a reload takes a new sink, and the old one loses and doubles nothing', () =>
@@ -207,7 +207,7 @@ async function rotatedToken(machine: Machine, peers: Peers): Promise<void> {
   await allArrived(peers);
 }
 
-/** The state on a file system of its own, as small as it may be, and then full. */
+/** The state on a separate, minimal file system that fills up. */
 async function fullVolume(machine: Machine, peers: Peers): Promise<void> {
   await machine.do(
     `systemctl stop ${unit} && mkdir -p /run/small && mount -t tmpfs -o size=512k tmpfs /run/small &&

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Why certificates can't be made here, or undefined where they can. */
+/** Why certificates can't be made here, or undefined if they can. */
 export const certificatesMissing: string | undefined = (() => {
   try {
     execFileSync('openssl', ['version'], { stdio: 'ignore' });
@@ -26,7 +26,7 @@ export interface LeafOptions {
   readonly days?: number;
 }
 
-/** An authority of its own and what it signs, in a temporary directory. */
+/** A certificate authority and the certificates it signs, in a temporary directory. */
 export class Authority implements Disposable {
   readonly #directory = mkdtempSync(join(tmpdir(), 'certificates-'));
   readonly caFile = join(this.#directory, 'ca.pem');

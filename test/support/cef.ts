@@ -2,11 +2,11 @@
 export interface CefRecord {
   readonly header: readonly string[];
   readonly extension: ReadonlyMap<string, string>;
-  /** The values as they stand in the record, escapes and all. */
+  /** The raw values in the record, including escapes. */
   readonly escaped: ReadonlyMap<string, string>;
 }
 
-/** @throws Error where the text is no CEF record on one line */
+/** @throws Error if the text is not a CEF record on one line */
 export function parseCef(record: string): CefRecord {
   if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(record)) throw new Error('a raw control character');
   if (!record.isWellFormed()) throw new Error('a lone surrogate');

@@ -3,7 +3,7 @@ import { formatProblem } from '../../src/config/problem.ts';
 
 export const key = { QASPHERE_API_KEY: 'a-key', SPLUNK_HEC_TOKEN: 'a-token' };
 
-/** Loads `text` as if it stood in `c.yaml`. */
+/** Loads `text` as the content of `c.yaml`. */
 export const load = (text: string | Buffer, env: Record<string, string | undefined> = key): Loaded =>
   loadConfig({ file: 'c.yaml', env, readFile: () => Buffer.from(text) });
 
@@ -16,7 +16,7 @@ export const loadEnvironment = (env: Record<string, string | undefined>): Loaded
     },
   });
 
-/** The problems as they are printed; empty where all is well. */
+/** The problems as they are printed; empty if the file is valid. */
 export const problemsOf = (loaded: Loaded): string[] => (loaded.ok ? [] : loaded.problems.map(formatProblem));
 
 /** The configuration. @throws what is wrong with it */

@@ -16,7 +16,7 @@ export interface ExpectedFields {
   readonly hasUser: boolean;
   /** `meta` on one line. */
   readonly meta: string | undefined;
-  /** Members without a field of their own: raw values on one line by key. */
+  /** Members without a dedicated field: raw values on one line by key. */
   readonly unmapped: ReadonlyMap<string, string>;
 }
 

@@ -1,4 +1,4 @@
-/** A clock that moves only when told to: epoch and monotonic milliseconds. */
+/** A clock that moves only on request: epoch and monotonic milliseconds. */
 export class HandClock {
   epochMs = Date.UTC(2026, 0, 1, 12);
   monotonicMs = 1_000_000;

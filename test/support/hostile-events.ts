@@ -3,7 +3,7 @@ import type { AuditEvent } from '../../src/event/event.ts';
 import { auditEvent } from './audit-events.ts';
 import { hostileNames, keyLiteral, stringLiteral, textOf, trees } from './json-texts.ts';
 
-/** An event as a hostile API or user might make it, with what its text says, told without any of our code. */
+/** An event as a hostile API or user might make it, with its expected content, derived without any of our code. */
 export interface Hostile {
   readonly event: AuditEvent;
   /** Raw text of each member's value by decoded key; the last of a doubled one. */

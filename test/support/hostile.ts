@@ -12,7 +12,7 @@ export function seeded(seed: number): () => number {
   };
 }
 
-/** What ends frames, moves cursors, turns text round, breaks quoting, or looks like a record of its own. */
+/** Text that ends frames, moves cursors, reverses text, breaks quoting, or looks like another record. */
 const pieces = [
   '\n<13>1 2026-01-01T00:00:00Z evil root - - - forged', '\r\n', '\0', '\u001b[2J', '\t', '\u007f', '\u0085', '\u009b1m',
   '\u2028', '\u2029', '\ufeff', '\u202eevil', '\u200f', 'שלום', '🦊', '👩‍👩‍👧', '\ud800', '\udfff', 'é', 'e\u0301', '"', '\\', ']',

@@ -42,7 +42,7 @@ beforeEach(() => {
 });
 // Hooks of this file run around those of the test file: what its own hooks close is closed by now.
 afterEach(async ({ task }) => {
-  // Beside a test that runs at the same time nothing can be said of one alone.
+  // Concurrent tests share resources, so a leak can't be attributed to one of them.
   if (task.concurrent !== true) await expectReleased(before);
 });
 afterAll(async () => {

@@ -4,7 +4,7 @@ export interface LeefRecord {
   readonly attributes: ReadonlyMap<string, string>;
 }
 
-/** @throws Error where the text is no LEEF 2.0 record on one line */
+/** @throws Error if the text is not a LEEF 2.0 record on one line */
 export function parseLeef(record: string): LeefRecord {
   if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(record)) throw new Error('a raw control character');
   if (!record.isWellFormed()) throw new Error('a lone surrogate');

@@ -66,7 +66,7 @@ export class MemoryStore extends StateInMemory {
   }
 }
 
-/** A pipeline over `log`, settle a minute, with the polls in the test's hand; `special` in place of the usual options. */
+/** A pipeline over `log`, settle a minute, with polls triggered by the test; `special` overrides the default options. */
 export async function startPipeline(log: Log, store: MemoryStore, special: Partial<PipelineOptions> = {}) {
   const sink = Object.assign(new ScriptedSink(), { limits: { maxEvents: 1000, maxBytes: 1e9 } });
   const events: TelemetryEvent[] = [];

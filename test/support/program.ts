@@ -7,12 +7,12 @@ const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** Standard output goes to the end of this file; else it is piped and gathered. */
+  /** File that standard output is appended to. Default: it is collected through a pipe. */
   readonly stdoutFile?: string;
   readonly cwd?: string;
 }
 
-/** The program in a process of its own. */
+/** The program as a child process. */
 export interface Program {
   readonly child: ChildProcess;
   /** Exit code, or the signal that ended it. */
@@ -71,7 +71,7 @@ export function startProgram(args: readonly string[], { env = {}, stdoutFile, cw
   };
 }
 
-/** A checkpoint as it stands on disk. */
+/** A checkpoint as stored on disk. */
 export function readCheckpoint(state: string, sink: string) {
   return JSON.parse(readFileSync(join(state, 'checkpoints', `${sink}.json`), 'utf8')) as {
     after: string;

@@ -15,7 +15,7 @@ export interface Parsed5424 {
 const header =
   /^<(0|[1-9]\d{0,2})>1 (-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)) ([!-~]{1,255}) ([!-~]{1,48}) ([!-~]{1,128}) ([!-~]{1,32}) /;
 
-/** @throws where the message is not RFC 5424 */
+/** @throws if the message is not RFC 5424 */
 export function parse5424(message: string): Parsed5424 {
   const head = header.exec(message);
   if (head === null) throw new Error(`no RFC 5424 header: ${JSON.stringify(message.slice(0, 200))}`);
@@ -65,7 +65,7 @@ export function parse5424(message: string): Parsed5424 {
   };
 }
 
-/** The messages of an octet-counted stream (RFC 6587 section 3.4.1). @throws if it is none */
+/** The messages of an octet-counted stream (RFC 6587 section 3.4.1). @throws if it is malformed */
 export function readOctetCounted(stream: Buffer): string[] {
   const messages: string[] = [];
   for (let at = 0; at < stream.length; ) {
@@ -87,7 +87,7 @@ export const readLines = (stream: Buffer): string[] =>
     .split(/[\n\r\0]/)
     .filter((line) => line !== '');
 
-/** The data of the `syslog` frames of a RELP stream. @throws if it is none */
+/** The data of the `syslog` frames of a RELP stream. @throws if it is malformed */
 export function readRelp(stream: Buffer): string[] {
   const messages: string[] = [];
   for (let at = 0; at < stream.length; ) {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 
-/** The compiled schemas lie beside the project where it is developed; a test without them says skipped. */
+/** The compiled schemas are kept outside the repository; tests are skipped if they are missing. */
 const folder = new URL('../../../shared/data/', import.meta.url);
 const beside = new URL('../../../../shared/data/', import.meta.url);
 

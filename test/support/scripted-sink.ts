@@ -36,7 +36,7 @@ export class ScriptedSink implements Sink {
     this.sends.push(batch.records.map(({ event }) => event.id));
     return this.answer(batch, this.sends.length, kill);
   }
-  /** Notes it was statusRecords. */
+  /** Status records that it was sent. */
   readonly statusRecords: StatusRecord[] = [];
   onStatus: (note: StatusRecord) => Verdict | Sent | Promise<Verdict | Sent> = () => accepted;
 

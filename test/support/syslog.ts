@@ -130,7 +130,7 @@ const never = new AbortController().signal;
 export const composing = (given: Record<string, unknown> = {}, format: Format = plainJson) =>
   messageOptions(options({ address: 'tcp://127.0.0.1', ...given }), sinkDeps(format));
 
-/** The message of one event, or why there is none. */
+/** The message of one event, or why it can't be encoded. */
 export const compose = (
   event: AuditEvent,
   given: Record<string, unknown> = {},

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
-/** Why nothing can be run in a terminal here, or undefined where it can. */
+/** Why nothing can be run in a terminal here, or undefined if it can. */
 export const terminalMissing: string | undefined = (() => {
   try {
     execFileSync('script', ['--version'], { stdio: 'ignore' });
@@ -13,7 +13,7 @@ export const terminalMissing: string | undefined = (() => {
   }
 })();
 
-/** Runs the program in a terminal of its own, and types `answer` once it shows `question`. */
+/** Runs the program in a new terminal, and types `answer` once it shows `question`. */
 export async function inTerminal(
   args: readonly string[],
   question: string,

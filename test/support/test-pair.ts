@@ -1,4 +1,4 @@
-/** A certificate that signed itself and its key, in one PEM text: made for these tests, trusted by nobody. */
+/** A self-signed certificate and its key in one PEM text, created for these tests and trusted nowhere. */
 export const testPair = `-----BEGIN CERTIFICATE-----
 MIIBdDCCARugAwIBAgIUdodf96bcHJwmQ8W8+1maSbNy2ZcwCgYIKoZIzj0EAwIw
 DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjQxNDU3MjhaGA8yMTI2MTAzMTE0NTcy

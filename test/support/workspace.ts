@@ -15,13 +15,13 @@ export interface Ran {
 export interface Workspace extends Disposable {
   readonly directory: string;
   readonly state: string;
-  /** Writes the configuration: where the source is, more of the source block, and each sink as a flow map. */
+  /** Writes the configuration: the source's URL, each sink as a YAML flow map, and further keys of the source block. */
   configure(source: string, sinks: readonly string[], more?: string): void;
   start(...args: string[]): Program;
   run(...args: string[]): Promise<Ran>;
-  /** The objects in `operations.ndjson` that tell what a person did. */
+  /** The objects in `operations.ndjson` that record an operator's action. */
   operations(): Record<string, unknown>[];
-  /** The objects in an NDJSON file of the state directory; none where it is missing. */
+  /** The objects in an NDJSON file of the state directory; empty if the file is missing. */
   lines(name: string): Record<string, unknown>[];
 }
 

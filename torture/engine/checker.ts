@@ -1,18 +1,18 @@
-/** One record as a collector holds it. */
+/** One record as a collector received it. */
 export interface ReceivedRecord {
   readonly text: string;
 }
 
-/** What became of a history at one sink. */
+/** The outcome of a history at one sink. */
 export interface Account {
   readonly in: number;
-  /** Records that came, the doubled ones too. */
+  /** Records that arrived, duplicates included. */
   readonly out: number;
   readonly lost: readonly bigint[];
   /** Records beyond the first of their id. */
   readonly doubled: readonly bigint[];
   readonly setAside: number;
-  /** Altered, forged, out of order, both delivered and set aside: in words. */
+  /** Descriptions of records that were altered, forged, out of order, or both delivered and set aside. */
   readonly faults: readonly string[];
 }
 
@@ -25,7 +25,7 @@ export const idOf = (text: string): bigint => {
   return BigInt(id);
 };
 
-/** Knows every id and payload of a history, and compares what a sink made of it. */
+/** Knows every id and payload of a history, and compares them with what a sink received. */
 export class Checker {
   readonly #texts: ReadonlyMap<bigint, string>;
 
@@ -42,7 +42,7 @@ export class Checker {
     return [...this.#texts.values()];
   }
 
-  /** `late`: ids that may come behind greater ones. */
+  /** `late`: ids that may arrive after greater ones. */
   check(
     received: readonly ReceivedRecord[],
     deadLetters: readonly ReceivedRecord[] = [],
@@ -72,7 +72,7 @@ export class Checker {
     return { in: this.#texts.size, out: received.length, lost, doubled, setAside: put.size, faults: [...faults] };
   }
 
-  /** The id, where the record is the API's own; else a fault. */
+  /** The id, if the API sent this record; otherwise adds a fault. */
   #known(text: string, faults: Set<string>, what: string): bigint | undefined {
     try {
       const id = idOf(text);
@@ -85,7 +85,7 @@ export class Checker {
         faults.add(`${what}: ${id} is not as the API sent it`);
       return own === undefined ? undefined : id;
     } catch {
-      faults.add(`${what}: a record that is none: ${JSON.stringify(text.slice(0, 60))}`);
+      faults.add(`${what}: not an audit record: ${JSON.stringify(text.slice(0, 60))}`);
       return undefined;
     }
   }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** Compiles one of the kit's libraries; gives why it can't, or undefined where it is there now. */
+/** Compiles one of the kit's libraries. Returns undefined on success, otherwise the reason it failed. */
 export function compile(name: string, library: string): string | undefined {
   if (process.platform !== 'linux') return 'LD_PRELOAD with the names of glibc: Linux only';
   const source = fileURLToPath(new URL(name, import.meta.url));

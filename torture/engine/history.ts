@@ -7,33 +7,33 @@ import { falseCheckpointText, inFlight } from './in-flight.ts';
 import type { Plan, SinkPlan, SourcePlan } from './plan.ts';
 import { key, Workspace } from './workspace.ts';
 
-/** What came of a history. */
+/** The result of a history. */
 export interface Outcome {
-  /** A sink each, with how many may come twice there. */
+  /** One entry per sink, with the number of duplicates allowed there. */
   readonly accounts: readonly { readonly sink: string; readonly account: Account; readonly allowed: number }[];
   readonly violations: readonly string[];
   /** Connections that the network cut or swallowed. */
   readonly cuts: number;
-  /** Bytes that went each way through the first connection of a proxy, the most of all. */
+  /** The most bytes sent in each direction through the first connection of any proxy. */
   readonly bytes: { readonly up: number; readonly down: number };
 }
 
-/** Runs `once` in a place, until a point of death where there is one. */
+/** Runs `once` in a workspace, up to the kill point if one is given. */
 export type Runner = (workspace: Workspace, killAt?: string) => Promise<{ code: number | string; stderr: string }>;
 
-/** Faults of HEC that take nothing, which the forwarder can't know. */
+/** HEC faults that store nothing; the forwarder can't know that. */
 const unsure: ReadonlySet<unknown> = new Set(['error', 'reset-before', 'hang-before']);
-/** Faults after which what was taken may come again. */
+/** Faults after which stored events may be sent again. */
 const doubling: ReadonlySet<Fault> = new Set<Fault>(['reset-after', 'swallow-ack', 'late-ack', 'lose-ack']);
 
 export interface Stage {
-  /** Does what a runner needs in a new place. */
+  /** Prepares a new workspace for the runner. */
   readonly prepare?: (workspace: Workspace) => void;
-  /** Log level; trace where absent. */
+  /** Log level. Default: trace. */
   readonly level?: string;
 }
 
-/** Lets a plan happen. */
+/** Executes a plan. */
 export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = {}): Promise<Outcome> {
   const { events, pageSize, seed } = plan;
   const violations: string[] = [];
@@ -61,10 +61,10 @@ export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = 
     let asked = 0;
     const fault = (about?: { readonly kind: string }) => {
       const hit = faults.get(asked++);
-      // A question for acknowledgements that fails puts the answer off, beyond its time perhaps.
+      // A failed acknowledgement poll delays the answer, possibly beyond its timeout.
       if (hit !== undefined && (doubling.has(hit) || about?.kind === 'ack'))
         sink.allowed += Math.min(events, collector.inFlight(pageSize));
-      // Whether such a batch got a number is not known: then the first on its channel is not believed either.
+      // It is unknown whether such a batch got an ackId, so the first one on its channel is not trusted either.
       else if (hit !== undefined && unsure.has(hit) && collector.confirmed !== undefined) sink.allowed += pageSize;
       return hit;
     };
@@ -87,13 +87,13 @@ export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = 
   for (const killAt of plan.kills) {
     const { code, stderr } = await run(workspace, killAt);
     if (code !== 'SIGKILL' && code !== 0) violations.push(`ends with ${code}: ${stderr.slice(-200)}`);
-    // Where it came to its end before the point, nothing was in flight.
+    // If it ended before the kill point, nothing was in flight.
     if (code !== 'SIGKILL') continue;
     await Promise.all(
       sinks.map(async (sink) => {
         const { open, falseCheckpoints } = await inFlight(workspace, sink.name, sink.collector, checker);
         if (falseCheckpoints > 0) violations.push(`${sink.name}: ${falseCheckpointText(falseCheckpoints)}`);
-        // What a slow network still holds counts too, and comes later.
+        // Data still in a slow network arrives later and counts too.
         const isSlow = plan.sinks[sink.name]?.net !== undefined;
         sink.allowed += Math.min(isSlow ? events : open, sink.collector.inFlight(pageSize));
       }),
@@ -120,7 +120,7 @@ export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = 
   return { accounts, violations, cuts, bytes };
 }
 
-/** The simulator asks `random` once for each fault and request: here it is the plan that answers. */
+/** The simulator calls `random` once per fault and request; here the plan supplies the value. */
 function simulatorFaults({ faults }: SourcePlan) {
   let asked = 0;
   const random = () => {
@@ -131,7 +131,7 @@ function simulatorFaults({ faults }: SourcePlan) {
   return { faults: faults.map(([, kind]) => ({ kind, share: 0.5 })), random };
 }
 
-/** What was not as promised, in words; empty where all was. */
+/** Describes every broken promise; empty if there is none. */
 export function faultsOf({ accounts, violations }: Outcome): string[] {
   const of = accounts.flatMap(({ sink, account, allowed }) => [
     ...(account.lost.length > 0 ? [`${sink}: lost ${account.lost.length}`] : []),

@@ -1,6 +1,6 @@
 /**
- * Wraps what leaves a process, reaches the disk or comes back, so that `reach` is asked at each such point: it may end the
- * process there, or throw.
+ * Wraps every operation that sends, receives or reaches the disk, and calls `reach` at each such point. `reach` may kill
+ * the process or throw.
  */
 import fs from 'node:fs';
 import promises, { type FileHandle } from 'node:fs/promises';
@@ -14,15 +14,15 @@ type Plain = (this: unknown, ...args: unknown[]) => unknown;
 type Holder = Record<string, Plain>;
 
 export interface Hooks {
-  /** `half`: does part of what is to be done, for a death in the middle of it. @throws where nothing may happen any more */
+  /** `half`: performs part of the operation, for a kill in the middle of it. @throws if the program counts as dead */
   reach(op: Point['op'], path: string, half?: () => void): void;
-  /** Before an operation on the disk. @throws the error that it is to fail with */
+  /** Before an operation on the disk. @throws the injected error */
   fail?(op: string, path: string): void;
-  /** Before a socket connects. @throws where nothing may happen any more */
+  /** Before a socket connects. @throws if the program counts as dead */
   connecting?(socket: net.Socket): void;
-  /** Whether an error is one that `reach` threw: there is nobody to be told then. */
+  /** Whether `reach` threw this error, which must then not be reported. */
   isEnd?(error: unknown): boolean;
-  /** A descriptor that is none of the program's. */
+  /** A descriptor of the kit, not of the program. */
   readonly own?: number | undefined;
 }
 
@@ -50,7 +50,7 @@ function wrap(
   };
 }
 
-/** Once a process, before the program is loaded. */
+/** Call once per process, before the program is loaded. */
 export async function hook({ reach, fail = () => {}, connecting, isEnd = () => false, own }: Hooks): Promise<void> {
   const isLog = (file: unknown) => file === 2 || file === own;
 
@@ -69,7 +69,7 @@ export async function hook({ reach, fail = () => {}, connecting, isEnd = () => f
     fail('open', path);
     reach('open', path);
   };
-  /** Whether the end was reached: what throws into the runtime's own callbacks would take the process down. */
+  /** Whether the kill point was reached. A throw into the runtime's own callbacks would crash the process. */
   const ends = (op: Point['op'], path = '', half?: () => void): boolean => {
     try {
       reach(op, path, half);

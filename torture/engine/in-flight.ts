@@ -2,20 +2,20 @@ import type { Collector } from '../fixtures/collectors.ts';
 import { type Checker, idOf } from './checker.ts';
 import type { Workspace } from './workspace.ts';
 
-/** What the kernel still holds for a collector at a death comes to it a little later; this long at most, milliseconds. */
+/** How long data that the kernel still holds at a kill may take to reach the collector, milliseconds. */
 const longestMs = 3_000;
 
 export interface InFlight {
-  /** Events that the collector has and no checkpoint knows of. */
+  /** Events that the collector has and the checkpoint does not cover. */
   readonly open: number;
-  /** Events that the checkpoint knows of and the collector does not have, or did not confirm. */
+  /** Events that the checkpoint covers although the collector does not have them or did not confirm them. */
   readonly falseCheckpoints: number;
 }
 
 export const falseCheckpointText = (falseCheckpoints: number) =>
   `the checkpoint holds ${falseCheckpoints} that never arrived, or was not confirmed`;
 
-/** Compares what a sink's collector has with its checkpoint, after a death. */
+/** Compares a sink's collector with its checkpoint after a kill. */
 export async function inFlight(
   workspace: Workspace,
   sink: string,

@@ -1,7 +1,7 @@
 /**
- * The program inside this process, many times after one another, for histories by the thousand. It is the whole command line
- * of what is shipped; only its end is a model: from a chosen point on nothing of it reaches the disk or the network any
- * more, and its sockets are closed, as the kernel does it for a process that dies.
+ * Runs the program repeatedly inside this process, for thousands of histories. It is the complete shipped command line.
+ * Only the kill is simulated: from a chosen point on, nothing reaches the disk or the network, and all its sockets are
+ * closed, as the kernel does for a dead process.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
@@ -13,10 +13,10 @@ import { sourceModule } from './workspace.ts';
 
 class Killed extends Error {}
 
-/** How long the code of a dead program may take to come to its end, milliseconds. */
+/** How long a killed program's code may take to unwind, milliseconds. */
 const unwindMs = 10_000;
 
-/** One run of the program, until its end or its death. */
+/** One run of the program, until it exits or is killed. */
 class ProgramRun {
   readonly sockets = new Set<Socket>();
   readonly #counts = new Map<string, number>();
@@ -37,7 +37,7 @@ class ProgramRun {
     half?.();
     this.dead = true;
     for (const socket of this.sockets) socket.destroy();
-    // Its code comes to an end, so that what it holds of this process is given back; none of it has an effect.
+    // Unwind its code so that it releases the resources of this process; nothing it does has an effect any more.
     setImmediate(() => {
       this.kill.abort(new Killed('killed'));
       this.stop.abort(new Killed('killed'));
@@ -49,11 +49,11 @@ class ProgramRun {
 const currentRun = new AsyncLocalStorage<ProgramRun>();
 let command: typeof dispatch | undefined;
 
-/** Once a process, before the first run. */
+/** Call once per process, before the first run. */
 export async function prepare(): Promise<void> {
   process.umask(0o077);
   await hook({
-    // What has no incarnation is the other side: the source and the collectors.
+    // Code outside a run belongs to the simulated source and collectors.
     reach: (op, path, half) => currentRun.getStore()?.reach(nameOf(op, path), half),
     connecting(socket) {
       const one = currentRun.getStore();
@@ -71,7 +71,7 @@ export async function prepare(): Promise<void> {
   command = ((await import(sourceModule('cli/commands.ts'))) as { dispatch: typeof dispatch }).dispatch;
 }
 
-/** Runs `once`; gives its exit code, or SIGKILL where it came to the point at which it dies. */
+/** Runs `once`. Returns its exit code, or SIGKILL if it reached the kill point. */
 export async function runInProcess(
   args: readonly string[],
   killAt?: string,
@@ -117,7 +117,7 @@ export async function runInProcess(
   } finally {
     clearInterval(watch);
     clearTimeout(timer);
-    // What a living one left open is closed as by its exit.
+    // Close what a surviving run left open, as its exit would.
     for (const socket of one.sockets) socket.destroy();
   }
 }

@@ -11,15 +11,15 @@ export interface Point {
   readonly path: string;
 }
 
-/** What a run did, in order. */
+/** Reads the points that a run passed, in order. */
 export function readTrace(file: string): Point[] {
   const lines = readFileSync(file, 'utf8').split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Point);
 }
 
 /**
- * At most `most` of the points: kinds of points in turn, so that the rare ones have their share. The seed says where it
- * begins: other runs try others.
+ * Selects at most `most` points, taking each kind in turn so that rare kinds are covered. The seed sets the starting
+ * position, so that different runs try different points.
  */
 export function sampled(points: readonly Point[], most: number, seed: number): string[] {
   if (points.length <= most) return points.map(({ at }) => at);
@@ -36,8 +36,9 @@ function rotated<T>(items: readonly T[], by: number): T[] {
 }
 
 /**
- * What no kill can show, since the kernel outlives the process: a renamed file was synced first, its directory was before
- * the next rename and the end, and what was set aside was before any checkpoint passed it. Faults in words.
+ * Checks the order of syncs, which no kill can show because the kernel outlives the process: a file is synced before it is
+ * renamed, its directory before the next rename and before exit, and a dead letter before any checkpoint passes it.
+ * Returns descriptions of the faults.
  */
 export function orderFaults(points: readonly Point[]): string[] {
   const unsynced = new Set<string>();

@@ -3,20 +3,20 @@ import { Prng } from '../../src/testing/simulator/prng.ts';
 import type { Fault } from '../../test/support/hec-server.ts';
 import type { Direction, NetFault } from '../fixtures/proxy.ts';
 
-/** What happens in a short history, all of it: as one line of JSON it can be given again. */
+/** Everything that happens in a short history. Printed as one line of JSON, it can be replayed. */
 export interface Plan {
-  /** Of the events and of the waits. */
+  /** Seed of the events and of the waits. */
   readonly seed: number;
   readonly events: number;
   readonly pageSize: number;
   readonly source: SourcePlan;
   readonly sinks: Readonly<Record<string, SinkPlan>>;
-  /** Points of death, a run each; one more run follows. */
+  /** Kill points, one run each; a final run without a kill follows. */
   readonly kills: readonly string[];
 }
 
 export interface SourcePlan {
-  /** Which request, from 0, meets what. */
+  /** The fault of each affected request, counted from 0. */
   readonly faults: readonly (readonly [at: number, kind: FaultKind])[];
   readonly net?: NetFault;
 }
@@ -24,14 +24,14 @@ export interface SourcePlan {
 export interface SinkPlan {
   /** The collector's kind. */
   readonly kind: string;
-  /** Which request or frame, from 0, meets what. */
+  /** The fault of each affected request or frame, counted from 0. */
   readonly faults: readonly (readonly [at: number, fault: Fault])[];
   readonly net?: NetFault;
-  /** More of its entry. */
+  /** Further keys of its configuration entry. */
   readonly more?: string;
 }
 
-/** Weather at the source; what means "nothing new" or "not for you" is no weather. */
+/** Transient source faults; an empty page or a rejected key is not transient. */
 const sourceFaults: readonly [FaultKind, ...FaultKind[]] = [
   '408', '429', '429-bare', '500', '502', '503', '504', 'reset', 'reset-body', 'reset-after', 'truncated',
   'truncated-gzip', 'html', 'no-events',
@@ -51,13 +51,13 @@ const kinds = {
   console: 'stdout file',
 } as const;
 
-/** After more of them the waits in between are longer than the patience of `once`. */
+/** More faults in a row would make the waits longer than the patience of `once`. */
 const MAX_IN_A_ROW = 4;
 
-/** How long a connection without an answer is waited for: longer than a busy machine takes to answer. */
+/** Request timeout: longer than a busy machine takes to answer. */
 const timeout = ', timeout: 5s';
 
-/** Faults of the source and of all sinks at once, with up to two deaths; network faults too where there may be some. */
+/** Faults of the source and all sinks at once, with up to two kills, and network faults if `network` is set. */
 export function planOf(seed: number, network: boolean): Plan {
   const prng = new Prng().aim(seed, 0);
   const share = prng.share() * 0.3;
@@ -73,7 +73,7 @@ export function planOf(seed: number, network: boolean): Plan {
   const sinks = Object.entries(kinds).map(([name, kind], index): [string, SinkPlan] => {
     const own = new Prng().aim(seed, index + 1);
     if (name === 'console') return [name, { kind, faults: [] }];
-    // A frame of RELP is one event: fewer of those meet a fault.
+    // A RELP frame is one event, so a smaller share of them fails.
     const faults: SinkPlan['faults'] =
       name === 'relp'
         ? faultsOf(own, 240, share / 37, () => 'reset-after' as const)
@@ -109,5 +109,5 @@ function netFault(prng: Prng): NetFault {
   }
 }
 
-/** The arguments that give a plan again. */
+/** The command that replays a plan. */
 export const commandOf = (plan: Plan): string => `npm run torture -- plan '${JSON.stringify(plan)}'`;

@@ -8,7 +8,7 @@ import type { Plan } from './plan.ts';
 
 interface Child {
   readonly process: ChildProcess;
-  /** Where its standard error goes. */
+  /** File that receives its standard error. */
   readonly log: string;
 }
 
@@ -17,14 +17,14 @@ type Said = { ready: true } | { outcome: Outcome } | { failure: string };
 /** Histories mostly wait: for the next try, an acknowledgement, a timeout. */
 const perCore = 8;
 
-/** Child processes in which histories happen, several at once. */
+/** Child processes that execute histories in parallel. */
 export class Pool implements Disposable {
   readonly #directory = mkdtempSync(join(tmpdir(), 'torture-pool-'));
   readonly #children = new Set<ChildProcess>();
   readonly #idle: Child[] = [];
   #count = 0;
 
-  /** Lets each plan happen; `done` hears of each. @throws where the kit fails itself */
+  /** Executes each plan and calls `done` with its outcome. @throws if the kit itself fails */
   async play(plans: readonly Plan[], done: (outcome: Outcome, plan: Plan) => void, isEnough = () => false) {
     const rest = plans.values();
     const size = Math.min(plans.length, availableParallelism() * perCore);

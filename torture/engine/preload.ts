@@ -2,8 +2,8 @@
  * Loaded before the program (`node --import`): counts the points at which anything leaves the process, reaches the disk or
  * comes back, and ends the process at one of them as `kill -9` does. The program itself is what is shipped.
  *
- * TORTURE_TRACE=FILE    every point, one JSON object a line
- * TORTURE_KILL_AT=POINT SIGKILL at that point: `OP NAME K`, the K-th, from 0, of its kind: the order of all varies, its own hardly
+ * TORTURE_TRACE=FILE    every point, one JSON object per line
+ * TORTURE_KILL_AT=POINT SIGKILL at that point: `OP NAME K`, the K-th of its kind, from 0 (the order within a kind is stable)
  * TORTURE_FAULT=OP:PART:CODE:TIMES   the first TIMES of operation OP on a path that holds PART fail with CODE
  */
 import fs from 'node:fs';

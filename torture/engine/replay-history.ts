@@ -4,7 +4,7 @@ import { commandOf, type Plan, planOf } from './plan.ts';
 import { Pool } from './pool.ts';
 import { shrink } from './shrink.ts';
 
-/** Gives one history again, where the arguments ask for that: the exit code, or undefined where they don't. */
+/** Replays one history if the arguments ask for it. Returns the exit code, or undefined if they do not. */
 export async function replayHistory([what, which = '']: readonly string[]): Promise<number | undefined> {
   if (what === 'plan') {
     const plan = JSON.parse(which) as Plan;

@@ -10,13 +10,13 @@ const canaries = [key, hecToken].flatMap((secret) => [
   Buffer.from(secret).toString('hex'),
 ]);
 
-/** Looks for the canary secrets in every byte that the runs left: logs at level trace, state, traces, standard output. */
+/** Searches everything that the runs wrote for the canary secrets: logs at level trace, state, traces, standard output. */
 export class Secrets {
   #files = 0;
   #bytes = 0;
   readonly #found = new Set<string>();
 
-  /** All files under `directory` but the configuration, which holds them by right. */
+  /** Searches all files under `directory` except the configuration, which contains the secrets legitimately. */
   readonly search = (directory: string): void => {
     for (const name of globSync('**/*', { cwd: directory })) {
       const path = join(directory, name);
@@ -25,7 +25,7 @@ export class Secrets {
       this.#files++;
       this.#bytes += bytes.length;
       if (canaries.some((canary) => bytes.includes(canary)))
-        this.#found.add(`a secret stands in ${name.replace(/^.*\//, '')}`);
+        this.#found.add(`a secret is in ${name.replace(/^.*\//, '')}`);
     }
   };
 

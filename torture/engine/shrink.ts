@@ -4,20 +4,20 @@ import type { Pool } from './pool.ts';
 
 export interface Shrunk {
   readonly plan: Plan;
-  /** What is broken in it. */
+  /** The promises that it breaks. */
   readonly faults: readonly string[];
-  /** Histories that it took. */
+  /** Number of histories that were run. */
   readonly tried: number;
 }
 
-/** Timing is not repeated: what did not fail once is tried again. */
+/** Timing varies between runs, so each plan is tried this often. */
 const tries = 2;
-/** So many smaller ones are tried at once. */
+/** Number of smaller plans tried at once. */
 const atOnce = 12;
 
 /**
- * Makes a plan that breaks a promise smaller while it still breaks it in the same way: fewer sinks, deaths, faults, events.
- * A plan that does not fail again comes back as it is, with no faults.
+ * Shrinks a failing plan as long as it fails in the same way: fewer sinks, kills, faults and events. A plan that does not
+ * fail again is returned unchanged, without faults.
  */
 export async function shrink(failing: Plan, pool: Pool): Promise<Shrunk> {
   let tried = 0;
@@ -44,10 +44,10 @@ export async function shrink(failing: Plan, pool: Pool): Promise<Shrunk> {
   return { plan, faults: [...new Set(faults)], tried };
 }
 
-/** A fault without what differs from run to run. */
+/** A fault without the parts that differ from run to run. */
 const nature = (fault: string) => fault.replace(/\d+/g, 'N').replace(/".*/s, '');
 
-/** Plans with a part less, the greatest parts first. */
+/** Plans with one part removed, the largest parts first. */
 function* smallerOnes(plan: Plan): Generator<Plan> {
   const names = Object.keys(plan.sinks);
   if (names.length > 1)

@@ -9,16 +9,16 @@ export interface Row {
   readonly out: number;
   readonly lost: number;
   readonly doubled: number;
-  /** The most doubles of one run, and what they are held to. */
+  /** The most duplicates in one run, and their limit. */
   readonly worst: number;
   readonly bound: string;
   readonly setAside: number;
-  /** Whatever was not as promised. */
+  /** Broken promises. */
   readonly violations: readonly string[];
   readonly skipped?: string;
 }
 
-/** Gathers the runs of a scenario. */
+/** Sums up the runs of a scenario. */
 export class Tally {
   readonly #scenario: string;
   #bound: string;
@@ -44,12 +44,12 @@ export class Tally {
     this.#violations.set(text, (this.#violations.get(text) ?? 0) + 1);
   }
 
-  /** A check that is no history, or a history that is told in parts. */
+  /** Counts a check without a history, or a history reported sink by sink with `part`. */
   run(): void {
     this.#runs++;
   }
 
-  /** `most`: what may come twice in this run. */
+  /** `most`: duplicates allowed in this run. */
   add(account: Account, most: number, where = ''): void {
     this.#runs++;
     this.part(account, most, where);
@@ -127,7 +127,7 @@ export function table(rows: readonly Row[]): string {
   return [line(heads), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line)].join('\n');
 }
 
-/** Does `work` for each item, a few at once. */
+/** Runs `work` for each item, at most `limit` at once. */
 export async function forEachConcurrently<T>(
   items: readonly T[],
   work: (item: T) => Promise<void>,

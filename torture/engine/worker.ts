@@ -1,6 +1,6 @@
 /**
- * A child process that lets one history after the other happen within itself, with real servers over loopback. Its standard
- * output is a file, for the sink of that kind, and its standard error another; it speaks with its parent over IPC.
+ * A child process that executes histories one after another, with real servers on loopback. Its standard output is a file,
+ * read as the stdout sink's collector; its standard error is another. It talks to its parent over IPC.
  */
 import { ftruncateSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';

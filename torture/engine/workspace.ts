@@ -6,9 +6,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { linesIn } from '../fixtures/collectors.ts';
 import type { ReceivedRecord } from './checker.ts';
 
-/** What a planted bug replaces: TORTURE_PROGRAM names another main file. */
+/** The program under test. TORTURE_PROGRAM names another main file, for a planted bug. */
 const program = process.env['TORTURE_PROGRAM'] ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-/** A module of the program's sources: of the copy that holds a planted bug, if there is one. */
+/** A source module of the program under test, from the copy with the planted bug if there is one. */
 export const sourceModule = (name: string): string =>
   pathToFileURL(program.endsWith('.ts') ? join(program, '..', name) : join(import.meta.dirname, '../../src', name))
     .href;
@@ -36,21 +36,21 @@ export interface Run {
 export interface Settings {
   readonly url: string;
   readonly pageSize: number;
-  /** By sink name: its entry. */
+  /** Configuration entry by sink name. */
   readonly sinks: Readonly<Record<string, string>>;
-  /** More of the source block. */
+  /** Further keys of the source block. */
   readonly more?: string;
-  /** Log level; trace where absent. */
+  /** Log level. Default: trace. */
   readonly level?: string;
 }
 
-/** A directory with a configuration, a state and all that the program says there; gone when it is disposed of. */
+/** A directory with a configuration, a state directory and the program's output. Disposal deletes it. */
 export class Workspace implements Disposable {
   readonly directory: string;
   readonly state: string;
   readonly config: string;
 
-  /** @param above the directory that the state goes into; its own where absent */
+  /** @param above parent of the state directory. Default: the workspace itself. */
   constructor(above?: string) {
     this.directory = mkdtempSync(join(tmpdir(), 'torture-'));
     this.state = join(above ?? this.directory, 'state');
@@ -70,7 +70,7 @@ export class Workspace implements Disposable {
     );
   }
 
-  /** Starts the program, with the preload where `node` does not say otherwise. Standard output goes to the end of `out.ndjson`. */
+  /** Starts the program, by default with the preload. Standard output is appended to `out.ndjson`. */
   start(
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
@@ -86,7 +86,7 @@ export class Workspace implements Disposable {
     let stderr = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
-      // The oldest of a long run goes; it all stands in the file.
+      // A long run drops its oldest output from memory; the file has everything.
       if (stderr.length > 2_000_000) stderr = stderr.slice(-1_000_000);
       appendFileSync(join(this.directory, 'stderr.log'), text);
     });
@@ -100,7 +100,7 @@ export class Workspace implements Disposable {
     return this.start(['once', '--patience', patience], env).ended;
   }
 
-  /** Whether the checkpoint on disk says that an id is done; the generation before it where the newest is missing. */
+  /** Whether the checkpoint on disk covers an id; reads the previous generation if the newest is unreadable. */
   covers(sink: string): (id: bigint) => boolean {
     for (const name of [`${sink}.json`, `${sink}.previous.json`]) {
       try {
@@ -111,13 +111,13 @@ export class Workspace implements Disposable {
         const ranges = delivered.map((range) => (typeof range === 'string' ? [range, range] : range).map(BigInt));
         return (id) => id <= BigInt(after) || ranges.some(([from = 0n, to = 0n]) => from <= id && id <= to);
       } catch {
-        // The other one, then.
+        // Try the previous generation.
       }
     }
     return () => false;
   }
 
-  /** The events in the dead letter. */
+  /** The events in the sink's dead-letter file. */
   deadLetters(sink: string): ReceivedRecord[] {
     return linesIn(join(this.state, 'dead-letter', `${sink}.ndjson`)).flatMap((line) => {
       const at = line.indexOf(',"event":');
@@ -125,7 +125,7 @@ export class Workspace implements Disposable {
     });
   }
 
-  /** Sees every workspace before it goes. */
+  /** Called with each directory before it is deleted. */
   static onEnd: (directory: string) => void = () => {};
 
   [Symbol.dispose](): void {

@@ -21,7 +21,7 @@ const checkpoint = (after: bigint): Checkpoint => ({
 
 /**
  * Every checkpoint file cut at every byte and each of its bits flipped: what is loaded is the newest or the one before, or
- * the start is refused; never anything else, and never nothing, which would begin anew.
+ * the start is refused; never anything else, and never an empty state, which would start from the beginning.
  */
 export async function byteRow(scenario: string): Promise<Row> {
   const { CheckpointFiles: Store } = (await import(sourceModule('state/file/checkpoint-files.ts'))) as {
@@ -43,7 +43,8 @@ export async function byteRow(scenario: string): Promise<Row> {
         writeFileSync(path, damaged);
         const found = await store.load(sink).catch((error: Error) => error);
         const good = index === 0 ? [old.after, young.after] : [young.after];
-        if (found === undefined) tally.violation('a damaged checkpoint counts as none: all would begin anew');
+        if (found === undefined)
+          tally.violation('a damaged checkpoint counts as missing: everything would be sent again');
         else if (found instanceof Error && !/version/.test(found.message))
           tally.violation(`one damaged file of two stops the start: ${found.message.slice(0, 80)}`);
         else if (!(found instanceof Error) && !good.includes(found.after))

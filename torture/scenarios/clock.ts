@@ -17,7 +17,7 @@ const wanted = 700;
 /** Deliveries may pause for so long at most; a clock that is an hour off must not cost an hour. */
 const stallMs = 30 * second;
 
-/** From so many milliseconds of the daemon's life on its clock is so many seconds off. */
+/** Clock offset in seconds from a number of milliseconds after the daemon's start. */
 const jumps: Readonly<Record<string, readonly (readonly [afterMs: number, seconds: number])[]>> = {
   'back by an hour, then right again': [[5 * second, -3600], [12 * second, 0]],
   'back by a minute, twice': [[5 * second, -60], [12 * second, -120]],

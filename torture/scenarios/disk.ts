@@ -21,7 +21,7 @@ export async function diskRows(only: (name: string) => boolean): Promise<Row[]> 
     if (!only(scenario)) continue;
     const tally = new Tally(scenario);
     await forEachConcurrently(faults, async ({ op, part, kind }) => {
-      // Opened at the start too, where a fault ends it with 73: that is told, not waited out.
+      // Also opened at startup, where a fault is reported with exit code 73 and not retried.
       if (op === 'open' && part === 'dead-letter') return;
       await staged(kind, async ({ workspace, collector, checker }) => {
         const ended = await workspace.once({ TORTURE_FAULT: `${op}:${part}:${code}:3` });
@@ -104,7 +104,7 @@ async function fullWhileRunning(
     const filler = join(directory, 'filler');
     fill(filler);
     simulator.append(20);
-    await until(() => running.stderr().includes('"event":"checkpoint.retry"'), 'word of a disk that is full');
+    await until(() => running.stderr().includes('"event":"checkpoint.retry"'), 'the report of a full disk');
     unlinkSync(filler);
     await until(isDone, 'everything delivered once there is room');
     running.child.kill('SIGTERM');

@@ -83,7 +83,7 @@ async function killEverywhere(scenario: string, kind: string, { points, seed }: 
       );
     }),
   );
-  // Of a few points one may be such a one.
+  // With few points, one such run is tolerated.
   if (flight.unreached > Math.max(1, points / 4))
     tally.violation(`${flight.unreached} runs never came to their point: nothing is shown`);
   return tally.row();

@@ -29,7 +29,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
 }; // biome-ignore format: a table
 const pageSize = 40;
 
-/** Faults of the disk below the program and its runtime, by a library that is loaded before the system's own. */
+/** Disk faults in the system calls, injected by a library loaded with LD_PRELOAD. */
 export async function preloadRows(only: (name: string) => boolean): Promise<Row[]> {
   const rows: Row[] = [];
   const wanted = Object.keys(cases).filter((kind) => only(scenarioOf(kind)));

@@ -26,7 +26,7 @@ const scenarios: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
   'stopped: a collector throws away what it read and closes in good order': stoppedCollector,
 };
 
-/** Asked once; then the exit code, and nothing moved. */
+/** One request, then exit code 77, and no checkpoint advances. */
 async function sourceRefuses(tally: Tally): Promise<void> {
   await using simulator = await startSimulator({ events: 40, key, faults: [{ kind: '403', share: 1 }] });
   using workspace = new Workspace();
@@ -37,7 +37,7 @@ async function sourceRefuses(tally: Tally): Promise<void> {
   if (simulator.requestCount > 1) tally.violation(`a refused key was tried ${simulator.requestCount} times`);
 }
 
-/** Parked, nothing set aside; once the token is right all comes, once. */
+/** The sink parks and sets nothing aside; once the token is valid, every event arrives exactly once. */
 async function hecRefuses(tally: Tally): Promise<void> {
   await using simulator = await startSimulator({ events: 120, key, requestsPerSecond: Number.POSITIVE_INFINITY });
   await using hec = await startHecServer({ token: 'another' });
@@ -91,7 +91,7 @@ async function lateEvents(tally: Tally): Promise<void> {
   }
 }
 
-/** Ten seconds confirm a batch, whatever becomes of the collector (docs/syslog.md): a close after this long, milliseconds, tells nothing. */
+/** Ten seconds confirm a batch (docs/syslog.md), so a close later than this, milliseconds, proves nothing. */
 const soonMs = 9_000;
 const MAX_TRIES = 5;
 
@@ -101,8 +101,8 @@ async function stoppedCollector(tally: Tally): Promise<void> {
 }
 
 /**
- * Its close looks like the answer to a half-close; all comes again to the one that is started after it. False where it came too
- * late to say anything.
+ * The collector's close looks like the answer to a half-close; its successor must receive everything again. Returns false
+ * if the close came too late to prove anything.
  */
 async function stopsSoon(tally: Tally): Promise<boolean> {
   await using simulator = await startSimulator({ events: 120, key, requestsPerSecond: Number.POSITIVE_INFINITY });

@@ -7,7 +7,7 @@ import { forEachConcurrently, type Row, Tally } from '../engine/table.ts';
 export interface HistoryOptions {
   /** Histories within this process and its children. */
   readonly histories: number;
-  /** Histories whose program is a process of its own, killed by the system. */
+  /** Histories whose program is a separate process, killed with SIGKILL. */
   readonly processes: number;
   readonly seed: number;
 }
@@ -36,7 +36,7 @@ export async function historyRows(
 
 const seedsFrom = (seed: number, count: number) => Array.from({ length: count }, (_, index) => seed + index);
 
-/** A history in which the program is started as a process for each of its lives. */
+/** Executes a history with a separate process for each run. */
 export const asProcess = (plan: Plan): Promise<Outcome> =>
   play(plan, (workspace, killAt) => workspace.once(killAt === undefined ? {} : { TORTURE_KILL_AT: killAt }, '60s'));
 
@@ -50,7 +50,7 @@ async function thousands(scenario: string, histories: number, seed: number): Pro
   const tally = new Tally(scenario, bound);
   const failed: Plan[] = [];
   using pool = new Pool();
-  // What fails again and again says nothing new.
+  // Stop after a few failures: more of them add no information.
   await pool.play(
     seedsFrom(seed, histories).map((one) => planOf(one, true)),
     (outcome, plan) => {

@@ -50,7 +50,7 @@ interface Case {
   readonly does: (stage: Stage) => void;
   /** Exit code of the next start. */
   readonly code: number;
-  /** How many may come twice; 0 where nothing may be sent at all. */
+  /** Duplicates allowed; 0 if nothing may be sent at all. */
   readonly bound: number;
 }
 

@@ -41,7 +41,7 @@ export interface Replayed {
 }
 
 /**
- * Sends a range again, with the filter, redaction and format of the sink, over a connection of its own (HEC: another
+ * Sends a range again, with the filter, redaction and format of the sink, over a separate connection (HEC: another
  * channel). It is a pipeline like any other, but its checkpoint is in memory, so that the stored one does not move. Records
  * that are rejected again become dead letters of the kind `replay`. Takes no ownership of the state.
  * @throws {StateProblem} @throws a bug

@@ -6,7 +6,7 @@ import { createGzip } from 'node:zlib';
 import { fileMode, isFileSystemError, syncDirectory } from './files.ts';
 
 export interface RotationOptions {
-  /** Size of the file that is not exceeded; a single larger batch gets a file of its own. */
+  /** Maximum file size; a single larger batch gets a separate file. */
   readonly maxBytes: number;
   /** How many renamed files are kept. */
   readonly keep: number;

@@ -14,7 +14,7 @@ export const severities = {
 } as const;
 export type SeverityName = keyof typeof severities;
 
-/** Severity by the grade that the table of actions gives; the formats write the same grades in their own terms. */
+/** Severity by the grade in the table of actions; the formats write the same grades in their own terms. */
 const grades = { informational: 'info', low: 'notice', medium: 'warning', high: 'err' } as const;
 
 /** Severity by action: the first glob of `overrides` that matches, else the grade in the table of actions. */

@@ -49,7 +49,7 @@ export interface LetterLine {
   readonly atMs: number;
 }
 
-/** Reads a line that was written here, the id with all its digits; undefined if it is none. */
+/** Reads a line that was written here, the id with all its digits; undefined if it is malformed. */
 export function readLine(line: Buffer): LetterLine | undefined {
   let parsed: { at?: unknown; event?: unknown } | null;
   try {

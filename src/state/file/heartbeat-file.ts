@@ -19,7 +19,7 @@ export class HeartbeatFile {
     this.#emit = emit;
   }
 
-  /** A damaged file is set aside, with a warning; then, and if there is none, undefined. */
+  /** Returns undefined if the file is missing or damaged; a damaged file is renamed, with a warning. */
   async load(): Promise<HeartbeatState | undefined> {
     const found = await this.#read();
     if (typeof found !== 'string') return found;

@@ -93,7 +93,7 @@ function keyProblem(authorization: string | undefined, key: string): string | un
 
 /**
  * A sliding window: of the requests of any one second at most `limit` are let in. Those that were refused don't count.
- * `monotonic` gives milliseconds.
+ * `monotonic` returns milliseconds.
  */
 export function slidingWindow(limit: number, monotonic: () => number): () => boolean {
   const admitted: number[] = [];

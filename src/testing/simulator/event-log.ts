@@ -5,7 +5,7 @@ export interface EventLog {
    * sends them: one JSON value each, placed in the body unchanged. In order of id, unless disorder is what is wanted.
    */
   page(after: bigint, count: number): readonly string[];
-  /** The greatest id that is visible now, 0n where there is none; without this method the log is walked. */
+  /** The greatest id that is visible now, 0n if there is none; without this method the log is scanned. */
   lastId?(): bigint;
   /** True where nothing at or below `id` can change or appear any more; such pages may be kept. Without it: never. */
   fixed?(id: bigint): boolean;

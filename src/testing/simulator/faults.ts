@@ -64,7 +64,7 @@ function isKind(name: string): name is FaultKind {
   return Object.hasOwn(faultKinds, name);
 }
 
-/** The status that a fault is answered with; 0 where there is no answer. */
+/** The status that a fault is answered with; 0 if there is no answer. */
 export function statusOf(kind: FaultKind): number {
   if (kind === 'reset') return 0;
   return kind === 'redirect' ? 302 : Number(/^\d+/.exec(kind)?.[0] ?? 200);
@@ -77,7 +77,7 @@ export interface FaultPlan {
   set(faults: readonly Fault[]): void;
 }
 
-/** `random`: at least 0 and below 1, asked once for each fault and request, so that a seed gives the same weather. */
+/** `random`: at least 0 and below 1, called once per fault and request, so that a seed reproduces the same faults. */
 export function faultPlan(faults: readonly Fault[], random: () => number): FaultPlan {
   let planned = faults.map((fault) => ({ ...fault, left: fault.times ?? Number.POSITIVE_INFINITY }));
   return {

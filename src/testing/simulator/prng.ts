@@ -30,7 +30,7 @@ export class Prng {
     return (mixed ^ (mixed >>> 15)) >>> 0;
   }
 
-  /** The next number, at least 0 and below 1, as Math.random gives it. */
+  /** The next number, at least 0 and below 1, like Math.random. */
   share(): number {
     return this.next() / 2 ** 32;
   }

@@ -52,7 +52,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     const connection = new AbortController();
     response.once('close', () => connection.abort());
     const gone = connection.signal;
-    // The client may be gone at any time; nobody is left to be told.
+    // The client may be gone at any time; the error needs no report.
     response.on('error', () => {});
     response.sendDate = false;
     const { authorization } = request.headers;

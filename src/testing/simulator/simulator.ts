@@ -72,7 +72,7 @@ export interface Simulator extends AsyncDisposable {
   readonly requestCount: number;
   /** What the API reads from when nothing was given by hand: an oracle of ids and texts. */
   readonly generated: GeneratedLog | undefined;
-  /** The greatest id that is visible now, 0n where there is none. */
+  /** The greatest id that is visible now, 0n if there is none. */
   lastId(): bigint;
   /**
    * Adds events: given ones wherever their ids belong, or a number of generated ones, created now.
