@@ -1,9 +1,9 @@
 /** A server as its own process serves it. */
 export interface BenchServer {
   readonly url: string;
-  /** Key or token it accepts; '' where it wants none. */
+  /** Key or token it accepts; '' if it needs none. */
   readonly token: string;
-  /** Authority of its certificate, a file; '' where it speaks no TLS. */
+  /** Authority of its certificate, a file; '' without TLS. */
   readonly caFile: string;
   /** Events a collector has taken, or requests a source has had. */
   count(): number;

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 
 const manifest = fileURLToPath(new URL('manifest.yaml', import.meta.url));
-const longestStepMs = 15 * 60_000;
+const MAX_STEP_MS = 15 * 60_000;
 
 /** The collector's program, or why it is unavailable. */
 export type Found = { readonly program: string } | { readonly missing: string };
@@ -66,7 +66,7 @@ function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv, c
     const child = spawn('nice', ['-n', '19', command, ...args], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: longestStepMs,
+      timeout: MAX_STEP_MS,
       ...(cwd !== undefined && { cwd }),
     });
     let output = '';

@@ -10,7 +10,7 @@ import type { Leaf } from '../support/authority.ts';
 import { type Received, receivedFrom } from './otlp.ts';
 
 const found = inject('otelcol');
-const longestStopMs = 10_000;
+const MAX_STOP_MS = 10_000;
 
 /** Why there is no collector to test with, or undefined if there is one. */
 export const collectorMissing: string | undefined = 'missing' in found ? found.missing : undefined;
@@ -71,7 +71,7 @@ export function collectorProcess(configure: (out: string) => object) {
     if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return;
     const ended = once(ending, 'exit');
     ending.kill('SIGTERM');
-    const late = setTimeout(() => ending.kill('SIGKILL'), longestStopMs);
+    const late = setTimeout(() => ending.kill('SIGKILL'), MAX_STOP_MS);
     await ended;
     clearTimeout(late);
   };

@@ -8,7 +8,7 @@ import { allArrived, firstKey, type Peers, startPeers } from './peers.ts';
 
 const nonroot = 65532;
 const someone = 12345;
-const largestOwnBytes = 40 * 1024 ** 2;
+const MAX_OWN_BYTES = 40 * 1024 ** 2;
 const stateDirectory = '/var/lib/qasphere-siem-forwarder';
 
 /** The Dockerfile as it stands, and what it makes. */
@@ -65,7 +65,7 @@ export async function checkImage(checks: Checks, tools: string, root: string): P
       const args = ['--entrypoint', '/nodejs/bin/node', image, '-e', measure];
       const { output } = await runCommand(join(tools, 'image-run'), args);
       const bytes = Number(output);
-      holds(bytes > 0 && bytes < largestOwnBytes, `/app holds ${output} bytes`);
+      holds(bytes > 0 && bytes < MAX_OWN_BYTES, `/app holds ${output} bytes`);
     });
 
     await checks.check('it moves records, locked down, is healthy, and drains on SIGTERM', () =>

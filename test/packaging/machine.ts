@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { until } from './checks.ts';
 import { type Outcome, runCommand } from './commands.ts';
 
-const longestSeconds = 900;
+const MAX_STEP_SECONDS = 900;
 
 /** A disposable Debian with its own systemd, on this host's network. */
 export class Machine implements AsyncDisposable {
@@ -24,7 +24,7 @@ export class Machine implements AsyncDisposable {
     const step = `printf %s "$NSPAWN_EXEC" >'${prefix}.new' && mv '${prefix}.new' '${prefix}' && exec cat '${fifo}'`;
     const tool = spawn(
       join(tools, 'nspawn-run'),
-      ['--quiet', '--step-timeout', String(longestSeconds), ...args, '--host', step],
+      ['--quiet', '--step-timeout', String(MAX_STEP_SECONDS), ...args, '--host', step],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
     let said = '';

@@ -20,7 +20,7 @@ export interface Leaf {
 
 export interface LeafOptions {
   readonly commonName?: string;
-  /** For example `DNS:localhost,IP:127.0.0.1`; none at all where it is ''. */
+  /** For example `DNS:localhost,IP:127.0.0.1`; omitted if ''. */
   readonly names?: string;
   /** Days until it ends; negative: days since it ended. */
   readonly days?: number;

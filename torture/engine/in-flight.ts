@@ -3,7 +3,7 @@ import { type Checker, idOf } from './checker.ts';
 import type { Workspace } from './workspace.ts';
 
 /** How long data that the kernel still holds at a kill may take to reach the collector, milliseconds. */
-const longestMs = 3_000;
+const MAX_WAIT_MS = 3_000;
 
 export interface InFlight {
   /** Events that the collector has and the checkpoint does not cover. */
@@ -25,7 +25,7 @@ export async function inFlight(
   const covers = workspace.covers(sink);
   const covered = checker.ids.filter(covers);
   const deadLetters = new Set(workspace.deadLetters(sink).map(({ text }) => idOf(text)));
-  const deadline = performance.now() + longestMs;
+  const deadline = performance.now() + MAX_WAIT_MS;
   for (let quiet = 0, size = -1; ; ) {
     const ids = (await collector.received()).map(({ text }) => safeId(text)).filter((id) => id !== undefined);
     const sure = collector.confirmed?.().map(({ text }) => safeId(text));
