@@ -12,7 +12,20 @@ export function parseProxy(text: string): { readonly url: string } | { readonly 
   const url = URL.parse(hasScheme ? text : `http://${text}`);
   const isHttp = url !== null && ['http:', 'https:'].includes(url.protocol) && url.hostname !== '';
   if (!isHttp || (!hasScheme && !/:\d+\/?$/.test(text))) return { problem: 'write http://host:port' };
+  if (!isPercentEncoded(url.username) || !isPercentEncoded(url.password))
+    return { problem: 'a percent sign in the user name or password must be written as %25' };
   return { url: url.href };
+}
+
+/** Whether the text can be decoded for the Proxy-Authorization header. */
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch (error) {
+    if (error instanceof URIError) return false;
+    throw error;
+  }
 }
 
 /** The variable of this name, or the one in small letters if that is unset or empty. */
@@ -94,7 +107,7 @@ function parseException(entry: string): Exception | undefined {
     return { port, matches: (other) => isIP(other) !== 0 && address.check(other, family(other)) };
   }
   if (!/^[\p{L}\p{N}_-]+(\.[\p{L}\p{N}_-]+)*$/u.test(host)) return undefined;
-  return { port, matches: (other) => other === host || other.endsWith(`.${host}`) };
+  return { port, matches: (other) => other === host || (isIP(other) === 0 && other.endsWith(`.${host}`)) };
 }
 
 function parseNetwork(address: string, prefix: number): Exception | undefined {

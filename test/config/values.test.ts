@@ -71,8 +71,10 @@ describe('a secret', () => {
     ['\n\nc4n4ry\r\nsecond', 'contains a control character, a carriage return, at line 3, column 7'],
     ['c4n4ry\nsecond\n', 'contains a control character, a line feed, at line 1, column 7'],
     ['c4n\u001b4ry', 'contains a control character, U+001B, at line 1, column 4'],
+    ['c4n4ry\0', 'contains a control character, U+0000, at line 1, column 7'],
     ['c4n4ry€', 'contains a character that is not allowed in an HTTP header, U+20AC, at line 1, column 7'],
     [' \r\n', 'is empty'],
+    [Buffer.from('key-1', 'utf16le'), 'is not UTF-8 text (UTF-16?): save it as UTF-8'],
     [Buffer.from('\ufeffkey-1', 'utf16le'), 'is not UTF-8 text (UTF-16?): save it as UTF-8'],
   ])('in a file is refused for %j', (text, message) => {
     const problems = problemsOf(loadKey(text));

@@ -32,6 +32,8 @@ describe('HTTPS_PROXY', () => {
     ['ftp://proxy', /HTTPS_PROXY: write http:\/\/host:port/],
     ['c4n4ry', /HTTPS_PROXY: write http:\/\/host:port/],
     ['http://u:c4n4ry@', /HTTPS_PROXY: write http:\/\/host:port/],
+    ['http://u:c4n4ry%zz@proxy:3128', /HTTPS_PROXY: a percent sign in the user name or password/],
+    ['http://c4n4ry%:p@proxy:3128', /HTTPS_PROXY: a percent sign in the user name or password/],
   ])('%s is a problem of the configuration, which does not show the value', (text, message) => {
     for (const name of ['HTTPS_PROXY', 'https_proxy']) {
       const env = { QASPHERE_URL: target, QASPHERE_API_KEY: 'k', [name]: text };
@@ -117,6 +119,7 @@ describe('NO_PROXY', () => {
     ['https://example.com', 'example.com:8443'],
     ['https://example.com', 'a.example.com'],
     ['https://11.1.2.3', '10.0.0.0/8'],
+    ['https://10.1.2.3', '2.3'],
     ['https://[fe00::1]', 'fd00::/8'],
     ['https://example.com', '10.0.0.0/8'],
     ['https://example.com', ''],

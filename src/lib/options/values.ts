@@ -76,7 +76,8 @@ function secretProblem(text: string): string | undefined {
   if (value === '') return 'is empty';
   const found = /[^\u0020-\u007e\u00a0-\u00ff]/u.exec(value);
   if (found === null) return undefined;
-  if (value.includes('\0') || value.includes('\ufffd')) return 'is not UTF-8 text (UTF-16?): save it as UTF-8';
+  if (value.includes('\ufffd') || (value.match(/\0/g)?.length ?? 0) > value.length / 3)
+    return 'is not UTF-8 text (UTF-16?): save it as UTF-8';
   const place = `at ${placeOf(text, text.indexOf(value) + found.index)}`;
   const code = found[0].codePointAt(0) ?? 0;
   const isControl = code < 0x20 || (code > 0x7e && code < 0xa0);
