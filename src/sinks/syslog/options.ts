@@ -28,6 +28,9 @@ function addressProblem(text: string): string | undefined {
 /** Payload of a UDP datagram over IPv4 (RFC 768, RFC 791): 65,535 minus two headers of 20 and 8 bytes. */
 const maxDatagramBytes = 65_507;
 
+/** The members that every record of these formats has are not shortened: with less room no event would fit. Bytes. */
+const leastMessageBytes: Readonly<Record<string, number>> = { ecs: 1_000, ocsf: 1_000 };
+
 /** Configuration of a `syslog` sink. */
 export const syslogOptions = entry('syslog')
   .extend({
@@ -82,6 +85,9 @@ export const syslogOptions = entry('syslog')
       problem('framing', `has no effect here: ${transport}:// has its own; framing is for tcp://, tls:// and unix://`);
     if (transport === 'udp' && (options.maxMessageBytes ?? 0) > maxDatagramBytes)
       problem('maxMessageBytes', `is more than a UDP datagram can hold: at most ${maxDatagramBytes}`);
+    const leastBytes = leastMessageBytes[options.format];
+    if (leastBytes !== undefined && (options.maxMessageBytes ?? leastBytes) < leastBytes)
+      problem('maxMessageBytes', `is too small for format ${options.format}: at least ${leastBytes}`);
   });
 export type SyslogOptions = z.infer<typeof syslogOptions>;
 

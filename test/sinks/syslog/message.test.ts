@@ -173,4 +173,13 @@ describe('an address', () => {
       syslogOptions.safeParse({ type: 'syslog', address, maxMessageBytes }).success;
     expect([over('udp://x', 65_507), over('udp://x', 65_508), over('tcp://x', 65_508)]).toEqual([true, false, true]);
   });
+
+  it.each(['ecs', 'ocsf'])('refuses a maxMessageBytes that no record of format %s fits into', (format) => {
+    const parse = (maxMessageBytes: number) =>
+      syslogOptions.safeParse({ type: 'syslog', address: 'udp://x', format, maxMessageBytes });
+    expect(parse(1_000).success).toBe(true);
+    expect(parse(999).error?.issues).toMatchObject([
+      { path: ['maxMessageBytes'], message: `is too small for format ${format}: at least 1000` },
+    ]);
+  });
 });

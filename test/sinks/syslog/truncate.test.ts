@@ -254,7 +254,7 @@ describe('a message within its limit', () => {
       ...shapes[shape],
       id: 42,
     });
-    for (const maxBytes of [1_180, 8_000]) {
+    for (const maxBytes of [1_000, 1_180, 8_000]) {
       const message = within(event, maxBytes, format);
       if (!Buffer.isBuffer(message)) throw new Error(message.detail);
       expect(message.length).toBeLessThanOrEqual(maxBytes);
