@@ -164,7 +164,7 @@ describe('what stands between the forwarder and QA Sphere is named for what it i
   );
 
   it.each(['beginning', 'now', '2020-01-01T00:00:00Z'])(
-    'a source that is not to be had is given up by once after its patience (startAt %s)',
+    'once gives up an unreachable source after its patience (startAt %s)',
     async (startAt) => {
       await using simulator = await startSimulator({ events: 10, key, faults: [{ kind: '503', share: 1 }] });
       const { file } = configure(simulator.url, { source: `startAt: "${startAt}"` });

@@ -64,7 +64,7 @@ describe('the audit log API', () => {
     [500, (key: string) => `authorization: Bearer ${key}`],
     [200, (key: string) => `authorization: Bearer ${key}`],
     [200, (key: string) => `{"events":[{"action":"${key}"}]}`],
-  ])('tells nobody the key that an answer with status %i quotes', async (status, body) => {
+  ])('keeps the key out of its verdict if an answer with status %i quotes it', async (status, body) => {
     const key = 'SIEM-LOG-ONLY-not-to-be-told';
     await using server = await serve((response) => {
       response.statusCode = status;
