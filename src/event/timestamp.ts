@@ -18,8 +18,10 @@ export function parseTimestamp(text: string): number | undefined {
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
   if (Number(zoneHour) > 23 || Number(zoneMinute) > 59) return undefined;
   const date = Date.UTC(Number(year), Number(month) - 1, Number(day));
-  // Date.UTC turns 30 February into 2 March.
-  if (new Date(date).toISOString().slice(0, 10) !== text.slice(0, 10)) return undefined;
+  const found = new Date(date);
+  // Date.UTC turns 30 February into 2 March, and year 70 into 1970.
+  if (found.getUTCDate() !== Number(day) || found.getUTCMonth() !== Number(month) - 1) return undefined;
+  if (found.getUTCFullYear() !== Number(year)) return undefined;
   const seconds = (Number(hour) * 60 + Number(minute)) * 60 + Number(second);
   const zoneMinutes = (Number(zoneHour) * 60 + Number(zoneMinute)) * (sign === '-' ? -1 : 1);
   const ms = date + seconds * 1000 - zoneMinutes * 60_000 + Number(fraction.slice(0, 3).padEnd(3, '0'));
