@@ -70,6 +70,11 @@ export class CheckpointFiles implements CheckpointStore {
 
   async load(sink: string): Promise<Checkpoint | undefined> {
     await this.#restore(sink);
+    // At a reload the predecessor may be saving: what is read here must not replace what it saves meanwhile.
+    return await this.#writes.take(() => this.#load(sink));
+  }
+
+  async #load(sink: string): Promise<Checkpoint | undefined> {
     const generations = await this.#read(sink);
     const { newest } = this.#paths(sink);
     for (const generation of Object.values(generations))
