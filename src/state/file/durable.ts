@@ -85,7 +85,10 @@ const hasNoLinks = (error: unknown) =>
 
 /** Opens for appending and reading; never follows a link. @throws the file system's error, EISDIR for what is no file */
 export async function openForAppend(path: string): Promise<FileHandle> {
-  const file = await open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, fileMode);
+  const flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
+  const file = await open(path, flags, fileMode).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'EISDIR' ? notRegular(path) : error;
+  });
   return await checked(file, path, () => file.chmod(fileMode));
 }
 
@@ -96,10 +99,12 @@ export async function openForReading(path: string): Promise<FileHandle | undefin
   return file && (await checked(file, path));
 }
 
+const notRegular = (path: string) =>
+  Object.assign(new Error(`${path} is not a regular file: move it away`), { code: 'EISDIR', syscall: 'open', path });
+
 async function checked(file: FileHandle, path: string, prepare?: () => Promise<void>): Promise<FileHandle> {
   try {
-    if (!(await file.stat()).isFile())
-      throw Object.assign(new Error(`${path} is not a regular file`), { code: 'EISDIR', syscall: 'open', path });
+    if (!(await file.stat()).isFile()) throw notRegular(path);
     await prepare?.();
     return file;
   } catch (error) {

@@ -42,6 +42,17 @@ describe('checkpoint files', () => {
     expect(await open().load('other')).toBeUndefined();
   });
 
+  it('that are loaded while one is saved never set back what is restored later', async () => {
+    const files = open();
+    await files.save(checkpoint(1n));
+    for (let after = 2n; after < 60n; after++) {
+      await Promise.all([files.load('splunk'), files.load('splunk'), files.save(checkpoint(after))]);
+      await rm(path('splunk.json'));
+      await files.restore();
+      expect((await open().load('splunk'))?.after).toBe(after);
+    }
+  });
+
   it('are JSON with ids as strings of digits, single or as pairs', async () => {
     await open().save(checkpoint(7n));
     expect(JSON.parse(await readFile(path('splunk.json'), 'utf8'))).toMatchObject({

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,6 +36,11 @@ async function removeLast(): Promise<void> {
 }
 
 describe('a dead letter file', () => {
+  it('that is a directory is named with what to do', async () => {
+    await mkdir(path());
+    await expect(opened()).rejects.toThrow(`${path()} is not a regular file: move it away`);
+  });
+
   it('holds an event once, if it comes again after a crash', async () => {
     await (await opened()).append(refusal('{"id":2,"action":"a"}'));
     await (await opened()).append(refusal('{"id":2,"action":"a"}'));
