@@ -77,7 +77,8 @@ describe('what stands between the forwarder and QA Sphere is named for what it i
 
   it.each([403, 407])('a proxy that refuses with %i is waited out and is not the key’s fault', async (status) => {
     const proxy = createServer().listen(0, '127.0.0.1');
-    proxy.on('connect', (_request, socket) => socket.end(`HTTP/1.1 ${status} No\r\n\r\n`));
+    // After CONNECT the socket is ours: the program may reset it.
+    proxy.on('connect', (_request, socket) => socket.on('error', () => {}).end(`HTTP/1.1 ${status} No\r\n\r\n`));
     await new Promise((resolve) => proxy.once('listening', resolve));
     const { port } = proxy.address() as AddressInfo;
     const source = `proxy: "http://joe:hunter2@127.0.0.1:${port}"`;

@@ -65,7 +65,7 @@ describe('HTTPS_PROXY', () => {
     const asked: string[] = [];
     const server = createServer().on('connect', (request, socket) => {
       asked.push(String(request.url));
-      socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
+      socket.on('error', () => {}).end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const env = {
