@@ -57,14 +57,18 @@ export function checkRecords(options: Readonly<Record<string, unknown>>, context
       context.addIssue({ code: 'custom', path: [key], message: 'has no effect without hash: name the paths there' });
 }
 
+/** The keys of the block `batch`, without defaults. */
+export const batchKeys = {
+  maxEvents: z.int().min(1).max(10_000).describe('Most events in one batch.'),
+  maxBytes: size(1024, 64 * 1024 ** 2).describe('Most bytes in one batch, uncompressed.'),
+};
+
 /** The block `batch`, with a sink's own defaults. */
 export const batchBlock = (defaults: { readonly maxEvents: number; readonly maxBytes: string }) =>
   z
     .strictObject({
-      maxEvents: z.int().min(1).max(10_000).default(defaults.maxEvents).describe('Most events in one batch.'),
-      maxBytes: size(1024, 64 * 1024 ** 2)
-        .prefault(defaults.maxBytes)
-        .describe('Most bytes in one batch, uncompressed.'),
+      maxEvents: batchKeys.maxEvents.default(defaults.maxEvents),
+      maxBytes: batchKeys.maxBytes.prefault(defaults.maxBytes),
     })
     .prefault({})
     .describe('Size of one batch.');

@@ -12,7 +12,14 @@ const read = (name: string) => readFileSync(join('config', name), 'utf8');
 /** The files for other programs; everything else in the folder is a configuration of ours. */
 const foreign = ['actions.yaml', 'compose.splunk.yaml', 'kubernetes.yaml'];
 const examples = readdirSync('config').filter((name) => name.endsWith('.yaml') && !foreign.includes(name));
-const env = { QASPHERE_API_KEY: 'k', SPLUNK_HEC_TOKEN: 't', PROXY_USER: 'u', PROXY_PASSWORD: 'p' };
+const env = {
+  QASPHERE_API_KEY: 'k',
+  SPLUNK_HEC_TOKEN: 't',
+  PROXY_USER: 'u',
+  PROXY_PASSWORD: 'p',
+  INGEST_KEY: 'i',
+  HMAC_KEY: 'h',
+};
 const matches = new Ajv2020({ strict: true, strictTypes: false, allErrors: true }).compile(configJsonSchema());
 
 const { file } = scratch();
