@@ -56,7 +56,13 @@ export function statusVerdict(answer: HttpAnswer, request: BatchRequest): HttpVe
   const quoted = quotePage(answer);
   const afterMs = retryAfterMs(answer.headers['retry-after'], request.nowMs);
   const retry = (reason: Reason, detail: string): HttpVerdict => ({
-    verdict: { kind: 'retry', reason, detail: `${detail} (${quoted})`, ...(afterMs !== undefined && { afterMs }) },
+    verdict: {
+      kind: 'retry',
+      reason,
+      detail: `${detail} (${quoted})`,
+      ...(afterMs !== undefined && { afterMs }),
+      ...(reason === 'timeout' && request.events > 1 && { narrow: true }),
+    },
   });
   if (status >= 200 && status < 300 && !isHtml(answer)) return { verdict: accepted };
   if (status === 408) return retry('timeout', 'the request took too long to arrive');
@@ -65,6 +71,7 @@ export function statusVerdict(answer: HttpAnswer, request: BatchRequest): HttpVe
       verdict: { kind: 'reject', reason: 'too_large', detail: `too large for the destination or a proxy (${quoted})` },
     };
   if (status === 425 || status === 429) return retry('throttled', 'asked to slow down');
+  if (status === 504) return retry('timeout', 'the destination did not answer a proxy or load balancer in time');
   if (status >= 500) return retry(status === 503 ? 'throttled' : 'server', 'the other side failed');
   const [reason, detail] = refusalCause(answer, request);
   const stop = { kind: 'stop', reason, detail: `${detail} (${quoted})` } as const;

@@ -73,23 +73,29 @@ export function checkBasic(options: Readonly<Record<string, unknown>>, context: 
   if (options.username === undefined && given[0] !== undefined) complain(given[0], 'requires username');
 }
 
+/** The name of a header (RFC 9110 section 5.6.2). */
+export const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** Names that the program sets itself, or that belong to the connection (RFC 9110 section 7.6.1). */
 const reserved =
   /^(content-(type|length|encoding)|host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|proxy-.*|user-agent)$/i;
 
 /** Further headers of each request. Their values may be keys, so they are secrets. */
 export const headersBlock = z
-  .record(
-    z
-      .string()
-      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'is not the name of a header')
-      .refine((name) => !reserved.test(name), 'is set by the program'),
-    secretValue('Value; write ${KEY} if it is secret.'),
-  )
-  .refine(
-    (headers) => new Set(Object.keys(headers).map((name) => name.toLowerCase())).size === Object.keys(headers).length,
-    'names a header twice',
-  )
+  .record(z.string(), secretValue('Value; write ${KEY} if it is secret.'))
+  .superRefine((headers, context) => {
+    const seen = new Set<string>();
+    for (const name of Object.keys(headers)) {
+      const message = !headerName.test(name)
+        ? 'is not the name of a header'
+        : reserved.test(name)
+          ? 'is set by the program'
+          : seen.has(name.toLowerCase())
+            ? 'is named twice'
+            : undefined;
+      if (message !== undefined) context.addIssue({ code: 'custom', path: [name], message });
+      seen.add(name.toLowerCase());
+    }
+  })
   .describe('Further headers of each request; their values are never shown.');
 
 /** What a request carries to identify us: headers that are made from secrets. */

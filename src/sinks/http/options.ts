@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import { runEvenIfInvalid, secretFile, secretValue } from '../../lib/options/values.ts';
 import { batchKeys, checkRecords, entry } from '../common-options.ts';
-import { basicKeys, checkBasic, checkPlainHttp, headersBlock, httpKeys, httpUrl } from '../http-options.ts';
+import { basicKeys, checkBasic, checkPlainHttp, headerName, headersBlock, httpKeys, httpUrl } from '../http-options.ts';
 import { type PresetName, presetNames, presets } from './presets.ts';
 
-const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be the name of a header');
+const nameOfHeader = z.string().regex(headerName, 'must be the name of a header');
 const defaultBatch = { maxEvents: 1000, maxBytes: 1024 ** 2 };
 
 /** Configuration of an `http` sink. What a preset sets has no default here. */
@@ -28,13 +28,13 @@ export const httpOptions = entry('http')
       .strictObject({
         key: secretValue('Key of the signature; write ${HMAC_KEY}, not the value.').optional(),
         keyFile: secretFile('File that holds the key of the signature.').optional(),
-        header: headerName.default('X-Signature-256').describe('Header that carries the signature.'),
+        header: nameOfHeader.default('X-Signature-256').describe('Header that carries the signature.'),
       })
       .refine(({ key, keyFile }) => (key === undefined) !== (keyFile === undefined), 'requires either key or keyFile')
       .optional()
       .describe('Signs each request: sha256= and the HMAC-SHA-256 of the bytes sent, in hex.'),
     idempotencyHeader: z
-      .union([headerName, z.literal('')])
+      .union([nameOfHeader, z.literal('')])
       .default('Idempotency-Key')
       .describe('Header whose value is the same whenever the same batch is sent; off when empty.'),
     batch: z

@@ -118,7 +118,7 @@ describe('a status without a usable code', () => {
     [500, 'retry', 'server'],
     [502, 'retry', 'server'],
     [503, 'retry', 'throttled'],
-    [504, 'retry', 'server'],
+    [504, 'retry', 'timeout'],
     [599, 'retry', 'server'],
     [405, 'stop', 'malformed'],
     [407, 'stop', 'auth'],
