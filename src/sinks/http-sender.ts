@@ -116,9 +116,16 @@ export class HttpSender implements Disposable {
     const shown = post.shownUrl ?? withoutQuery(url);
     const request: BatchRequest = { events, bytes: sent.length, url: shown, nowMs: this.#now() };
     const own = post.interpret?.(answer, request);
-    const verdict = own === undefined ? statusVerdict(answer, request) : 'kind' in own ? { verdict: own } : own;
-    return { ...verdict, answer };
+    if (own !== undefined) return { ...('kind' in own ? { verdict: own } : own), answer };
+    const quotable = events === 0 ? answer : { ...answer, body: withoutRecords(answer.body, post.body) };
+    return { ...statusVerdict(quotable, request), answer };
   }
+}
+
+/** The beginning of an answer, without the words that are in the records too: a verdict quotes it, and it is logged. */
+function withoutRecords(answer: Buffer, records: Buffer): Buffer {
+  const text = answer.subarray(0, 1024).toString('utf8');
+  return Buffer.from(text.replace(/[\p{L}\p{N}.@_-]{3,}/gu, (word) => (records.includes(word) ? '…' : word)));
 }
 
 /** Origin and path. */

@@ -19,6 +19,7 @@ const env = {
   PROXY_PASSWORD: 'p',
   INGEST_KEY: 'i',
   HMAC_KEY: 'h',
+  ES_API_KEY: 'e',
 };
 const matches = new Ajv2020({ strict: true, strictTypes: false, allErrors: true }).compile(configJsonSchema());
 
