@@ -5,14 +5,18 @@ import { settleRefusal } from './http-batch.ts';
 import type { HttpPost, HttpSender } from './http-sender.ts';
 import type { BatchLimits, Sink } from './sink.ts';
 
+/** A request, or the verdict if it can't be made: for example, there is no token. */
+export type Prepared = HttpPost | Verdict;
+
 /** What a destination wants to be sent. */
 export interface HttpDestination {
   readonly limits: BatchLimits;
-  post(batch: Batch): HttpPost;
-  /** A request that delivers one status record. */
-  postStatus(record: StatusRecord): HttpPost;
-  /** A request that is understood as ours and delivers nothing. */
-  postNothing(): HttpPost;
+  /** @throws the reason of `forced` */
+  post(batch: Batch, forced: AbortSignal): Prepared | Promise<Prepared>;
+  /** A request that delivers one status record. @throws the reason of `forced` */
+  postStatus(record: StatusRecord, forced: AbortSignal): Prepared | Promise<Prepared>;
+  /** A request that is understood as ours and delivers nothing. @throws the reason of `forced` */
+  postNothing(forced: AbortSignal): Prepared | Promise<Prepared>;
 }
 
 /** A sink that sends each batch in one request and has its verdict with the answer, one batch at a time. */
@@ -32,7 +36,8 @@ export class HttpBatchSink implements Sink {
 
   async send(batch: Batch, forced: AbortSignal): Promise<Verdict> {
     forced.throwIfAborted();
-    const post = this.#destination.post(batch);
+    const post = await this.#destination.post(batch, forced);
+    if ('kind' in post) return post;
     return settleRefusal<Verdict>(
       async () => {
         const { verdict, ifHarmlessPasses } = await this.#sender.post(post, forced);
@@ -44,11 +49,13 @@ export class HttpBatchSink implements Sink {
 
   async sendStatus(record: StatusRecord, forced: AbortSignal): Promise<Verdict> {
     forced.throwIfAborted();
-    return (await this.#sender.post(this.#destination.postStatus(record), forced)).verdict;
+    const post = await this.#destination.postStatus(record, forced);
+    return 'kind' in post ? post : (await this.#sender.post(post, forced)).verdict;
   }
 
-  probe(forced: AbortSignal): Promise<Verdict> {
-    return this.#sender.postEmpty(this.#destination.postNothing(), forced);
+  async probe(forced: AbortSignal): Promise<Verdict> {
+    const post = await this.#destination.postNothing(forced);
+    return 'kind' in post ? post : this.#sender.postEmpty(post, forced);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -104,6 +104,8 @@ export interface Credentials {
   headers(): Readonly<Record<string, string>>;
   /** Everything that must not be shown. */
   readonly secrets: readonly SecretSource[];
+  /** They were refused with this status; returns whether there are new ones now. Default: the files are read again. */
+  renew?(status: number, forced: AbortSignal): Promise<boolean>;
 }
 
 export const noCredentials: Credentials = { headers: () => ({}), secrets: [] };

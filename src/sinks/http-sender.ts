@@ -77,10 +77,9 @@ export class HttpSender implements Disposable {
     const sent = gzip === undefined ? post.body : await gzip(post.body);
     const first = await this.#once(post, sent, gzip !== undefined, forced);
     const status = first.answer?.status;
-    // Every file is read again: `some` would stop at the first new value.
-    const hasNewSecret =
-      (status === 401 || status === 403) && post.credentials.secrets.filter((secret) => secret.refresh()).length > 0;
-    return hasNewSecret ? this.#once(post, sent, gzip !== undefined, forced) : first;
+    const isRefused = status === 401 || status === 403;
+    if (!isRefused || !(await hasNew(post.credentials, status, forced))) return first;
+    return this.#once(post, sent, gzip !== undefined, forced);
   }
 
   /** Posts a body without records: accepted if nothing but its emptiness is refused. */
@@ -96,10 +95,10 @@ export class HttpSender implements Disposable {
   async #once(post: HttpPost, sent: Buffer, isCompressed: boolean, forced: AbortSignal): Promise<HttpOutcome> {
     const { url, events, credentials } = post;
     const identity = credentials.headers();
-    // An answer may quote a secret, or the header that was made from it.
+    // An answer may quote a secret, the header that was made from it, or a header without its scheme.
     const masked = [
       ...credentials.secrets.map(({ current }) => current),
-      ...Object.values(identity).map((value) => new Secret(value)),
+      ...Object.values(identity).flatMap((value) => [value, ...value.split(' ')].map((part) => new Secret(part))),
     ];
     const headers = {
       'content-type': post.contentType,
@@ -120,6 +119,12 @@ export class HttpSender implements Disposable {
     const quotable = events === 0 ? answer : { ...answer, body: withoutRecords(answer.body, post.body) };
     return { ...statusVerdict(quotable, request), answer };
   }
+}
+
+async function hasNew(credentials: Credentials, status: number, forced: AbortSignal): Promise<boolean> {
+  if (credentials.renew !== undefined) return credentials.renew(status, forced);
+  // Every file is read again: `some` would stop at the first new value.
+  return credentials.secrets.filter((secret) => secret.refresh()).length > 0;
 }
 
 /** The beginning of an answer, without the words that are in the records too: a verdict quotes it, and it is logged. */

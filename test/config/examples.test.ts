@@ -20,6 +20,7 @@ const env = {
   INGEST_KEY: 'i',
   HMAC_KEY: 'h',
   ES_API_KEY: 'e',
+  OTLP_TOKEN: 'o',
 };
 const matches = new Ajv2020({ strict: true, strictTypes: false, allErrors: true }).compile(configJsonSchema());
 
