@@ -24,10 +24,13 @@ export class HttpBatchSink implements Sink {
   readonly window = 1;
   readonly #destination: HttpDestination;
   readonly #sender: HttpSender;
+  readonly #more: Disposable | undefined;
 
-  constructor(destination: HttpDestination, sender: HttpSender) {
+  /** @param more is disposed with the sink */
+  constructor(destination: HttpDestination, sender: HttpSender, more?: Disposable) {
     this.#destination = destination;
     this.#sender = sender;
+    this.#more = more;
   }
 
   get limits(): BatchLimits {
@@ -60,5 +63,6 @@ export class HttpBatchSink implements Sink {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sender[Symbol.dispose]();
+    this.#more?.[Symbol.dispose]();
   }
 }

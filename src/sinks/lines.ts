@@ -20,3 +20,10 @@ export function batchLines({ records }: Batch, isTorn: boolean): Buffer {
 /** A status record on a line. `isTorn` as above. */
 export const statusLine = (record: StatusRecord, isTorn: boolean): Buffer =>
   Buffer.from(`${isTorn ? '\n' : ''}${statusRecordText(record)}\n`);
+
+/** JSON records as one array, each with its own bytes. */
+export function jsonArray(records: readonly Buffer[]): Buffer {
+  const comma = Buffer.from(',');
+  const joined = records.flatMap((text, index) => (index === 0 ? [text] : [comma, text]));
+  return Buffer.concat([Buffer.from('['), ...joined, Buffer.from(']')]);
+}

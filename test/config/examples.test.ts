@@ -21,6 +21,7 @@ const env = {
   HMAC_KEY: 'h',
   ES_API_KEY: 'e',
   OTLP_TOKEN: 'o',
+  AZURE_CLIENT_SECRET: 'a',
 };
 const matches = new Ajv2020({ strict: true, strictTypes: false, allErrors: true }).compile(configJsonSchema());
 

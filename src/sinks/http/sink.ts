@@ -11,7 +11,7 @@ import {
   secretHeader,
 } from '../http-options.ts';
 import { type HttpPost, withoutQuery } from '../http-sender.ts';
-import { batchLines, statusLine } from '../lines.ts';
+import { batchLines, jsonArray, statusLine } from '../lines.ts';
 import type { BatchLimits, SinkDeps } from '../sink.ts';
 import type { HttpSinkOptions } from './options.ts';
 import { presets } from './presets.ts';
@@ -81,13 +81,8 @@ export class HttpEndpoint implements HttpDestination {
 
 /** Records in an array, or the one record itself. What is not JSON becomes a JSON string in an array. */
 function jsonBody(records: readonly Buffer[], form: 'array' | 'single', isJson: boolean): Buffer {
-  const comma = Buffer.from(',');
-  const texts =
-    isJson || form === 'single'
-      ? records
-      : records.map((record) => Buffer.from(JSON.stringify(record.toString('utf8'))));
-  const joined = texts.flatMap((text, index) => (index === 0 ? [text] : [comma, text]));
-  return form === 'single' ? Buffer.concat(joined) : Buffer.concat([Buffer.from('['), ...joined, Buffer.from(']')]);
+  if (form === 'single') return Buffer.concat(records);
+  return jsonArray(isJson ? records : records.map((record) => Buffer.from(JSON.stringify(record.toString('utf8')))));
 }
 
 /** The same for the same records of one tenant and sink, in every process; hex. */
