@@ -14,7 +14,7 @@ import type { Secret } from './secret.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Buffer;
@@ -148,7 +148,7 @@ class Exchange {
         if (statusOnly === true) abort.abort();
       }),
     );
-    if (method === 'POST') stream.end(sending);
+    if (method !== 'GET') stream.end(sending);
     const { body, isWhole } = await readBody(stream as AsyncIterable<Buffer>, maxBodyBytes);
     abort.signal.throwIfAborted();
     const answer = isWhole || largeBody === 'cut' ? this.answer(body) : undefined;

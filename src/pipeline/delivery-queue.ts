@@ -7,6 +7,7 @@ import type { ResumedBatch, Sent, Sink } from '../sinks/sink.ts';
 import type { DeadLetterStore } from '../state/store.ts';
 import type { CheckpointWriter } from './checkpoint-writer.ts';
 import { DestinationState } from './destination-state.ts';
+import { batches } from './encode.ts';
 import { type HighWaterMark, idsOf, least } from './high-water-mark.ts';
 import { retryStorage, type StorageContext } from './retry-storage.ts';
 
@@ -53,6 +54,10 @@ interface Entry {
   /** Goes to the dead letter next: rejected alone, or (`isBroken`) it could not be encoded. */
   refusal: Reject | undefined;
   readonly isBroken: boolean;
+  /** The batch that an earlier process announced: nothing is added to it but its own records. */
+  readonly isAnnounced: boolean;
+  /** The records that were announced to the sink. */
+  announced: readonly Encoded[] | undefined;
 }
 
 /**
@@ -82,6 +87,11 @@ interface Entry {
  * the successor asks for them itself, from the checkpoint: then the queue first waits for the answer to a request and
  * briefly for acknowledgements, because two may not ask about one batch.
  *
+ * A sink may let a batch that is not full wait for more records (`BatchLimits.maxAgeMs`). The last entry then *gathers*: what is
+ * pushed is added to it, and it is sent when it is full, old enough, or wanted by `flush`. On `graceful` it is not sent; its
+ * events are read again at the next start. If the destination recognises a batch only in the same composition, the
+ * composition is announced: it is saved before the batch is sent, and after a crash the same records make up a batch again.
+ *
  * Rules, and what they cost:
  *
  * - Entries keep the order in which they were offered, and the first waiting one is sent next. So a batch that comes back
@@ -102,6 +112,10 @@ export class DeliveryQueue {
   readonly #sink: Sink;
   readonly #state: DestinationState;
   #entries: Entry[] = [];
+  /** Ids that an earlier process announced as one batch, while they are not all read again. */
+  #announced: Set<Cursor>;
+  /** Nothing more comes for now: no batch waits for more records. */
+  #isFlushing = false;
   readonly #resumed: Set<ResumedBatch>;
   /** Fires when what is on the wire is handed over. */
   readonly #leaving = new AbortController();
@@ -120,6 +134,7 @@ export class DeliveryQueue {
     if (replaced?.aborted) this.#leave();
     else replaced?.addEventListener('abort', () => this.#leave());
     for (const { ranges } of this.#resumed) for (const [, to] of ranges) options.mark.resume(to);
+    this.#announced = new Set(idsOf(this.#sink.announced ?? []));
   }
 
   /** What is wrong with the destination, one printable line. */
@@ -194,14 +209,41 @@ export class DeliveryQueue {
     broken: readonly { readonly encoded: Encoded; readonly detail: string }[] = [],
   ): void {
     const wasEmpty = this.isEmpty;
-    const entry = { state: 'waiting', send: 0, verdict: undefined, offeredMs: performance.now() } as const;
-    for (const records of batches) this.#entries.push({ ...entry, records, refusal: undefined, isBroken: false });
+    const { maxAgeMs = 0 } = this.#sink.limits;
+    if (maxAgeMs > 0) this.#gather(batches.flat());
+    else for (const records of batches) this.#entries.push(newEntry(records));
     for (const { encoded, detail } of broken) {
       const refusal = { kind: 'reject', reason: 'malformed', detail } as const;
-      this.#entries.push({ ...entry, records: [encoded], refusal, isBroken: true });
+      this.#entries.push({ ...newEntry([encoded]), refusal, isBroken: true });
     }
     if (wasEmpty && !this.isEmpty) this.#reportOldest();
     this.#options.changed.notify();
+  }
+
+  /** Adds records to the batch that an earlier process announced, or to the last one, and cuts that by the sink's limits. */
+  #gather(records: readonly Encoded[]): void {
+    const own = records.filter(({ event }) => this.#announced.has(event.id));
+    const open = this.#entries.find((entry) => entry.isAnnounced && entry.send === 0);
+    if (open !== undefined) open.records = [...open.records, ...own];
+    else if (own.length > 0) this.#entries.push({ ...newEntry(own), isAnnounced: true });
+    for (const { event } of own) this.#announced.delete(event.id);
+    const last = this.#entries.at(-1);
+    const gathering = last !== undefined && isGathering(last) ? last : undefined;
+    if (gathering !== undefined) this.#entries.pop();
+    const others = records.filter((record) => !own.includes(record));
+    const cut = batches([...(gathering?.records ?? []), ...others], this.#sink.limits);
+    for (const [index, part] of cut.entries())
+      this.#entries.push(newEntry(part, index === 0 ? gathering?.offeredMs : undefined));
+  }
+
+  /** How long this batch still waits for more records, milliseconds. */
+  #gathersForMs(entry: Entry): number {
+    const { maxAgeMs = 0 } = this.#sink.limits;
+    if (maxAgeMs === 0 || this.#isFlushing || entry.send > 0 || this.#holdsTooManyPages()) return 0;
+    const isOpen = entry.isAnnounced
+      ? this.#announced.size > 0
+      : entry === this.#entries.at(-1) && entry.records.length < this.#sink.limits.maxEvents;
+    return isOpen ? Math.max(0, entry.offeredMs + maxAgeMs - performance.now()) : 0;
   }
 
   /** Resolves when there is room for another page, or `signals.graceful` fires. */
@@ -213,10 +255,13 @@ export class DeliveryQueue {
   async flush({ graceful, forced }: ShutdownSignals): Promise<void> {
     const { changed, checkpoint } = this.#options;
     const isDone = () => graceful.aborted || (this.isIdle && !checkpoint.isDirty);
+    this.#isFlushing = true;
+    changed.notify();
     while (!isDone()) {
       if (!this.isEmpty && this.#entries.every(({ state }) => state === 'sent')) await this.#sink.finish?.(forced);
       if (!isDone()) await changed.wait(graceful);
     }
+    this.#isFlushing = false;
   }
 
   /** A person asks for an attempt now. */
@@ -257,7 +302,8 @@ export class DeliveryQueue {
     while (!signals.graceful.aborted) {
       this.#throwIfFailed();
       const entry = this.#next();
-      const pauseMs = this.#state.resumeAtMs - performance.now();
+      const gathersMs = entry === undefined ? 0 : this.#gathersForMs(entry);
+      const pauseMs = Math.max(this.#state.resumeAtMs - performance.now(), gathersMs);
       if (checkpoint.isDirty || entry === undefined) await changed.wait(signals.graceful);
       else if (entry.refusal !== undefined) await this.#deadLetter(entry, entry.refusal, signals);
       else if (pauseMs > 0) await changed.wait(signals.graceful, pauseMs);
@@ -299,7 +345,7 @@ export class DeliveryQueue {
   }
 
   get #hasRoom(): boolean {
-    if (this.#entries.some(({ send }) => send === 0)) return false;
+    if (this.#entries.some((entry) => entry.send === 0 && this.#gathersForMs(entry) === 0)) return false;
     const { first } = this;
     if (first === undefined) return true;
     return this.#options.mark.doneRangesAbove(first) <= maxRangesAbove && !this.#holdsTooManyPages();
@@ -315,8 +361,15 @@ export class DeliveryQueue {
 
   async #sendOrSplit(entry: Entry, signals: ShutdownSignals, over: AbortSignal): Promise<void> {
     // To find our own fault, and for the same reason: one event at a time.
-    const maxRecords = this.#options.checkpoint.refusedInRow >= breakerLimit ? 1 : this.#state.maxRecords;
+    const { checkpoint } = this.#options;
+    const maxRecords = checkpoint.refusedInRow >= breakerLimit ? 1 : this.#state.maxRecords;
     if (entry.records.length > maxRecords) return this.#split(entry, [maxRecords]);
+    if (this.#sink.announce !== undefined && entry.announced !== entry.records) {
+      this.#sink.announce({ records: entry.records });
+      entry.announced = entry.records;
+      // Sent when that is saved: nothing is sent before.
+      return checkpoint.touch();
+    }
     entry.state = 'sending';
     entry.send = this.#state.attempt();
     this.#options.changed.notify();
@@ -332,7 +385,7 @@ export class DeliveryQueue {
     }
     entry.state = 'sent';
     this.#state.sent();
-    if (this.#sink.pendingAcks !== undefined) this.#options.checkpoint.touch();
+    if (this.#sink.pendingAcks !== undefined) checkpoint.touch();
     void this.#runBeside(this.#confirm(entry, answer, over), signals);
     // `flush` asks for confirmation once everything is sent: also after batches were sent again.
     this.#options.changed.notify();
@@ -503,6 +556,14 @@ export class DeliveryQueue {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 }
+
+function newEntry(records: readonly Encoded[], offeredMs = performance.now()): Entry {
+  const unsent = { state: 'waiting', send: 0, verdict: undefined, announced: undefined } as const;
+  return { ...unsent, records, offeredMs, refusal: undefined, isBroken: false, isAnnounced: false };
+}
+
+/** Records may be added to it. */
+const isGathering = ({ send, refusal, isAnnounced }: Entry) => send === 0 && refusal === undefined && !isAnnounced;
 
 /** Which indexes of a batch of `length` records a verdict confirms. */
 function acceptedIn(verdict: Verdict, length: number): (index: number) => boolean {

@@ -24,6 +24,8 @@ export interface BatchLimits {
   readonly maxBytes: number;
   /** What is sent with each record (an envelope) and counts towards `maxBytes`; default 0. */
   readonly overheadBytes?: number;
+  /** How long a batch that is not full waits for more records, milliseconds; default 0. */
+  readonly maxAgeMs?: number;
 }
 
 /** A destination, used by one pipeline. It neither logs failures nor retries: it returns verdicts. */
@@ -48,6 +50,13 @@ export interface Sink extends AsyncDisposable {
    * checkpoint, also after each `sent`.
    */
   pendingAcks?(): unknown;
+  /**
+   * For a destination that recognises a batch only in the same composition (an object whose name is a digest): called before
+   * a batch is sent, and what `pendingAcks` then returns is saved before `send` follows.
+   */
+  announce?(batch: Batch): void;
+  /** Inclusive id ranges of the batch that an earlier process announced last: it is sent again in this composition. */
+  readonly announced?: readonly (readonly [Cursor, Cursor])[];
   /**
    * Batches that an earlier process sent, from `deps.pendingAcks`, whose verdict is still to come. Their ids count as in
    * flight. `accepted` makes them delivered; after any other verdict they are read and sent again.

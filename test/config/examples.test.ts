@@ -22,6 +22,8 @@ const env = {
   ES_API_KEY: 'e',
   OTLP_TOKEN: 'o',
   AZURE_CLIENT_SECRET: 'a',
+  AWS_ACCESS_KEY_ID: 'A',
+  AWS_SECRET_ACCESS_KEY: 'B',
 };
 const matches = new Ajv2020({ strict: true, strictTypes: false, allErrors: true }).compile(configJsonSchema());
 
