@@ -9,7 +9,7 @@ import { fakeKeys, S3Server } from '../support/s3-server.ts';
 const { configure } = runs();
 const esKey = 'obviously-fake-key';
 const isSave = /"event":"checkpoint\.saved"/g;
-const quiet = { env: { LOG_LEVEL: 'debug' } };
+const traced = { env: { LOG_LEVEL: 'trace' } };
 
 const s3Sink = ({ server: { url } }: S3Server, more: string) =>
   `{ type: s3, bucket: audit, region: eu-central-1, endpoint: "${url}", pathStyle: true, accessKeyId: ${fakeKeys.accessKeyId}, secretAccessKey: "${fakeKeys.secretAccessKey}", ${more} }`;
@@ -29,7 +29,7 @@ async function s3Destination(): Promise<Destination> {
   const s3 = await S3Server.start();
   const react = s3.react.bind(s3);
   return {
-    sink: s3Sink(s3, 'batch: { maxEvents: 200, maxAge: 1500ms }'),
+    sink: s3Sink(s3, 'batch: { maxAge: 700ms }'),
     stored: () => s3.records,
     onRequest: (step, hook) => {
       s3.react = (request) => (step === 'before' ? (hook() ?? react(request)) : after(react(request), hook));
@@ -42,7 +42,7 @@ async function elasticDestination(): Promise<Destination> {
   const es = await ElasticsearchServer.start(esKey);
   const react = es.react.bind(es);
   return {
-    sink: esSink(es, 'batch: { maxEvents: 200 }'),
+    sink: esSink(es, 'batch: { maxEvents: 50 }'),
     stored: () => es.documents.map(({ source }) => source),
     onRequest: (step, hook) => {
       es.react = (request) => (step === 'before' ? (hook() ?? react(request)) : after(react(request), hook));
@@ -75,12 +75,12 @@ describe.each([
   ['elasticsearch', elasticDestination],
 ])('after SIGKILL at every step of a delivery, %s', (_, start) => {
   it('has every event once and nothing missing', async () => {
-    await using simulator = await startSimulator({ events: 900, rate: 150, key });
+    await using simulator = await startSimulator({ events: 300, rate: 150, key });
     await using destination = await start();
     const { file } = configure(simulator.url, { sinks: [destination.sink] });
     for (const step of ['before', 'stored', 'saved'] as const)
       for (const count of [1, 2, 3]) {
-        const program = startProgram(['run', '-c', file], quiet);
+        const program = startProgram(['run', '-c', file], traced);
         await killAt(step, count, destination, program);
       }
     const last = startProgram(['once', '-c', file]);
@@ -89,7 +89,7 @@ describe.each([
     const newest = Math.max(...ids);
     const expected = (simulator.generated?.page(0n, 1_000_000) ?? []).map((text) => Number(idOf(String(text))));
     expect(ids.toSorted((a, b) => a - b)).toEqual(expected.filter((id) => id <= newest));
-    expect(ids.length).toBeGreaterThan(900);
+    expect(ids.length).toBeGreaterThan(300);
   });
 });
 
@@ -98,7 +98,7 @@ describe('a batch that is not full', () => {
     await using simulator = await startSimulator({ events: 10, rate: 20, key });
     await using s3 = await S3Server.start();
     const { file } = configure(simulator.url, { sinks: [s3Sink(s3, 'batch: { maxAge: 3500ms }')] });
-    const program = startProgram(['run', '-c', file], quiet);
+    const program = startProgram(['run', '-c', file], traced);
     await expect.poll(() => s3.objects.length, { timeout: 30_000 }).toBe(2);
     program.child.kill('SIGTERM');
     expect(await program.ended, program.stderr()).toBe(0);
