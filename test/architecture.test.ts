@@ -22,7 +22,7 @@ const layers: readonly (readonly string[])[] = [
 const packages: Readonly<Record<string, readonly string[]>> = {
   lib: ['got', 'leven', 'p-retry', 'zod'],
   telemetry: ['pino', '@opentelemetry/'],
-  sinks: ['zod', '@opentelemetry/otlp-transformer', 'aws4'],
+  sinks: ['zod', '@opentelemetry/otlp-transformer', 'aws4', '@platformatic/kafka'],
   config: ['zod', 'yaml', 'node-cron'],
   app: ['node-cron'],
 };
