@@ -8,7 +8,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/integration/**', 'test/otelcol/**'],
+          exclude: ['test/integration/**', 'test/otelcol/**', 'test/destinations/**'],
           setupFiles: ['test/support/leak-check.ts'],
         },
       },

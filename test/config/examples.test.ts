@@ -116,7 +116,7 @@ describe('the JSON Schema', () => {
     withSource('pageSize: 0'),
     withSource('pageSize: ${N'),
     withSource('authScheme: bearer'),
-    withSink('type: kafka'),
+    withSink('type: carrier-pigeon'),
     withSink('type: stdout', 'token: t'),
     withSink('type: syslog'),
     withRoot('log: { level: loud }'),

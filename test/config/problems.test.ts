@@ -109,7 +109,7 @@ sinks:
       expect.stringMatching(/^c\.yaml:6:14: sinks\[0\]\.address: write udp:/),
       expect.stringMatching(/^c\.yaml:7:15: sinks\[0\]\.facility: must be kern, .* or a whole number from 0 to 23$/),
     ]);
-    expect(problems(withSink('type: kafka'))).toEqual([
+    expect(problems(withSink('type: pulsar'))).toEqual([
       expect.stringMatching(/^c\.yaml:5:11: .*must be .* or stdout; the nearest known one is \S+$/),
     ]);
     expect(problems(withSink('name: a'))).toEqual([

@@ -147,7 +147,7 @@ export class KafkaBroker implements AsyncDisposable {
   /** Everything in a topic, partition after partition in order of offset. */
   async consume(topic: string): Promise<Consumed[]> {
     const print = ['partition', 'timestamp', 'headers', 'key'].flatMap((what) => ['--property', `print.${what}=true`]);
-    const args = ['--bootstrap-server', this.address, '--topic', topic, '--from-beginning', '--timeout-ms', '3000'];
+    const args = ['--bootstrap-server', this.address, '--topic', topic, '--from-beginning', '--timeout-ms', '1200'];
     const text = await this.#java('org.apache.kafka.tools.consumer.ConsoleConsumer', ...args, ...print);
     return text
       .split('\n')

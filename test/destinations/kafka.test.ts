@@ -34,7 +34,10 @@ const idsIn = (records: readonly Consumed[]) => records.map(({ value }) => Numbe
 
 /** Reads a topic from its beginning on, as its messages come. */
 async function reader(address: string, topic: string) {
-  const consumer = new Consumer({ clientId: 'test', groupId: topic, bootstrapBrokers: [address], retries: 3 });
+  const consumer = new Consumer({
+    ...{ clientId: 'test', groupId: topic, bootstrapBrokers: [address], retries: 3 },
+    ...{ timeout: 1_000, requestTimeout: 2_000 },
+  });
   const stream = await consumer.consume({ topics: [topic], mode: 'earliest', maxWaitTime: 50, autocommit: false });
   const arrivals: Arrival[] = [];
   stream.on('data', ({ value, headers }: { value: Buffer; headers: Map<Buffer, Buffer> }) => {
