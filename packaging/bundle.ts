@@ -43,6 +43,8 @@ export const bundling = {
     js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);",
   },
   plugins: [fixedVersion],
+  // The default entry reads a file beside itself; this one contains it.
+  alias: { '@platformatic/wasm-utils': '@platformatic/wasm-utils/bundled' },
   legalComments: 'eof',
   logLevel: 'warning',
 } as const satisfies BuildOptions;
