@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { SinkDefinition } from './definition.ts';
 import { elasticsearch } from './elasticsearch/definition.ts';
+import { exec } from './exec/definition.ts';
 import { file } from './file/definition.ts';
 import { http } from './http/definition.ts';
 import { kafka } from './kafka/definition.ts';
@@ -12,7 +13,7 @@ import { stdout } from './stdout.ts';
 import { syslog } from './syslog/definition.ts';
 
 /** The kinds of sinks. A new kind is one more line here. */
-const definitions = [splunkHec, syslog, http, elasticsearch, otlp, sentinel, s3, kafka, file, stdout] as const;
+const definitions = [splunkHec, syslog, http, elasticsearch, otlp, sentinel, s3, kafka, exec, file, stdout] as const;
 
 const [first, ...rest] = definitions.map(({ options }) => options);
 if (first === undefined) throw new Error('no kind of sink is defined');

@@ -22,6 +22,7 @@ const env = {
   ES_API_KEY: 'e',
   OTLP_TOKEN: 'o',
   AZURE_CLIENT_SECRET: 'a',
+  MAINFRAME_TOKEN: 'm',
   AWS_ACCESS_KEY_ID: 'A',
   AWS_SECRET_ACCESS_KEY: 'B',
 };
