@@ -1,6 +1,6 @@
 import { certificateFinding } from '../../lib/certificate.ts';
 import { type Finding, failed, ok, timed, warning } from '../../lib/finding.ts';
-import { type HttpAnswer, httpClient } from '../../lib/http.ts';
+import { type HttpAnswer, type HttpFailure, httpClient } from '../../lib/http.ts';
 import { tlsMaterial } from '../../lib/tls.ts';
 import type { CheckDeps } from '../definition.ts';
 import { failureVerdict } from '../http-batch.ts';
@@ -22,27 +22,35 @@ export async function* checkSplunkHec(options: SplunkHecOptions, deps: CheckDeps
     proxy: options.proxy,
     env,
   });
-  let answer: HttpAnswer | undefined;
-  yield await timed(async () => {
-    const result = await http.request({ method: 'GET', url: options.url + paths.health, headers: {} }, signal);
-    if (result.kind === 'answer') {
+  const urls = [options.url, ...options.otherUrls];
+  let isReachable = false;
+  for (const url of urls) {
+    const { hostname, host, protocol } = new URL(url);
+    const of = (what: string) => label(urls.length === 1 ? what : `${what} of ${host}`);
+    let answer: HttpAnswer | undefined;
+    yield await timed(async () => {
+      const result = await http.request({ method: 'GET', url: url + paths.health, headers: {} }, signal);
+      if (result.kind === 'failure') return unreachable(of('health'), result);
       answer = result;
-      return healthFinding(label('health'), result, options.url, now());
-    }
-    const { detail, reason } = failureVerdict(result, { events: 0, bytes: 0 });
-    const remedy =
-      reason === 'auth'
-        ? 'correct tls of this sink, or the certificate of the collector, as said above'
-        : 'correct url, or let this host through to it (firewall, proxy), or start the collector';
-    return failed(label('health'), 'unreachable', detail, remedy);
-  });
-  const { hostname, protocol } = new URL(options.url);
-  if (answer !== undefined && protocol === 'https:')
-    yield certificateFinding(label('certificate'), answer.certificate, hostname, now());
+      return healthFinding(of('health'), result, url, now());
+    });
+    isReachable ||= answer !== undefined;
+    if (answer !== undefined && protocol === 'https:')
+      yield certificateFinding(of('certificate'), answer.certificate, hostname, now());
+  }
   const client = material?.clientCertificateExpiresMs;
   if (client !== undefined)
     yield certificateFinding(label('client certificate'), { fromMs: 0, toMs: client }, 'its issuer', now());
-  if (answer !== undefined) yield await deps.probe();
+  if (isReachable) yield await deps.probe();
+}
+
+function unreachable(check: string, failure: HttpFailure): Finding {
+  const { detail, reason } = failureVerdict(failure, { events: 0, bytes: 0 });
+  const remedy =
+    reason === 'auth'
+      ? 'correct tls of this sink, or the certificate of the collector, as said above'
+      : 'correct url, or let this host through to it (firewall, proxy), or start the collector';
+  return failed(check, 'unreachable', detail, remedy);
 }
 
 function healthFinding(check: string, answer: HttpAnswer, url: string, nowMs: number): Finding {

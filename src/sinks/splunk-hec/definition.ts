@@ -1,6 +1,7 @@
 import { isLoopback } from '../../lib/options/values.ts';
 import type { SinkDefinition } from '../definition.ts';
 import { checkSplunkHec } from './check.ts';
+import { FailoverHec } from './failover.ts';
 import { type SplunkHecOptions, splunkHecOptions } from './options.ts';
 import { openSplunkHec } from './sink.ts';
 
@@ -21,11 +22,12 @@ export const splunkHec = {
   terms: { probe: 'token', address: 'url', credentials: 'token (or tokenFile), tls and proxy' },
   // `auto` is decided by the token: an acceptance may mean no more than an answer 2xx.
   proof: ({ acknowledgement }) => (acknowledgement === true ? 'hec-acknowledged' : 'hec-accepted'),
-  destination: ({ url }) => url,
-  warnings: ({ url }) =>
-    url.startsWith('http:') && !isLoopback(new URL(url).hostname)
+  destination: ({ url, otherUrls }) => [url, ...otherUrls].join(', '),
+  warnings: ({ url, otherUrls }) =>
+    [url, ...otherUrls].some((one) => one.startsWith('http:') && !isLoopback(new URL(one).hostname))
       ? ['http:// sends the token and every record in clear']
       : [],
-  open: (options, deps) => openSplunkHec(options, deps),
+  open: (options, deps) =>
+    options.otherUrls.length === 0 ? openSplunkHec(options, deps) : new FailoverHec(options, deps),
   check: checkSplunkHec,
 } satisfies SinkDefinition<SplunkHecOptions>;

@@ -15,15 +15,29 @@ import { batchBlock, checkRecords, entry } from '../common-options.ts';
 /** The path of the data endpoint and its aliases, which may end a URL. */
 const endpoint = /\/services\/collector(\/event)?(\/1\.0)?\/*$/;
 
-const url = z
+const baseUrlText = z
   .string()
   .superRefine((text, context) => {
     const problem = urlProblem(text);
     if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
   })
-  .transform(baseUrl)
+  .transform(baseUrl);
+
+const url = z
+  .union([
+    baseUrlText,
+    z
+      .array(baseUrlText)
+      .min(1, 'must name at least one collector')
+      .max(16)
+      .superRefine((urls, context) => {
+        for (const [index, one] of urls.entries())
+          if (urls.indexOf(one) < index)
+            context.addIssue({ code: 'custom', path: [index], message: `is the same as url[${urls.indexOf(one)}]` });
+      }),
+  ])
   .describe(
-    'Base URL of the collector, for example https://splunk.example.com:8088; a path before /services/collector is kept.',
+    'Base URL of the collector, for example https://splunk.example.com:8088, or a list: the next one is used when one fails. A path before /services/collector is kept.',
   );
 
 function urlProblem(text: string): string | undefined {
@@ -76,13 +90,19 @@ export const splunkHecOptions = entry('splunk-hec')
   .superRefine(oneSecret('token'), runEvenIfInvalid)
   .superRefine(checkRecords, runEvenIfInvalid)
   .superRefine((options, context) => {
-    const address = URL.parse(String(options.url));
-    if (address?.protocol === 'http:' && !isLoopback(address.hostname) && options.allowPlainHttp !== true)
+    const list: readonly unknown[] = Array.isArray(options.url) ? options.url : [options.url];
+    for (const [index, one] of list.entries()) {
+      const address = URL.parse(String(one));
+      if (address?.protocol !== 'http:' || isLoopback(address.hostname) || options.allowPlainHttp === true) continue;
       context.addIssue({
         code: 'custom',
-        path: ['url'],
+        path: list === options.url ? ['url', index] : ['url'],
         message: 'http:// would send the token in clear: use https://, or set allowPlainHttp: true',
       });
+    }
   }, runEvenIfInvalid)
-  .transform(({ token, tokenFile, ...rest }) => ({ ...rest, token: (token ?? tokenFile) as SecretSource }));
+  .transform(({ token, tokenFile, url, ...rest }) => {
+    const [first = '', ...others] = [url].flat();
+    return { ...rest, url: first, otherUrls: others, token: (token ?? tokenFile) as SecretSource };
+  });
 export type SplunkHecOptions = z.infer<typeof splunkHecOptions>;

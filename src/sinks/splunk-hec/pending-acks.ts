@@ -46,14 +46,13 @@ export function writePendingAcks(url: string, channels: Iterable<Channel>): Pend
 }
 
 /**
- * Reads what an earlier process wrote. Returns `undefined` if there is nothing, or it belongs to another collector;
+ * Reads what an earlier process wrote for one collector, or a list for several. Returns `undefined` if there is nothing, or it belongs to another collector;
  * `unreadable` if `writePendingAcks` did not write it. A new token changes nothing: the channels are the collector's.
  */
 export function readPendingAcks(url: string, record: unknown): PendingAcksRecord | 'unreadable' | undefined {
   if (record === undefined || record === null) return undefined;
-  const parsed = shape.safeParse(record);
-  if (!parsed.success) return 'unreadable';
-  return parsed.data.url === url ? parsed.data : undefined;
+  const parsed = z.union([shape.transform((one) => [one]), z.array(shape)]).safeParse(record);
+  return parsed.success ? parsed.data.find((one) => one.url === url) : 'unreadable';
 }
 
 type Ids = PendingAcksRecord['channels'][number]['open'][number]['ids'];

@@ -34,6 +34,8 @@ export interface RequestOptions {
   readonly http: HttpClient;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Called with each answer, or undefined if no whole answer came. */
+  readonly onAnswer?: ((answer: HttpAnswer | undefined) => void) | undefined;
 }
 
 export const paths = {
@@ -90,6 +92,7 @@ export class Requests {
     };
     const request = { events, bytes: body.length, url, index };
     const received = await http.request({ method: 'POST', url, headers, body }, signal);
+    this.#options.onAnswer?.(received.kind === 'answer' ? received : undefined);
     if (received.kind === 'failure')
       return {
         verdict: failureVerdict(received, request),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Batch } from '../../event/event.ts';
 import type { StatusRecord } from '../../event/status-record.ts';
 import { backoffMs } from '../../lib/backoff.ts';
-import { type HttpClient, httpClient } from '../../lib/http.ts';
+import { type HttpAnswer, type HttpClient, httpClient } from '../../lib/http.ts';
 import { sleep } from '../../lib/shutdown.ts';
 import { tlsMaterial } from '../../lib/tls.ts';
 import { accepted, type Verdict } from '../../lib/verdict.ts';
@@ -27,7 +27,7 @@ const maxUnknownCodes = 20;
 const noBody = Buffer.alloc(0);
 
 /**
- * Opens a Splunk HTTP Event Collector as a sink. No batch is sent yet; the acknowledgements in `deps.pendingAcks` are asked
+ * Opens one Splunk HTTP Event Collector, `options.url`, as a sink. No batch is sent yet; the acknowledgements in `deps.pendingAcks` are asked
  * about at once. `window` may change from one batch to the next: it is 1 until it is known whether the token has
  * acknowledgement. @throws the error of the file system or OpenSSL for a file of the tls block
  */
@@ -35,8 +35,9 @@ export function openSplunkHec(
   options: SplunkHecOptions,
   deps: SinkDeps,
   interval: PollInterval = defaultPollInterval,
+  onAnswer?: (answer: HttpAnswer | undefined) => void,
 ): Sink {
-  return new SplunkHec(options, deps, interval);
+  return new SplunkHec(options, deps, interval, onAnswer);
 }
 
 class SplunkHec implements Sink {
@@ -57,7 +58,12 @@ class SplunkHec implements Sink {
   #isUntimedLogged = false;
   readonly #loggedCodes = new Set<number>();
 
-  constructor(options: SplunkHecOptions, deps: SinkDeps, interval: PollInterval) {
+  constructor(
+    options: SplunkHecOptions,
+    deps: SinkDeps,
+    interval: PollInterval,
+    onAnswer: ((answer: HttpAnswer | undefined) => void) | undefined,
+  ) {
     this.#options = options;
     this.#deps = deps;
     const { url, token, index } = options;
@@ -72,7 +78,7 @@ class SplunkHec implements Sink {
       onCertificate: (endsAtMs) =>
         deps.emit({ event: 'tls.certificate', peer: `sink/${deps.name}`, whose: 'server', endsAtMs }),
     });
-    this.#requests = new Requests({ url, token, index, http: this.#http, now: deps.now });
+    this.#requests = new Requests({ url, token, index, http: this.#http, now: deps.now, onAnswer });
     this.#metadata = { ...options, host: options.host ?? deps.tenant };
     const envelopes = new Envelopes(this.#metadata, deps.format.json);
     this.#encoder = new BodyEncoder(envelopes, options.compression === 'gzip');
