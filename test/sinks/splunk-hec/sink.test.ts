@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { splunkHecOptions } from '../../../src/sinks/splunk-hec/options.ts';
+import { load, problemsOf, withSink } from '../../support/configuration.ts';
 import type { Fault } from '../../support/hec-server.ts';
 import { alive, collector, delivered, idsOf, saidOf, settleDown } from '../../support/hec-sink.ts';
 import { batchOf, recordOf, textOf } from '../../support/sink-parts.ts';
@@ -163,9 +163,8 @@ describe('the splunk-hec sink without acknowledgement', () => {
     ['/?token=t', 'must not have a query'],
     ['/#t', 'must not have a fragment'],
   ])('refuses a URL that ends in %s', (end, message) => {
-    const entry = { type: 'splunk-hec', url: `https://splunk.test:8088${end}`, token: 't' };
-    const issues = splunkHecOptions.safeParse(entry).error?.issues as { errors?: unknown[][] }[] | undefined;
-    expect(issues?.[0]?.errors?.[0]).toMatchObject([{ path: ['url'], message: expect.stringContaining(message) }]);
+    const text = withSink('type: splunk-hec', `url: "https://splunk.test:8088${end}"`, 'token: t');
+    expect(problemsOf(load(text))).toEqual([expect.stringContaining(`sinks[0].url: ${message}`)]);
   });
 
   it('follows no redirect', async () => {
