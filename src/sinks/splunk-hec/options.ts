@@ -15,27 +15,20 @@ import { batchBlock, checkRecords, entry } from '../common-options.ts';
 /** The path of the data endpoint and its aliases, which may end a URL. */
 const endpoint = /\/services\/collector(\/event)?(\/1\.0)?\/*$/;
 
-const baseUrlText = z
-  .string()
-  .superRefine((text, context) => {
-    const problem = urlProblem(text);
-    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
-  })
-  .transform(baseUrl);
-
 const url = z
-  .union([
-    baseUrlText,
-    z
-      .array(baseUrlText)
-      .min(1, 'must name at least one collector')
-      .max(16)
-      .superRefine((urls, context) => {
-        for (const [index, one] of urls.entries())
-          if (urls.indexOf(one) < index)
-            context.addIssue({ code: 'custom', path: [index], message: `is the same as url[${urls.indexOf(one)}]` });
-      }),
-  ])
+  .union([z.string(), z.array(z.string()).min(1, 'must name at least one collector').max(16)])
+  .superRefine((given, context) => {
+    const urls = [given].flat();
+    for (const [index, text] of urls.entries()) {
+      const first = urls.findIndex(
+        (other) => URL.canParse(other) && URL.canParse(text) && baseUrl(other) === baseUrl(text),
+      );
+      const message = urlProblem(text) ?? (first !== -1 && first < index ? `is the same as url[${first}]` : undefined);
+      if (message !== undefined)
+        context.addIssue({ code: 'custom', path: Array.isArray(given) ? [index] : [], message });
+    }
+  })
+  .transform((given) => [given].flat().map(baseUrl))
   .describe(
     'Base URL of the collector, for example https://splunk.example.com:8088, or a list: the next one is used when one fails. A path before /services/collector is kept.',
   );
@@ -96,13 +89,13 @@ export const splunkHecOptions = entry('splunk-hec')
       if (address?.protocol !== 'http:' || isLoopback(address.hostname) || options.allowPlainHttp === true) continue;
       context.addIssue({
         code: 'custom',
-        path: list === options.url ? ['url', index] : ['url'],
+        path: list.length > 1 ? ['url', index] : ['url'],
         message: 'http:// would send the token in clear: use https://, or set allowPlainHttp: true',
       });
     }
   }, runEvenIfInvalid)
   .transform(({ token, tokenFile, url, ...rest }) => {
-    const [first = '', ...others] = [url].flat();
+    const [first = '', ...others] = url;
     return { ...rest, url: first, otherUrls: others, token: (token ?? tokenFile) as SecretSource };
   });
 export type SplunkHecOptions = z.infer<typeof splunkHecOptions>;
