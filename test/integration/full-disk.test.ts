@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startSimulator } from '../../src/testing/simulator/server.ts';
@@ -32,8 +32,7 @@ describe.skipIf(missing !== undefined)(
         const program = startProgram(['run', '-c', file]);
         await program.until((_, stdout) => stdout.split('\n').length > 50);
         const ballast = join(state, 'ballast');
-        fill(ballast);
-        await program.until((stderr) => /checkpoint.retry.*ENOSPC/.test(stderr));
+        await fillUntil(ballast, () => /checkpoint.retry.*ENOSPC/.test(program.stderr()));
         // What is in flight still comes out; then nothing follows, however much there is to read.
         const filled = simulator.lastId();
         await eventually(() => simulator.lastId() > filled + 50n);
@@ -65,12 +64,11 @@ describe.skipIf(missing !== undefined)(
           const program = startProgram(['run', '-c', file]);
           await program.until((_, stdout) => stdout.split('\n').length > 20);
           const ballast = join(state, 'ballast');
-          fill(ballast);
-          await program.until((stderr) => /checkpoint.retry.*ENOSPC/.test(stderr));
+          await fillUntil(ballast, () => /checkpoint.retry.*ENOSPC/.test(program.stderr()));
           const added = `  - { name: added, type: splunk-hec, url: "${hec.url}", token: "${hec.token}" }\n`;
           writeFileSync(file, `${readFileSync(file, 'utf8')}${added}`);
           program.child.kill('SIGHUP');
-          await program.until((stderr) => /checkpoint.retry[^\n]*"sink":"added"/.test(stderr));
+          await fillUntil(ballast, () => /checkpoint.retry[^\n]*"sink":"added"/.test(program.stderr()));
           rmSync(ballast);
           await hec.until(() => hec.count > 10);
           const before = program.stdout().length;
@@ -108,9 +106,17 @@ describe.skipIf(missing !== undefined)(
 );
 
 /** Fills the file system of `path`. */
+/** A save that is under way while the disk is filled frees a block when it is done: fills that too. */
+async function fillUntil(path: string, condition: () => boolean): Promise<void> {
+  await eventually(() => {
+    fill(path);
+    return condition();
+  });
+}
+
 function fill(path: string): void {
   try {
-    writeFileSync(path, Buffer.alloc(1024 * 1024));
+    appendFileSync(path, Buffer.alloc(1024 * 1024));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
   }
