@@ -1,4 +1,6 @@
-import { chmodSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { bundling, root } from './bundle.ts';
@@ -20,3 +22,21 @@ await build({
   sourcemap: true,
 });
 chmodSync(join(root, 'dist/main.js'), 0o755);
+
+// What plug-ins import: `qasphere-siem-forwarder/sink`, with its types.
+const api = join(root, 'src/sinks/plugin/api.ts');
+await build({ ...bundling, banner: {}, entryPoints: [{ in: api, out: 'sink' }], outdir: join(root, 'dist') });
+const declarations = mkdtempSync(join(tmpdir(), 'types-'));
+const tsc = join(root, 'node_modules/.bin/tsc');
+execFileSync(tsc, [
+  '--ignoreConfig',
+  '--declaration',
+  '--emitDeclarationOnly',
+  '--target',
+  'esnext',
+  '--outDir',
+  declarations,
+  api,
+]);
+copyFileSync(join(declarations, 'api.d.ts'), join(root, 'dist/sink.d.ts'));
+rmSync(declarations, { recursive: true });

@@ -75,10 +75,10 @@ export function openSink(
   sink: SinkConfig,
   { format }: Pick<EncodingOptions, 'format'>,
   config: Config,
-  { version, emit, now, random, env }: Context,
+  { version, emit, now, random, env, strayErrors }: Context,
   pendingAcks?: unknown,
 ): Sink {
   const { name } = sink;
-  const deps = { name, tenant: tenantOf(config), version, format, emit, now, random, env, pendingAcks };
+  const deps = { name, tenant: tenantOf(config), version, format, emit, now, random, env, pendingAcks, strayErrors };
   return definitionOf(sink).open(sink, deps);
 }

@@ -1,4 +1,5 @@
 import type { Notifier } from '../lib/notifier.ts';
+import type { StrayErrors } from '../lib/stray-errors.ts';
 import type { SchemaDrift } from '../source/schema-drift.ts';
 import type { Heartbeats } from '../telemetry/heartbeat/heartbeats.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
@@ -20,4 +21,6 @@ export interface Context {
   readonly schemaDrift?: SchemaDrift;
   /** Notified at a SIGHUP: whatever waits tries at once. */
   readonly wake: Notifier;
+  /** Where foreign code that runs in this process has its errors reported. */
+  readonly strayErrors?: StrayErrors;
 }

@@ -79,12 +79,12 @@ export class SdNotify implements Disposable {
   }
 
   /** Reports a reload while `read` reads the configuration; undefined: the old one stays. */
-  reload<C>(read: () => C | undefined): C | undefined {
+  async reload<C>(read: () => Promise<C | undefined>): Promise<C | undefined> {
     if (this.#state === 'ready') {
       this.#state = 'reloading';
       this.#send(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
     }
-    const next = read();
+    const next = await read();
     if (next === undefined && this.#state === 'reloading') this.#ready();
     return next;
   }

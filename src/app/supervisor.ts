@@ -1,4 +1,4 @@
-import { type Loaded, loadConfig } from '../config/load.ts';
+import { type Loaded, loadConfigWithPlugins } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { Notifier } from '../lib/notifier.ts';
@@ -16,7 +16,7 @@ export interface DaemonOptions {
   /** Notified at each SIGHUP, from the start of the process. */
   readonly hangup: Notifier;
   /** Reads the configuration again; undefined: the old one stays, for a reason that was reported to `emit`. */
-  readonly reload: (emit: Emit) => Config | undefined;
+  readonly reload: (emit: Emit) => Promise<Config | undefined>;
   setShutdownTimeout(ms: number): void;
   setLogLevel(level: Config['log']['level']): void;
 }
@@ -50,8 +50,8 @@ export async function supervise(
   if (notify.problem !== undefined) emit({ event: 'daemon.warning', topic: 'systemd', detail: notify.problem });
   await telemetry.serve(first.state.directory);
   telemetry.heartbeats.apply(heartbeatsOf(first));
-  await using reloads = new HangupReloads(options.hangup, () => {
-    const config = notify.reload(() => options.reload(emit));
+  await using reloads = new HangupReloads(options.hangup, async () => {
+    const config = await notify.reload(() => options.reload(emit));
     if (config === undefined) wake.notify();
     return config;
   });
@@ -81,9 +81,9 @@ class HangupReloads implements Pick<Reloads, 'next'>, AsyncDisposable {
   readonly #listening: Promise<void>;
   #next: Config | undefined;
 
-  constructor(hangup: Notifier, read: () => Config | undefined) {
-    const onHangup = () => {
-      const next = read();
+  constructor(hangup: Notifier, read: () => Promise<Config | undefined>) {
+    const onHangup = async () => {
+      const next = await read();
       if (next === undefined) return;
       this.#next = next;
       this.#changed.notify();
@@ -111,14 +111,14 @@ class HangupReloads implements Pick<Reloads, 'next'>, AsyncDisposable {
  * The configuration of `file` as a reload of `running`, without what only a restart changes; undefined if it is invalid,
  * with a warning for each problem.
  */
-export function reloadConfig(
+export async function reloadConfig(
   file: string | undefined,
   running: Config,
   env: Context['env'],
   emit: Emit,
-): Config | undefined {
+): Promise<Config | undefined> {
   const warn = (detail: string) => emit({ event: 'daemon.warning', topic: 'reload', detail });
-  const loaded: Loaded = loadConfig({ file, env });
+  const loaded: Loaded = await loadConfigWithPlugins({ file, env });
   if (!loaded.ok) {
     for (const problem of loaded.problems) warn(`the old configuration stays: ${formatProblem(problem)}`);
     return undefined;

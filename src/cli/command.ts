@@ -1,6 +1,7 @@
 import type { Notifier } from '../lib/notifier.ts';
 import { parseDuration } from '../lib/options/values.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
+import type { StrayErrors } from '../lib/stray-errors.ts';
 import type { LogOutput } from '../telemetry/standard-error.ts';
 
 /** One flag, for parseArgs and for the help. */
@@ -19,6 +20,7 @@ export interface CliContext {
   readonly signals: ShutdownSignals;
   /** Notified at each SIGHUP. */
   readonly hangup: Notifier;
+  readonly strayErrors?: StrayErrors;
   /** How long a stop may take, milliseconds; `signals.forced` fires at three quarters of it. */
   setShutdownTimeout(ms: number): void;
   /** Writes to stdout; resolves when it is written. */

@@ -30,7 +30,7 @@ export const demoCommand: Command = {
         },
       });
       if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join('; '));
-      return await runDaemon(loaded.config, realContext(loaded.config, cli), cli, () => undefined);
+      return await runDaemon(loaded.config, realContext(loaded.config, cli), cli, async () => undefined);
     } finally {
       await rm(directory, { recursive: true, force: true });
     }

@@ -12,7 +12,7 @@ export const onceCommand: Command = {
   notes: 'For cron jobs and first imports. Exit code 69 if a source or sink was given up.',
   async run({ config: file, patience }, _, cli) {
     const patienceMs = patienceMsOf(patience);
-    const loaded = readConfig(file as string | undefined, cli);
+    const loaded = await readConfig(file as string | undefined, cli);
     if (loaded === undefined) return exitCode.config;
     const { config, warnings } = loaded;
     using progress = new Progress(cli);

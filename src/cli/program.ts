@@ -1,6 +1,7 @@
 import { Notifier } from '../lib/notifier.ts';
 import { printable } from '../lib/printable.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
+import { StrayErrors } from '../lib/stray-errors.ts';
 import { journalPrefix, StandardError } from '../telemetry/standard-error.ts';
 import { UsageError } from './command.ts';
 import { dispatch } from './commands.ts';
@@ -27,7 +28,10 @@ export async function runProgram(
   // Everything written outside the log is an error.
   const prefix = stderr.isJournal ? journalPrefix('error') : '';
   const complain = (line: string) => stderr.write(`${prefix}${line}\n`);
+  const strayErrors = new StrayErrors();
+  // Without a listener for rejections each would come here as well.
   process.on('uncaughtException', (error) => {
+    if (strayErrors.isClaimed(error)) return;
     reportBug(error, complain);
     exit(70);
   });
@@ -40,6 +44,7 @@ export async function runProgram(
       env: process.env,
       signals,
       hangup,
+      strayErrors,
       setShutdownTimeout,
       print: (text) => new Promise((resolve) => process.stdout.write(text, () => resolve())),
       complain,

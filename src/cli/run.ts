@@ -12,7 +12,7 @@ export const runCommand: Command = {
   notes: 'SIGTERM and SIGINT drain and stop; a second one stops at once. SIGHUP reloads the configuration.',
   async run({ config: file }, _, cli) {
     const path = file as string | undefined;
-    const loaded = readConfig(path, cli);
+    const loaded = await readConfig(path, cli);
     if (loaded === undefined) return exitCode.config;
     const { config, warnings } = loaded;
     const ctx = realContext(config, cli);
@@ -26,7 +26,7 @@ export async function runDaemon(
   config: Config,
   ctx: RealContext,
   { signals, hangup, setShutdownTimeout }: CliContext,
-  reload: (emit: Emit) => Config | undefined,
+  reload: (emit: Emit) => Promise<Config | undefined>,
 ): Promise<number> {
   const { setLogLevel } = ctx;
   const { pipelines } = await supervise(config, ctx, signals, { hangup, reload, setShutdownTimeout, setLogLevel });

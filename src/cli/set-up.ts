@@ -1,5 +1,5 @@
 import type { Context } from '../app/context.ts';
-import { type Loaded, loadConfig } from '../config/load.ts';
+import { type Loaded, loadConfigWithPlugins } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { bigintsAsText } from '../lib/json.ts';
@@ -12,8 +12,11 @@ import { version } from '../version.ts';
 import type { CliContext } from './command.ts';
 
 /** The configuration, or undefined if it is invalid: then its problems are on stderr. */
-export function readConfig(file: string | undefined, cli: CliContext): Extract<Loaded, { ok: true }> | undefined {
-  const loaded = loadConfig({ file, env: cli.env });
+export async function readConfig(
+  file: string | undefined,
+  cli: CliContext,
+): Promise<Extract<Loaded, { ok: true }> | undefined> {
+  const loaded = await loadConfigWithPlugins({ file, env: cli.env });
   if (loaded.ok) return loaded;
   for (const problem of loaded.problems) cli.complain(formatProblem(problem));
   return undefined;
@@ -40,6 +43,7 @@ export function realContext(config: Config, cli: CliContext, also: Emit = () => 
     random: Math.random,
     schemaDrift: new SchemaDrift(),
     wake: cli.hangup,
+    ...(cli.strayErrors !== undefined && { strayErrors: cli.strayErrors }),
     droppedLogLines: () => cli.stderr.dropped,
     setLogLevel: logger.setLevel,
   };

@@ -1,5 +1,7 @@
+import { dirname, resolve } from 'node:path';
 import { printable } from '../lib/printable.ts';
 import { httpsProxyProblem, noProxyProblems } from '../lib/proxy.ts';
+import { definitionOf } from '../sinks/registry.ts';
 import { environmentTree, withEnvironment } from './environment.ts';
 import { readText } from './file.ts';
 import { formatProblem, type Problem, pathText } from './problem.ts';
@@ -35,12 +37,37 @@ export type Loaded =
  * Loads the configuration from `file`, else from `defaultFile` if it exists, else from the environment alone, or reports every
  * problem at once. Reads the secrets and the table of actions that it names. No problem or warning contains a secret.
  */
-export function loadConfig({ file, env, readFile }: LoadOptions): Loaded {
+export function loadConfig(options: LoadOptions): Loaded {
+  return read(options).loaded;
+}
+
+/** The same, and loads the plug-ins that it names: code of others, which may do whatever it wants to. */
+export async function loadConfigWithPlugins(options: LoadOptions): Promise<Loaded> {
+  const { loaded, tree } = read(options);
+  if (!loaded.ok || tree === undefined) return loaded;
+  const { config, path = '.' } = loaded;
+  const context = { directory: dirname(resolve(path)), pluginDirectories: [config.plugins.directory].flat() };
+  const problems: Problem[] = [];
+  for (const [index, sink] of config.sinks.entries()) {
+    const result = await definitionOf(sink).load?.(sink, context);
+    if (Array.isArray(result))
+      for (const { path: inEntry, message } of result) {
+        const at = ['sinks', index, ...inEntry];
+        problems.push({ ...tree.locate(at), path: pathText(at), message });
+      }
+    else if (result !== undefined) Object.assign(sink, { loaded: result });
+  }
+  return problems.length === 0 ? loaded : { ok: false, problems };
+}
+
+/** The configuration, and the tree that its problems are located in unless it can't be read at all. */
+function read({ file, env, readFile }: LoadOptions): { readonly loaded: Loaded; readonly tree?: Tree } {
   const path = file ?? defaultFile;
-  const read = readText(path, readFile);
-  if (!read.ok && read.missing && file === undefined) return fromEnvironment(env);
-  if (!read.ok) return { ok: false, problems: [{ file: path, path: '', message: read.message }] };
-  return loaded(withEnvironment(readYaml(read.text, path, env, ['startAt']), env), env, path);
+  const text = readText(path, readFile);
+  if (!text.ok && text.missing && file === undefined) return { loaded: fromEnvironment(env) };
+  if (!text.ok) return { loaded: { ok: false, problems: [{ file: path, path: '', message: text.message }] } };
+  const tree = withEnvironment(readYaml(text.text, path, env, ['startAt']), env);
+  return { loaded: loaded(tree, env, path), tree };
 }
 
 /** Loads from the environment alone; if it configures nothing, the error names the expected configuration files. */

@@ -51,6 +51,17 @@ export const configSchema = z
       .superRefine(requireDistinct, runEvenIfInvalid)
       .describe('Destinations. Each sink has its own cursor, batches, retries and pace.'),
     telemetry: telemetryOptions,
+    plugins: z
+      .strictObject({
+        directory: z
+          .union([z.string().min(1), z.array(z.string().min(1)).max(16)])
+          .default(['/usr/lib/qasphere-siem-forwarder/plugins', '/plugins'])
+          .describe(
+            'Where plug-ins are looked for that are not beside the configuration file; a list is searched in order.',
+          ),
+      })
+      .prefault({})
+      .describe('Plug-ins: sinks by others.'),
     log: z
       .strictObject({
         level: z

@@ -33,12 +33,12 @@ export class Notifier {
    * Calls `handle` after each `notify` until `signal` fires. With `since: 'start'` a `notify` from before this call counts
    * too: several of them are one.
    */
-  async each(signal: AbortSignal, handle: () => void, since: 'start' | 'now' = 'now'): Promise<void> {
+  async each(signal: AbortSignal, handle: () => void | Promise<void>, since: 'start' | 'now' = 'now'): Promise<void> {
     let handled = since === 'start' ? 0 : this.#count;
     while (!signal.aborted) {
       if (this.#count > handled) {
         handled = this.#count;
-        handle();
+        await handle();
       } else await this.wait(signal);
     }
   }

@@ -1,6 +1,8 @@
 import type * as z from 'zod';
 import type { Finding } from '../lib/finding.ts';
+import type { Secret } from '../lib/secret.ts';
 import type { CommonOptions } from './common-options.ts';
+import type { SinkPlugin } from './plugin/api.ts';
 import type { Sink, SinkDeps } from './sink.ts';
 
 /** What an acceptance means, weakest claim first where a sink can't know before it runs. Sealed as evidence. */
@@ -40,6 +42,32 @@ export interface CheckTerms {
   readonly credentials: string;
 }
 
+/** Where code that a configuration names is looked for. */
+export interface LoadContext {
+  /** Of the configuration file. */
+  readonly directory: string;
+  readonly pluginDirectories: readonly string[];
+}
+
+/** A mistake in one entry of `sinks`; the path begins in the entry. */
+export interface LoadProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** A plug-in and its validated options. */
+export interface LoadedOptions {
+  /** Its module, or the folder of its package: what begins so in a stack is its code. */
+  readonly origin: string;
+  readonly plugin: SinkPlugin;
+  /** As JSON, to compare two configurations. */
+  readonly options: Secret;
+  /** As the plug-in's schema returned them. A function, so that they do not print. */
+  readonly value: () => unknown;
+  /** Texts that must not be shown. */
+  readonly secrets: readonly Secret[];
+}
+
 /** What the check of a sink gets. */
 export interface CheckDeps extends Pick<SinkDeps, 'name' | 'version' | 'env' | 'now'> {
   /** Aborts the check. */
@@ -69,6 +97,8 @@ export interface SinkDefinition<Options extends CommonOptions = CommonOptions> {
   exclusive?(options: { readonly [key in keyof Options]?: unknown }): string | undefined;
   /** What to warn about at each start; one printable line each, without secrets and without the sink's name. */
   warnings?(options: Options): readonly string[];
+  /** Loads code that the options name, when the configuration is read. The result becomes `loaded` of the options. */
+  load?(options: Options, context: LoadContext): Promise<LoadedOptions | LoadProblem[]>;
   /** Opens the sink; sends nothing. @throws the error of a file that the options name */
   open(options: Options, deps: SinkDeps): Sink;
   /** Verifies the way to the destination; delivers nothing. Default: the probe alone. */

@@ -6,6 +6,7 @@ import { file } from './file/definition.ts';
 import { http } from './http/definition.ts';
 import { kafka } from './kafka/definition.ts';
 import { otlp } from './otlp/definition.ts';
+import { plugin } from './plugin/definition.ts';
 import { s3 } from './s3/definition.ts';
 import { sentinel } from './sentinel/definition.ts';
 import { splunkHec } from './splunk-hec/definition.ts';
@@ -13,7 +14,20 @@ import { stdout } from './stdout.ts';
 import { syslog } from './syslog/definition.ts';
 
 /** The kinds of sinks. A new kind is one more line here. */
-const definitions = [splunkHec, syslog, http, elasticsearch, otlp, sentinel, s3, kafka, exec, file, stdout] as const;
+const definitions = [
+  splunkHec,
+  syslog,
+  http,
+  elasticsearch,
+  otlp,
+  sentinel,
+  s3,
+  kafka,
+  exec,
+  plugin,
+  file,
+  stdout,
+] as const;
 
 const [first, ...rest] = definitions.map(({ options }) => options);
 if (first === undefined) throw new Error('no kind of sink is defined');

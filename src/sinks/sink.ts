@@ -1,6 +1,7 @@
 import type { Batch, Cursor } from '../event/event.ts';
 import type { StatusRecord } from '../event/status-record.ts';
 import type { Format } from '../format/format.ts';
+import type { StrayErrors } from '../lib/stray-errors.ts';
 import type { Verdict } from '../lib/verdict.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 
@@ -86,4 +87,6 @@ export interface SinkDeps {
   /** What `Sink.pendingAcks` returned in an earlier process, as the checkpoint has it. */
   readonly pendingAcks?: unknown;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where foreign code that runs in this process has its errors reported. */
+  readonly strayErrors?: StrayErrors | undefined;
 }

@@ -56,7 +56,7 @@ describe('the notification of systemd', () => {
     const { systemd, notify } = await supervised();
     notify.handle(page);
     systemd.take();
-    expect(notify.reload(() => 'new')).toBe('new');
+    expect(await notify.reload(async () => 'new')).toBe('new');
     expect(systemd.take()).toEqual([expect.stringMatching(/^RELOADING=1\nMONOTONIC_USEC=\d+$/)]);
     notify.handle(page);
     expect(systemd.take()).toEqual([]);
@@ -68,14 +68,14 @@ describe('the notification of systemd', () => {
     const { systemd, notify } = await supervised();
     notify.handle(page);
     systemd.take();
-    expect(notify.reload(() => undefined)).toBeUndefined();
+    expect(await notify.reload(async () => undefined)).toBeUndefined();
     expect(systemd.take()).toEqual([expect.stringMatching(/^RELOADING=1/), 'READY=1']);
   });
 
   it('does not report READY=1 because of a reload before the first page', async () => {
     const { systemd, notify } = await supervised();
-    notify.reload(() => undefined);
-    notify.reload(() => 'new');
+    await notify.reload(async () => undefined);
+    await notify.reload(async () => 'new');
     notify.handle(startOf('splunk'));
     expect(systemd.take()).toEqual([]);
   });
@@ -153,7 +153,7 @@ describe('the notification of systemd', () => {
       },
     });
     notify.handle(page);
-    expect(notify.reload(() => 'new')).toBe('new');
+    expect(await notify.reload(async () => 'new')).toBe('new');
     expect(notify.problem).toBeUndefined();
     notify[Symbol.dispose]();
   });

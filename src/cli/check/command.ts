@@ -1,4 +1,4 @@
-import { type Loaded, loadConfig } from '../../config/load.ts';
+import { type Loaded, loadConfigWithPlugins } from '../../config/load.ts';
 import { formatProblem } from '../../config/problem.ts';
 import { type Failure, type Finding, failed, ok, warning } from '../../lib/finding.ts';
 import { printable } from '../../lib/printable.ts';
@@ -24,7 +24,7 @@ export const checkCommand: Command = {
   async run({ config: file, offline, 'send-test-event': testEvent, json }, _, cli) {
     if (offline === true && testEvent === true)
       throw new UsageError('--send-test-event and --offline exclude each other');
-    const loaded = loadConfig({ file: file as string | undefined, env: cli.env });
+    const loaded = await loadConfigWithPlugins({ file: file as string | undefined, env: cli.env });
     const all: Finding[] = [];
     const report = async (findings: readonly Finding[]) => {
       all.push(...findings);

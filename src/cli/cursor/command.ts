@@ -32,7 +32,7 @@ export const cursorCommand: Command = {
   async run(values, [verb = '', ...names], cli) {
     const count = { list: 0, set: 2, reset: 1, rename: 2 }[verb];
     if (count === undefined || names.length !== count) throw new UsageError(`usage: cursor ${usage}`);
-    const loaded = readConfig(values['config'] as string | undefined, cli);
+    const loaded = await readConfig(values['config'] as string | undefined, cli);
     if (loaded === undefined) return exitCode.config;
     const { config } = loaded;
     const json = values['json'] === true;

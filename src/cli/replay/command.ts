@@ -34,7 +34,7 @@ export const replayCommand: Command = {
   async run(values, _, cli) {
     const request = read(values);
     const patienceMs = patienceMsOf(values['patience']);
-    const loaded = readConfig(values['config'] as string | undefined, cli);
+    const loaded = await readConfig(values['config'] as string | undefined, cli);
     if (loaded === undefined) return exitCode.config;
     const { config } = loaded;
     requireSink(

@@ -22,7 +22,7 @@ export const statusCommand: Command = {
   },
   notes: 'Asks the running daemon through status.sock in the state directory. If none answers, reads the stored state.',
   async run({ config: file, json, watch, ready }, _, cli) {
-    const loaded = readConfig(file as string | undefined, cli);
+    const loaded = await readConfig(file as string | undefined, cli);
     if (loaded === undefined) return exitCode.config;
     const { directory } = loaded.config.state;
     if (ready === true) return (await askStatus(directory))?.ready === true ? exitCode.done : exitCode.unreachable;

@@ -1,0 +1,2 @@
+/** Version of the interface between the forwarder and plug-ins. */
+export const contract = 1;
