@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -23,20 +23,28 @@ await build({
 });
 chmodSync(join(root, 'dist/main.js'), 0o755);
 
-// What plug-ins import: `qasphere-siem-forwarder/sink`, with its types.
-const api = join(root, 'src/sinks/plugin/api.ts');
-await build({ ...bundling, banner: {}, entryPoints: [{ in: api, out: 'sink' }], outdir: join(root, 'dist') });
+// What plug-ins import, with types: `qasphere-siem-forwarder/sink`, and `/testing` for their tests.
+const entries = { sink: 'src/sinks/plugin/api.ts', testing: 'src/testing/published.ts' };
 const declarations = mkdtempSync(join(tmpdir(), 'types-'));
-const tsc = join(root, 'node_modules/.bin/tsc');
-execFileSync(tsc, [
-  '--ignoreConfig',
-  '--declaration',
-  '--emitDeclarationOnly',
-  '--target',
-  'esnext',
-  '--outDir',
-  declarations,
-  api,
-]);
-copyFileSync(join(declarations, 'api.d.ts'), join(root, 'dist/sink.d.ts'));
+for (const [name, path] of Object.entries(entries)) {
+  const source = join(root, path);
+  await build({
+    ...bundling,
+    entryPoints: [{ in: source, out: name }],
+    outdir: join(root, 'dist'),
+    external: ['vitest'],
+  });
+  const flags = [
+    '--declaration',
+    '--emitDeclarationOnly',
+    '--skipLibCheck',
+    '--strict',
+    '--allowImportingTsExtensions',
+  ];
+  const target = ['--target', 'esnext', '--module', 'nodenext', '--types', 'node', '--rootDir', join(root, 'src')];
+  const tsc = join(root, 'node_modules/.bin/tsc');
+  execFileSync(tsc, ['--ignoreConfig', ...flags, ...target, '--outDir', declarations, source], { stdio: 'inherit' });
+  const types = readFileSync(join(declarations, path.replace(/^src\//, '').replace(/\.ts$/, '.d.ts')), 'utf8');
+  writeFileSync(join(root, `dist/${name}.d.ts`), types.replace('../sinks/plugin/api.ts', './sink.js'));
+}
 rmSync(declarations, { recursive: true });

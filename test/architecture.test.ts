@@ -24,6 +24,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['pino', '@opentelemetry/'],
   sinks: ['zod', '@opentelemetry/otlp-transformer', 'aws4', '@platformatic/kafka'],
   config: ['zod', 'yaml', 'node-cron'],
+  testing: ['vitest'],
   app: ['node-cron'],
 };
 

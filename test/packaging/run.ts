@@ -7,10 +7,11 @@ import { Machine } from './machine.ts';
 import { checkFreshPackage, checkPackage } from './package.ts';
 import { startPeers } from './peers.ts';
 import { checkUnit, setUp, unit } from './systemd.ts';
+import { checkTarball } from './tarball.ts';
 
 /**
  * Installs, boots, kills, fills and upgrades for real: `npm run test:packaging`. FORWARDER_TOOLS names the folder of
- * nspawn-run and image-run; `--unit`, `--package` and `--image` pick a part; `--no-build` takes dist/ as it is.
+ * nspawn-run and image-run; `--unit`, `--package`, `--image` and `--tarball` pick a part; `--no-build` takes dist/ as it is.
  */
 const root = join(import.meta.dirname, '..', '..');
 const tools = process.env['FORWARDER_TOOLS'] ?? join(root, '..', 'shared', 'tools');
@@ -30,7 +31,7 @@ if (missing !== undefined) {
 }
 
 const asked = process.argv.slice(2);
-const parts = ['--unit', '--package', '--image'].filter((part) => asked.includes(part));
+const parts = ['--unit', '--package', '--image', '--tarball'].filter((part) => asked.includes(part));
 const wants = (part: string) => parts.length === 0 || parts.includes(part);
 const checks = new Checks();
 
@@ -48,6 +49,7 @@ if (wants('--unit') || wants('--package')) {
   if (checks.failed > 0) console.log(await machine.do('journalctl -b -o short-monotonic | tail -n 150'));
 }
 
+if (wants('--tarball')) await checkTarball(checks, root);
 if (wants('--image')) await checkImage(checks, tools, root);
 
 console.log(`${checks.passed} passed, ${checks.failed} failed`);
