@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { didYouMean } from '../lib/did-you-mean.ts';
 import { printable } from '../lib/printable.ts';
-import { type CliContext, type Command, type Flag, UsageError } from './command.ts';
+import { type CliContext, type Command, configFlag, type Flag, UsageError } from './command.ts';
+import { exitCode } from './exit-code.ts';
 
 /** Each is loaded when it is called: a quick command does not wait for the parts of a long one. */
 const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
@@ -45,15 +46,25 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
 
 const schemaCommand: Command = {
   summary: 'print the JSON Schema of the configuration',
-  usage: '',
-  flags: {},
+  usage: '[-c FILE]',
+  flags: { config: { ...configFlag, describes: 'include the options of the plug-ins that this file names' } },
   notes: 'For editors: # yaml-language-server: $schema=./config.schema.json',
-  async run(_values, _positionals, cli) {
+  async run({ config: file }, _positionals, cli) {
     const { configJsonSchema } = await import('../config/json-schema.ts');
-    await cli.print(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
-    return 0;
+    const plugins = typeof file === 'string' ? await pluginsOf(file, cli) : [];
+    if (plugins === undefined) return exitCode.config;
+    await cli.print(`${JSON.stringify(configJsonSchema(plugins), null, 2)}\n`);
+    return exitCode.done;
   },
 };
+
+/** The schemas of the plug-ins that a file names; undefined if the file is invalid. */
+async function pluginsOf(file: string, cli: CliContext) {
+  const { readConfig } = await import('./set-up.ts');
+  const { pluginSchemas } = await import('../sinks/plugin/json-schema.ts');
+  const loaded = await readConfig(file, cli);
+  return loaded && pluginSchemas(loaded.config.sinks);
+}
 
 const program = 'qasphere-siem-forwarder';
 

@@ -40,9 +40,36 @@ const environment = {
   pattern: '^\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\\}$',
 };
 
-/** JSON Schema (draft 2020-12) of the configuration file, for editors; any single value may be a `${NAME}`. */
-export function configJsonSchema(): object {
-  return { ...orEnvironment(configShape()), $defs: { environment } };
+/** Options of a plug-in, by the name that `use` has. */
+export interface PluginSchema {
+  readonly use: string;
+  readonly options: object;
+}
+
+/**
+ * JSON Schema (draft 2020-12) of the configuration file, for editors; any single value may be a `${NAME}`. With `plugins` an
+ * entry that uses one of them has that one's options.
+ */
+export function configJsonSchema(plugins: readonly PluginSchema[] = []): object {
+  const shape = orEnvironment(configShape());
+  const { sinks } = shape.properties ?? {};
+  const entries = sinks?.items?.oneOf?.flatMap((entry) => withPlugins(entry, plugins));
+  const properties = {
+    ...shape.properties,
+    ...(sinks && entries && { sinks: { ...sinks, items: { oneOf: entries } } }),
+  };
+  return { ...shape, ...(plugins.length > 0 && { properties }), $defs: { environment } };
+}
+
+function withPlugins(entry: Shape, plugins: readonly PluginSchema[]): object[] {
+  const { properties = {} } = entry;
+  if (properties.type?.const !== 'plugin') return [entry];
+  const known = plugins.map(({ use, options }) => ({
+    ...entry,
+    properties: { ...properties, use: { const: use }, options },
+  }));
+  const others = { ...properties.use, not: { enum: plugins.map(({ use }) => use) } };
+  return [...known, { ...entry, properties: { ...properties, use: others } }];
 }
 
 function orEnvironment(shape: Shape): Shape {

@@ -341,3 +341,42 @@ describe('secrets of a plug-in', () => {
     expect(await verdictOf(sink)).toMatchObject({ kind: 'stop', detail: 'token [secret]' });
   });
 });
+
+describe('`schema --config`', () => {
+  const schemaOf = async (at: string, sink: string) => {
+    writeFileSync(join(at, 'config.yaml'), configText(sink), { mode: 0o600 });
+    const program = startProgram(['schema', '-c', join(at, 'config.yaml')]);
+    return { code: await program.ended, text: program.stdout(), stderr: program.stderr() };
+  };
+
+  it('includes the options of the plug-ins that the file names', async () => {
+    const withSchema = pluginText().replace(
+      "vendor: 'test',",
+      "vendor: 'test', jsonSchema: { input: ({ target }) => ({ type: 'object', properties: { path: { type: 'string', title: target } } }) },",
+    );
+    const at = place({ 'plugin.mjs': withSchema });
+    const { code, text } = await schemaOf(at, 'use: ./plugin.mjs');
+    expect(code).toBe(0);
+    const entries = JSON.parse(text).properties.sinks.items.oneOf.filter(
+      ({ properties }: { properties: { use?: unknown } }) => properties.use !== undefined,
+    );
+    expect(
+      entries.map(({ properties }: { properties: { options: unknown; use: unknown } }) => [
+        properties.use,
+        properties.options,
+      ]),
+    ).toEqual([
+      [{ const: './plugin.mjs' }, { type: 'object', properties: { path: { type: 'string', title: 'draft-2020-12' } } }],
+      [expect.objectContaining({ not: { enum: ['./plugin.mjs'] } }), expect.anything()],
+    ]);
+  });
+
+  it('takes any object where the plug-in has no JSON Schema, and reports an invalid file with 78', async () => {
+    const at = place({ 'plugin.mjs': pluginText() });
+    expect((await schemaOf(at, 'use: ./plugin.mjs')).text).toContain('"options": {\n');
+    expect(await schemaOf(at, 'use: ./missing.mjs')).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('is found neither in'),
+    });
+  });
+});

@@ -1,0 +1,15 @@
+import type { SinkConfig } from '../registry.ts';
+
+/** What Standard JSON Schema adds to a Standard Schema (standardschema.dev). */
+interface WithJsonSchema {
+  readonly jsonSchema?: { readonly input?: (options: { readonly target: string }) => object };
+}
+
+/** JSON Schema of the options of each plug-in as they are written; any object if the plug-in's library has none. */
+export function pluginSchemas(sinks: readonly SinkConfig[]): { readonly use: string; readonly options: object }[] {
+  return sinks.flatMap((sink) => {
+    if (!('use' in sink) || sink.loaded === undefined) return [];
+    const { jsonSchema } = sink.loaded.plugin.options['~standard'] as WithJsonSchema;
+    return [{ use: sink.use, options: jsonSchema?.input?.({ target: 'draft-2020-12' }) ?? { type: 'object' } }];
+  });
+}
