@@ -1,5 +1,5 @@
 // Above 250 lines: the queue is one state machine, described here.
-import type { Cursor, Encoded } from '../event/event.ts';
+import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
 import type { Notifier } from '../lib/notifier.ts';
 import { type ShutdownSignals, untilAborted } from '../lib/shutdown.ts';
 import type { Reject, Retry, Stop, Verdict } from '../lib/verdict.ts';
@@ -42,6 +42,9 @@ const breakerLimit = 100;
 const maxRangesAbove = 10_000;
 /** The reader waits while unconfirmed batches of several pages keep more than this in memory. */
 const maxPageBytes = 64 * 1024 ** 2;
+
+/** A pause until `readUpTo` ends it, milliseconds. */
+const announcedPollMs = 60_000;
 
 interface Entry {
   records: readonly Encoded[];
@@ -90,7 +93,9 @@ interface Entry {
  * A sink may let a batch that is not full wait for more records (`BatchLimits.maxAgeMs`). The last entry then *gathers*: what is
  * pushed is added to it, and it is sent when it is full, old enough, or wanted by `flush`. On `graceful` it is not sent; its
  * events are read again at the next start. If the destination recognises a batch only in the same composition, the
- * composition is announced: it is saved before the batch is sent, and after a crash the same records make up a batch again.
+ * composition is announced: it is saved before the batch is sent, and after a crash the same records make up a batch again,
+ * with the time at which they were first received. Until these are read again, or known to be gone (`readUpTo`), nothing
+ * else is sent, because another announcement would replace this one.
  *
  * Rules, and what they cost:
  *
@@ -112,8 +117,8 @@ export class DeliveryQueue {
   readonly #sink: Sink;
   readonly #state: DestinationState;
   #entries: Entry[] = [];
-  /** Ids that an earlier process announced as one batch, while they are not all read again. */
-  #announced: Set<Cursor>;
+  /** Ids that an earlier process announced as one batch and that are not yet read again, with the time of their receipt. */
+  readonly #announced = new Map<Cursor, number>();
   /** Nothing more comes for now: no batch waits for more records. */
   #isFlushing = false;
   readonly #resumed: Set<ResumedBatch>;
@@ -134,7 +139,8 @@ export class DeliveryQueue {
     if (replaced?.aborted) this.#leave();
     else replaced?.addEventListener('abort', () => this.#leave());
     for (const { ranges } of this.#resumed) for (const [, to] of ranges) options.mark.resume(to);
-    this.#announced = new Set(idsOf(this.#sink.announced ?? []));
+    for (const { from, to, receivedAtMs } of this.#sink.announced ?? [])
+      for (const id of idsOf([[from, to]])) this.#announced.set(id, receivedAtMs);
   }
 
   /** What is wrong with the destination, one printable line. */
@@ -209,8 +215,7 @@ export class DeliveryQueue {
     broken: readonly { readonly encoded: Encoded; readonly detail: string }[] = [],
   ): void {
     const wasEmpty = this.isEmpty;
-    const { maxAgeMs = 0 } = this.#sink.limits;
-    if (maxAgeMs > 0) this.#gather(batches.flat());
+    if (this.#sink.limits.maxAgeMs !== undefined) this.#gather(batches.flat());
     else for (const records of batches) this.#entries.push(newEntry(records));
     for (const { encoded, detail } of broken) {
       const refusal = { kind: 'reject', reason: 'malformed', detail } as const;
@@ -223,27 +228,42 @@ export class DeliveryQueue {
   /** Adds records to the batch that an earlier process announced, or to the last one, and cuts that by the sink's limits. */
   #gather(records: readonly Encoded[]): void {
     const own = records.filter(({ event }) => this.#announced.has(event.id));
+    const others = own.length === 0 ? records : records.filter(({ event }) => !this.#announced.has(event.id));
     const open = this.#entries.find((entry) => entry.isAnnounced && entry.send === 0);
-    if (open !== undefined) open.records = [...open.records, ...own];
-    else if (own.length > 0) this.#entries.push({ ...newEntry(own), isAnnounced: true });
+    if (open !== undefined) open.records = inOrder([...open.records, ...own]);
+    // Before what is new: nothing else was sent yet.
+    else if (own.length > 0) this.#entries.unshift({ ...newEntry(own), isAnnounced: true });
     for (const { event } of own) this.#announced.delete(event.id);
     const last = this.#entries.at(-1);
     const gathering = last !== undefined && isGathering(last) ? last : undefined;
     if (gathering !== undefined) this.#entries.pop();
-    const others = records.filter((record) => !own.includes(record));
-    const cut = batches([...(gathering?.records ?? []), ...others], this.#sink.limits);
+    // A late event may come behind newer ones that still wait.
+    const cut = batches(inOrder([...(gathering?.records ?? []), ...others]), this.#sink.limits);
     for (const [index, part] of cut.entries())
       this.#entries.push(newEntry(part, index === 0 ? gathering?.offeredMs : undefined));
   }
 
   /** How long this batch still waits for more records, milliseconds. */
   #gathersForMs(entry: Entry): number {
-    const { maxAgeMs = 0 } = this.#sink.limits;
-    if (maxAgeMs === 0 || this.#isFlushing || entry.send > 0 || this.#holdsTooManyPages()) return 0;
-    const isOpen = entry.isAnnounced
-      ? this.#announced.size > 0
-      : entry === this.#entries.at(-1) && entry.records.length < this.#sink.limits.maxEvents;
+    if (this.#isFlushing || entry.send > 0) return 0;
+    if (this.#announced.size > 0) return announcedPollMs;
+    const { maxAgeMs = 0, maxEvents } = this.#sink.limits;
+    if (maxAgeMs === 0 || entry.isAnnounced || this.#holdsTooManyPages()) return 0;
+    const isOpen = entry === this.#entries.at(-1) && entry.records.length < maxEvents;
     return isOpen ? Math.max(0, entry.offeredMs + maxAgeMs - performance.now()) : 0;
+  }
+
+  /** Events of an announced batch, with the time at which they were first received. */
+  asAnnounced(events: readonly AuditEvent[]): readonly AuditEvent[] {
+    if (this.#announced.size === 0) return events;
+    return events.map((event) => ({ ...event, receivedAtMs: this.#announced.get(event.id) ?? event.receivedAtMs }));
+  }
+
+  /** The log was read up to this id, or to its end: what was announced below and did not come is filtered, done or gone. */
+  readUpTo(last?: Cursor): void {
+    if (this.#announced.size === 0) return;
+    for (const id of this.#announced.keys()) if (last === undefined || id <= last) this.#announced.delete(id);
+    this.#options.changed.notify();
   }
 
   /** Resolves when there is room for another page, or `signals.graceful` fires. */
@@ -345,6 +365,8 @@ export class DeliveryQueue {
   }
 
   get #hasRoom(): boolean {
+    // The rest of an announced batch, which is bounded by what the earlier process held.
+    if (this.#announced.size > 0) return true;
     if (this.#entries.some((entry) => entry.send === 0 && this.#gathersForMs(entry) === 0)) return false;
     const { first } = this;
     if (first === undefined) return true;
@@ -564,6 +586,9 @@ function newEntry(records: readonly Encoded[], offeredMs = performance.now()): E
 
 /** Records may be added to it. */
 const isGathering = ({ send, refusal, isAnnounced }: Entry) => send === 0 && refusal === undefined && !isAnnounced;
+
+const inOrder = (records: readonly Encoded[]) =>
+  records.toSorted(({ event: { id: a } }, { event: { id: b } }) => (a < b ? -1 : a > b ? 1 : 0));
 
 /** Which indexes of a batch of `length` records a verdict confirms. */
 function acceptedIn(verdict: Verdict, length: number): (index: number) => boolean {

@@ -201,6 +201,7 @@ export class Pipeline implements AsyncDisposable {
       await this.#queue.room(signals);
       if (signals.graceful.aborted) return;
     }
+    if (!signals.graceful.aborted) this.#queue.readUpTo();
   }
 
   /**
@@ -210,10 +211,12 @@ export class Pipeline implements AsyncDisposable {
   #take({ observation, newEvents }: NewPage): void {
     const { emit, name: sink } = this.#options;
     const startedMs = performance.now();
-    const { records, filtered, broken } = encodePage(newEvents, this.#options);
+    const { records, filtered, broken } = encodePage(this.#queue.asAnnounced(newEvents), this.#options);
     if (newEvents.length > 0)
       emit({ event: 'pipeline.encoded', sink, records: records.length, elapsedMs: performance.now() - startedMs });
     this.#queue.push(batches(records, this.#sink.limits), broken);
+    const last = observation.ids.at(-1);
+    if (last !== undefined) this.#queue.readUpTo(last);
     if (filtered.length > 0) {
       this.#mark.settle(filtered, this.#queue.first);
       this.#checkpoint.touch();

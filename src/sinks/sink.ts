@@ -29,6 +29,14 @@ export interface BatchLimits {
   readonly maxAgeMs?: number;
 }
 
+/** A part of an announced batch: inclusive ids without a hole, whose events were received at one time. */
+export interface AnnouncedRange {
+  readonly from: Cursor;
+  readonly to: Cursor;
+  /** `AuditEvent.receivedAtMs`: some formats contain it, so the same record needs the same time. */
+  readonly receivedAtMs: number;
+}
+
 /** A destination, used by one pipeline. It neither logs failures nor retries: it returns verdicts. */
 export interface Sink extends AsyncDisposable {
   /** How many batches may be sent and not yet confirmed: 1, or more if the destination confirms later. */
@@ -56,8 +64,8 @@ export interface Sink extends AsyncDisposable {
    * a batch is sent, and what `pendingAcks` then returns is saved before `send` follows.
    */
   announce?(batch: Batch): void;
-  /** Inclusive id ranges of the batch that an earlier process announced last: it is sent again in this composition. */
-  readonly announced?: readonly (readonly [Cursor, Cursor])[];
+  /** The batch that an earlier process announced last: it is sent again in this composition. */
+  readonly announced?: readonly AnnouncedRange[];
   /**
    * Batches that an earlier process sent, from `deps.pendingAcks`, whose verdict is still to come. Their ids count as in
    * flight. `accepted` makes them delivered; after any other verdict they are read and sent again.

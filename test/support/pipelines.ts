@@ -25,14 +25,18 @@ export interface Row {
 export class Log implements Source {
   nowMs = 1_000_000_000_000;
   requests = 0;
+  receivedAtMs = 0;
+  pageSize = 1000;
   readonly rows: Row[] = [];
   readonly lastError = undefined;
 
   async page(after: Cursor): Promise<Page> {
     this.requests += 1;
-    const rows = this.rows.filter(({ id, visibleMs }) => BigInt(id) > after && visibleMs <= this.nowMs).slice(0, 1000);
+    const rows = this.rows
+      .filter(({ id, visibleMs }) => BigInt(id) > after && visibleMs <= this.nowMs)
+      .slice(0, this.pageSize);
     const moment = { monotonicMs: this.nowMs, serverMs: this.nowMs };
-    return { after, events: rows.map(toEvent), asked: moment, answered: moment };
+    return { after, events: rows.map((row) => toEvent(row, this.receivedAtMs)), asked: moment, answered: moment };
   }
   async peek(after: Cursor): Promise<Page> {
     const page = await this.page(after);
@@ -40,9 +44,9 @@ export class Log implements Source {
   }
 }
 
-function toEvent({ id, createdAtMs, action = 'x' }: Row): AuditEvent {
+function toEvent({ id, createdAtMs, action = 'x' }: Row, receivedAtMs: number): AuditEvent {
   const value = { id, action, createdAt: new Date(createdAtMs).toISOString() };
-  return auditEvent({ id: BigInt(id), text: Buffer.from(JSON.stringify(value)), value, receivedAtMs: 0 });
+  return auditEvent({ id: BigInt(id), text: Buffer.from(JSON.stringify(value)), value, receivedAtMs });
 }
 
 /** State in memory on a disk that can be full. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import aws4 from 'aws4';
-import type { Batch, Cursor } from '../../event/event.ts';
+import type { Batch } from '../../event/event.ts';
 import type { StatusRecord } from '../../event/status-record.ts';
 import { type BodyTransform, gzipper } from '../../lib/gzip.ts';
 import { type HttpClient, httpClient } from '../../lib/http.ts';
@@ -9,7 +9,7 @@ import { tlsMaterial } from '../../lib/tls.ts';
 import type { Verdict } from '../../lib/verdict.ts';
 import { failureVerdict } from '../http-batch.ts';
 import { batchLines, statusLine } from '../lines.ts';
-import type { BatchLimits, Sink, SinkDeps } from '../sink.ts';
+import type { AnnouncedRange, BatchLimits, Sink, SinkDeps } from '../sink.ts';
 import { CredentialSource } from './credentials.ts';
 import { objectKey, prefixOf } from './key.ts';
 import type { S3Options } from './options.ts';
@@ -21,6 +21,8 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 /** So many uploads in a row ended without an answer: they can't be finished in time, so smaller ones are tried. */
 const timeoutsToNarrow = 3;
 const dayMs = 24 * 3_600_000;
+/** The largest `batch.maxEvents`. */
+const maxAnnounced = 10_000n;
 
 interface PutRequest {
   readonly key: string;
@@ -28,8 +30,6 @@ interface PutRequest {
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
-
-type IdRange = readonly [Cursor, Cursor];
 
 /**
  * Writes each batch as one object. Its key contains the ids and a digest of the records, and it is written only if there is
@@ -42,14 +42,14 @@ type IdRange = readonly [Cursor, Cursor];
 export class S3Sink implements Sink {
   readonly window = 1;
   readonly limits: BatchLimits;
-  readonly announced: readonly IdRange[];
+  readonly announced: readonly AnnouncedRange[];
   readonly #options: S3Options;
   readonly #deps: SinkDeps;
   readonly #http: HttpClient;
   readonly #credentials: CredentialSource;
   readonly #gzip: BodyTransform = gzipper(gzipLevel);
   /** The batch that is about to be sent, or that was not confirmed yet. */
-  #pending: readonly IdRange[];
+  #pending: readonly AnnouncedRange[];
   /** Uploads in a row that ended without an answer on an established connection. */
   #timeouts = 0;
 
@@ -75,18 +75,21 @@ export class S3Sink implements Sink {
   }
 
   announce({ records }: Batch): void {
-    const ranges: [Cursor, Cursor][] = [];
+    const ranges: AnnouncedRange[] = [];
     for (const { event } of records) {
+      const { id, receivedAtMs } = event;
       const last = ranges.at(-1);
-      if (last !== undefined && event.id === last[1] + 1n) last[1] = event.id;
-      else ranges.push([event.id, event.id]);
+      const follows = last !== undefined && id === last.to + 1n && receivedAtMs === last.receivedAtMs;
+      if (follows) ranges[ranges.length - 1] = { ...last, to: id };
+      else ranges.push({ from: id, to: id, receivedAtMs });
     }
     this.#pending = ranges;
   }
 
-  /** Ids of the announced batch as strings, `[["1","500"]]`. */
+  /** Ids of the announced batch as strings, and when they were received: `[["1","500",1772359200000]]`. */
   pendingAcks(): unknown {
-    return this.#pending.length === 0 ? undefined : this.#pending.map((range) => range.map(String));
+    const written = this.#pending.map(({ from, to, receivedAtMs }) => [String(from), String(to), receivedAtMs]);
+    return written.length === 0 ? undefined : written;
   }
 
   async send(batch: Batch, forced: AbortSignal): Promise<Verdict> {
@@ -203,12 +206,14 @@ export class S3Sink implements Sink {
 const encode = (part: string) =>
   encodeURIComponent(part).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 
-/** The ids that an earlier process announced. What has another form comes from another kind of sink under the same name. */
-function rangesIn(pending: unknown): IdRange[] {
+/** What an earlier process announced. What has another form comes from another kind of sink under the same name. */
+function rangesIn(pending: unknown): AnnouncedRange[] {
   if (!Array.isArray(pending)) return [];
-  return pending.flatMap((range): IdRange[] => {
-    const [from, to] = Array.isArray(range) ? range : [];
+  const ranges = pending.flatMap((range): AnnouncedRange[] => {
+    const [from, to, receivedAtMs] = Array.isArray(range) ? range : [];
     const isRange = [from, to].every((id) => typeof id === 'string' && /^\d{1,30}$/.test(id));
-    return isRange ? [[BigInt(from), BigInt(to)]] : [];
+    return isRange && typeof receivedAtMs === 'number' ? [{ from: BigInt(from), to: BigInt(to), receivedAtMs }] : [];
   });
+  const count = ranges.reduce((sum, { from, to }) => sum + to - from + 1n, 0n);
+  return count > maxAnnounced ? [] : ranges;
 }
