@@ -52,6 +52,8 @@ export function putVerdict(answer: HttpAnswer, { bucket, url, nowMs }: PutContex
   if (status === 400 && temporaryCodes.includes(code))
     return { kind: 'retry', reason: 'server', detail: `the object did not arrive whole (${quoted})` };
   if (status === 400 && /Token|Security/.test(code)) return stop('auth', 'the session token is invalid or has expired');
+  if (status === 400 && (code === 'InvalidRequest' || /ObjectLock/.test(code)))
+    return stop('address', 'the request is refused: if objectLock is set, the bucket needs Object Lock');
   const { verdict } = statusVerdict({ ...answer, body: Buffer.from(code) }, { events: 0, bytes: 0, url, nowMs });
   // A part of a batch would be another object, and no event is the cause.
   return verdict.kind === 'reject' ? { kind: 'stop', reason: verdict.reason, detail: verdict.detail } : verdict;
