@@ -51,7 +51,8 @@ export class CredentialSource implements Disposable {
     if (this.#current !== undefined && this.#deps.now() < expiresAtMs - RENEWAL_MARGIN_MS) return this.#current;
     const found = await this.#find(forced);
     if ('kind' in found) return this.#current !== undefined && this.#deps.now() < expiresAtMs ? this.#current : found;
-    this.#current = found;
+    // What does not expire is found without a request, and its file may have been read again (SIGHUP).
+    this.#current = found.expiresAtMs === undefined ? undefined : found;
     return found;
   }
 
@@ -91,7 +92,8 @@ export class CredentialSource implements Disposable {
     const token = await textOf(tokenFile, 'AWS_WEB_IDENTITY_TOKEN_FILE');
     if (typeof token !== 'string') return token;
     const { env } = this.#deps;
-    const endpoint = env.AWS_ENDPOINT_URL_STS || `https://sts.${this.#options.region}.amazonaws.com`;
+    const endpoint =
+      env.AWS_ENDPOINT_URL_STS || `https://sts.${this.#options.region}.${awsDomain(this.#options.region)}`;
     const form = new URLSearchParams({
       Action: 'AssumeRoleWithWebIdentity',
       Version: '2011-06-15',
@@ -138,14 +140,14 @@ export class CredentialSource implements Disposable {
     const received = await http.request(request, forced);
     const { origin, pathname } = new URL(request.url);
     const from = `no AWS credentials from ${origin}${pathname}`;
+    const remedy = 'set accessKeyId and secretAccessKey, or give this machine or service account a role';
     if (received.kind === 'failure') {
       const verdict = failureVerdict(received, { events: 0, bytes: 0 });
-      return { ...verdict, detail: `${from}: ${verdict.detail}` };
+      return { ...verdict, detail: `${from}: ${verdict.detail}; ${remedy}` };
     }
     const { status, body } = received;
     if (status === 200) return body.toString('utf8');
     if (status >= 400 && status < 500 && status !== 429 && status !== 408) {
-      const remedy = 'set accessKeyId and secretAccessKey, or give this machine or service account a role';
       return { kind: 'stop', reason: 'auth', detail: `${from}: HTTP ${status}: ${remedy}` };
     }
     const about = { events: 0, bytes: 0, url: origin + pathname, nowMs: this.#deps.now() };
@@ -155,6 +157,9 @@ export class CredentialSource implements Disposable {
   }
 }
 
+/** Domain of the services of AWS in a region. */
+export const awsDomain = (region: string) => (region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com');
+
 /** Members of JSON, or elements of XML, wherever they are: every provider nests them in another way. */
 function credentialsIn(answer: string, secretName: string, tokenName: string): AwsCredentials | undefined {
   const value = (name: string) =>
@@ -162,7 +167,7 @@ function credentialsIn(answer: string, secretName: string, tokenName: string): A
     new RegExp(`<${name}>([^<]+)</${name}>`).exec(answer)?.[1];
   const [accessKeyId, secret, token] = [value('AccessKeyId'), value(secretName), value(tokenName)];
   if (accessKeyId === undefined || secret === undefined) return undefined;
-  const seconds = /"Expiration"\s*:\s*([\d.]+)/.exec(answer)?.[1];
+  const seconds = /"Expiration"\s*:\s*(\d[\d.]*(?:E\+?\d+)?)/i.exec(answer)?.[1];
   const expiresAtMs = seconds === undefined ? Date.parse(value('Expiration') ?? '') : Number(seconds) * 1000;
   return {
     accessKeyId,

@@ -31,6 +31,7 @@ export const s3Options = entry('s3')
       .max(512)
       .regex(/^[\w!.*'()/{}-]*$/, 'may contain letters, digits and !-_.*’()/ and {…}')
       .refine((text) => !text.startsWith('/'), 'must not start with /')
+      .refine((text) => !/(^|\/)\.{1,2}(\/|$)/.test(text), 'must not contain . or .. between slashes')
       .refine(
         (text) => [...text.matchAll(/\{[^}]*\}?|\}/g)].every(([found]) => placeholders.includes(found)),
         `may contain no other braces than ${placeholders.join(' ')}`,

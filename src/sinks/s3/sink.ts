@@ -10,7 +10,7 @@ import type { Verdict } from '../../lib/verdict.ts';
 import { failureVerdict } from '../http-batch.ts';
 import { batchLines, statusLine } from '../lines.ts';
 import type { AnnouncedRange, BatchLimits, Sink, SinkDeps } from '../sink.ts';
-import { CredentialSource } from './credentials.ts';
+import { awsDomain, CredentialSource } from './credentials.ts';
 import { objectKey, prefixOf } from './key.ts';
 import type { S3Options } from './options.ts';
 import { putVerdict } from './verdicts.ts';
@@ -189,9 +189,7 @@ export class S3Sink implements Sink {
 
   #urlOf(key: string): URL {
     const { bucket, region, endpoint, pathStyle } = this.#options;
-    const url = new URL(
-      endpoint ?? `https://s3.${region}.${region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'}`,
-    );
+    const url = new URL(endpoint ?? `https://s3.${region}.${awsDomain(region)}`);
     const path = key.split('/').map(encode).join('/');
     if (pathStyle) url.pathname = `/${bucket}/${path}`;
     else {

@@ -287,7 +287,7 @@ describe('credentials of the s3 sink', () => {
         status: 200,
         body:
           form === 'json'
-            ? JSON.stringify({ Credentials: { ...members, Expiration: 4e9 } })
+            ? JSON.stringify({ Credentials: { ...members, Expiration: 'exponent' } }).replace('"exponent"', '4.1E9')
             : `<Credentials>${xml}<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>`,
       };
     });
@@ -324,6 +324,15 @@ describe('credentials of the s3 sink', () => {
     expect(container.requests).toHaveLength(2);
   });
 
+  it('are read again from their file when they are refused', async () => {
+    await using s3 = await S3Server.start();
+    const path = file('aws-secret', 'another-fake-secret\n');
+    await using sink = open(linesFor(s3.server.url, keys[0] ?? '', `secretAccessKeyFile: ${path}`));
+    expect(await sink.send(batchOf(1), alive)).toMatchObject({ kind: 'stop', reason: 'auth' });
+    file('aws-secret', `${fakeKeys.secretAccessKey}\n`);
+    expect(await sink.send(batchOf(1), alive)).toEqual({ kind: 'accepted' });
+  });
+
   it('that are missing park the sink, with a remedy', async () => {
     await using metadata = await withMetadata(() => ({ status: 404 }));
     await using sink = open(
@@ -344,6 +353,7 @@ describe('the options of the s3 sink', () => {
     [['bucket: a.b.c'], /bucket: contains a dot/],
     [['bucket: abc', 'prefix: "{year}/"'], /prefix: may contain no other braces than \{tenant\}/],
     [['bucket: abc', 'prefix: "{mm"'], /prefix/],
+    [['bucket: abc', 'prefix: a/../b'], /prefix: must not contain \. or \.\./],
     [['bucket: abc', 'prefix: /a'], /prefix: must not start with \//],
     [['bucket: abc', 'accessKeyId: A'], /accessKeyId: requires secretAccessKey or secretAccessKeyFile/],
     [['bucket: abc', 'secretAccessKey: A'], /secretAccessKey: requires accessKeyId/],
