@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     testTimeout: 20_000,
     // Most integration tests wait for other processes, so more workers than cores shorten the run.
-    maxWorkers: 5,
+    maxWorkers: 4,
     projects: [
       {
         extends: true,

@@ -41,10 +41,11 @@ describe('SIGHUP restarts only the pipelines that changed:', () => {
     await changing.until(() => changing.events.at(-1)?.index === 'index4');
     const then = steady.count;
     await steady.until(() => steady.count > then + 300);
+    // A stop half-closes the connection, and may send again what a busy machine did not confirm in time.
+    expect(connectionsOf(plain)).toBe(1);
     await stop(program);
 
     expect(program.stderr()).toContain('restarted: changing; unchanged: plain, steady');
-    expect(connectionsOf(plain)).toBe(1);
     expect(new Set(steady.requests.filter(({ kind }) => kind === 'data').map(({ channel }) => channel)).size).toBe(1);
     expect(new Set(changing.requests.filter(({ kind }) => kind === 'data').map(({ channel }) => channel)).size).toBe(5);
     for (const hec of [steady, changing]) {

@@ -10,7 +10,7 @@ export const execOptions = entry('exec')
       .min(1, 'must name a program')
       .refine(([program]) => program !== '', 'must name a program')
       .describe('Program and arguments; no shell is involved.'),
-    options: z.record(z.string(), z.json()).default({}).describe('Handed to the program in the hello message.'),
+    options: z.record(z.string(), z.unknown()).default({}).describe('Handed to the program in the hello message.'),
     environment: z
       .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), secretValue('Value; never shown.'))
       .default({})

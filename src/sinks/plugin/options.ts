@@ -12,7 +12,7 @@ export const pluginOptions = entry('plugin')
       .min(1)
       .regex(/^[^\0]+$/, 'must be the name of a package or a path')
       .describe('Package, or path of a module that starts with ./ or /.'),
-    options: z.record(z.string(), z.json()).default({}).describe('Validated by the plug-in’s own schema.'),
+    options: z.record(z.string(), z.unknown()).default({}).describe('Validated by the plug-in’s own schema.'),
   })
   .superRefine(checkRecords, runEvenIfInvalid)
   .transform(({ options, ...rest }) => ({
