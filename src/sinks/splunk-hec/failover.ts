@@ -11,6 +11,8 @@ interface Endpoint {
   readonly sink: Sink;
   /** The last request got no whole answer, or a 5xx. */
   isFailing: boolean;
+  /** Batches of this process that wait for their acknowledgement there. */
+  pending: number;
 }
 
 /**
@@ -29,7 +31,7 @@ export class FailoverHec implements Sink {
   constructor(options: SplunkHecOptions, deps: SinkDeps, interval: PollInterval = defaultPollInterval) {
     this.#deps = deps;
     this.#endpoints = [options.url, ...options.otherUrls].map((url) => {
-      const endpoint = { url, isFailing: false };
+      const endpoint = { url, isFailing: false, pending: 0 };
       const onAnswer = (answer: { readonly status: number } | undefined) => {
         endpoint.isFailing = answer === undefined || answer.status >= 500;
       };
@@ -37,8 +39,10 @@ export class FailoverHec implements Sink {
     });
   }
 
+  /** What waits at the others has no place in the window of the one in use: with a collector that is down it waits for `ackTimeout`. */
   get window(): number {
-    return this.#endpoint.sink.window;
+    const elsewhere = this.#endpoints.filter((endpoint) => endpoint !== this.#endpoint);
+    return elsewhere.reduce((sum, { pending }) => sum + pending, this.#endpoint.sink.window);
   }
 
   get limits(): BatchLimits {
@@ -61,9 +65,18 @@ export class FailoverHec implements Sink {
 
   async send(batch: Batch, forced: AbortSignal): Promise<Verdict | Sent> {
     const endpoint = this.#endpoint;
+    // A poll for acknowledgements may have failed since the last batch.
+    endpoint.isFailing = false;
     const answer = await endpoint.sink.send(batch, forced);
     const isTaken = answer.kind === 'accepted' || answer.kind === 'sent';
     if (isTaken) this.#switches = 0;
+    if (answer.kind === 'sent') {
+      endpoint.pending += 1;
+      const ended = () => {
+        endpoint.pending -= 1;
+      };
+      void answer.confirmed.then(ended, ended);
+    }
     return isTaken || !endpoint.isFailing ? answer : this.#failOver(endpoint, answer);
   }
 
@@ -72,13 +85,15 @@ export class FailoverHec implements Sink {
     return this.#endpoint.sink.sendStatus(record, forced);
   }
 
-  /** Tries every endpoint, so that a person learns of one that would fail when it is needed. */
+  /** Tries every endpoint, so that a person learns of each that would fail when it is needed. */
   async probe(forced: AbortSignal): Promise<Verdict> {
+    const refusals: Exclude<Verdict, { kind: 'accepted' }>[] = [];
     for (const { url, sink } of this.#endpoints) {
       const verdict = await sink.probe(forced);
-      if (verdict.kind !== 'accepted') return { ...verdict, detail: `${url}: ${verdict.detail}` };
+      if (verdict.kind !== 'accepted') refusals.push({ ...verdict, detail: `${url}: ${verdict.detail}` });
     }
-    return accepted;
+    const worst = refusals.find(({ kind }) => kind === 'stop') ?? refusals[0];
+    return worst === undefined ? accepted : { ...worst, detail: refusals.map(({ detail }) => detail).join('; ') };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

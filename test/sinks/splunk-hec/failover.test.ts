@@ -19,7 +19,7 @@ async function pair(tokenState: 'good' | 'ack') {
     faults,
     first,
     second,
-    open(acknowledgement: boolean, more = {}, deps = sinkDeps()) {
+    open(acknowledgement: boolean | 'auto', more = {}, deps = sinkDeps()) {
       const url = [first.url, second.url];
       const options = splunkHecOptions.parse({
         type: 'splunk-hec',
@@ -91,6 +91,28 @@ describe('a HEC sink with two collectors', () => {
     expect([idsOf(at.first), idsOf(at.second)]).toEqual([[1], [2]]);
   });
 
+  it.each(['auto', true] as const)(
+    'lets nothing that waits at the first one delay the second one: %s',
+    async (mode) => {
+      await using at = await pair('ack');
+      await using sink = at.open(mode);
+      const sent = [await sink.send(batchOf(1), alive), await sink.send(batchOf(2), alive)];
+      expect(sent.map(({ kind }) => kind)).toEqual(['sent', 'sent']);
+      const before = sink.window;
+      at.faults.first = 'busy';
+      await sink.send(batchOf(3), alive);
+      // The queue sends while fewer batches than `window` wait, whichever collector they wait for.
+      expect(sink.window).toBeGreaterThan(sent.length);
+      const other = await sink.send(batchOf(3), alive);
+      expect(other.kind).toBe('sent');
+      expect(sink.window).toBe(before + sent.length);
+      at.faults.first = undefined;
+      await sink.finish(alive);
+      for (const answer of sent) if (answer.kind === 'sent') await answer.confirmed;
+      expect(sink.window).toBe(before);
+    },
+  );
+
   it('asks both after a restart, from what was pending, also if there is one URL now', async () => {
     await using at = await pair('ack');
     let record: unknown;
@@ -128,6 +150,9 @@ describe('a HEC sink with two collectors', () => {
     expect(await sink.probe(alive)).toEqual({ kind: 'accepted' });
     at.faults.second = { status: 403, body: { code: 4, text: 'Invalid token' } };
     expect(await sink.probe(alive)).toMatchObject({ kind: 'stop', detail: expect.stringContaining(at.second.url) });
+    at.faults.first = { status: 500, body: {} };
+    const named = new RegExp(`${at.first.url}: .*; ${at.second.url}: `);
+    expect(await sink.probe(alive)).toMatchObject({ kind: 'stop', detail: expect.stringMatching(named) });
   });
 });
 
