@@ -1,53 +1,14 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { freePort } from './ports.ts';
 
 const run = promisify(execFile);
-const version = '4.1.1';
-const MAX_FETCH_MS = 10 * 60_000;
 const MAX_START_MS = 60_000;
-
-/** The jars of Apache Kafka from Maven Central, fetched once into the cache; or why they are unavailable. */
-export async function findKafka(
-  say: (line: string) => void,
-): Promise<{ readonly classPath: string } | { readonly missing: string }> {
-  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'qasphere-siem-forwarder');
-  const directory = join(cache, `kafka-${version}`);
-  const classPath = join(directory, '*');
-  for (const program of ['java', 'mvn'])
-    if ((await run(program, ['-version']).catch(() => undefined)) === undefined)
-      return { missing: `there is no ${program}` };
-  if (existsSync(directory)) return { classPath };
-  say(`fetching Apache Kafka ${version} into ${directory}`);
-  const project = await mkdtemp(join(tmpdir(), 'kafka-fetch-'));
-  try {
-    await writeFile(join(project, 'pom.xml'), pom);
-    const target = join(project, 'lib');
-    const args = ['-q', '-B', 'dependency:copy-dependencies', `-DoutputDirectory=${target}`];
-    const fetched = await run('mvn', args, { cwd: project, timeout: MAX_FETCH_MS }).catch((error: Error) => error);
-    if (fetched instanceof Error)
-      return { missing: `Apache Kafka can't be fetched: ${fetched.message.split('\n')[0]}` };
-    await mkdir(cache, { recursive: true });
-    await rename(target, directory);
-    return { classPath };
-  } finally {
-    await rm(project, { recursive: true, force: true });
-  }
-}
-
-const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion><groupId>test</groupId><artifactId>kafka</artifactId><version>1</version>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${version}</version></dependency>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>${version}</version></dependency>
-  </dependencies>
-</project>
-`;
 
 export const user = { name: 'forwarder', password: 'obviously-fake-password' } as const;
 
@@ -219,12 +180,3 @@ transaction.state.log.min.isr=1
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
 `;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
