@@ -178,6 +178,21 @@ describe.skipIf(missing !== undefined)(
       expect(idsIn(await broker.consume(name))).toEqual([1, 3]);
     });
 
+    it('answers for a batch whose predecessor, another one, is refused meanwhile', async () => {
+      const name = await topic(1, 'max.message.bytes=2000');
+      const lines = [...linesFor(broker.address, name), 'compression: none'];
+      await using sink = open(lines.map((line) => line.replace('timeout: 5s', 'timeout: 1s')));
+      expect(await sink.probe(alive)).toEqual({ kind: 'accepted' });
+      const large = recordOf(textOf(1, `,"meta":{"x":"${'y'.repeat(5_000)}"}`));
+      broker.isDropping = true;
+      expect(await sink.send({ records: [large] }, alive)).toMatchObject({ kind: 'retry' });
+      broker.isDropping = false;
+      let verdict = await sink.send(batchOf(2), alive);
+      for (let turn = 0; turn < 20 && verdict.kind === 'retry'; turn++) verdict = await sink.send(batchOf(2), alive);
+      expect(verdict).toEqual({ kind: 'accepted' });
+      expect(idsIn(await broker.consume(name))).toEqual([2]);
+    });
+
     it('parks on an unknown topic, which is not created', async () => {
       await using sink = open(linesFor(broker.address, 'no-such-topic'));
       for (const verdict of [await sink.send(batchOf(1), alive), await sink.probe(alive)])

@@ -17,8 +17,8 @@ interface Attempt {
 
 /**
  * Produces to a topic with `acks=all` and an idempotent producer: a broker stores a request once, however often it is repeated
- * under its sequence number. That number is the library's, so a request that is not answered in time is not sent anew: the
- * verdict is `retry`, the library goes on repeating it, and the next `send` of the same records waits for the same request.
+ * under its sequence number. That number is the library's. So a request that is not answered in time is not replaced by another: the
+ * verdict is `retry`, the library repeats it, and the next `send` of the same records waits for the same request.
  * A new producer (after a refusal, or in a new process) has no such memory: then records may come twice, with the same
  * key and id.
  *
@@ -31,7 +31,6 @@ export class KafkaSink implements Sink {
   readonly #deps: SinkDeps;
   /** Batches and status records are sent one after the other: the order within a partition depends on it. */
   readonly #turns = new Mutex();
-  readonly #closing = new AbortController();
   #producer: KafkaProducer | undefined;
   #attempt: Attempt | undefined;
   /** Counts batches, to spread those without a key. */
@@ -67,7 +66,6 @@ export class KafkaSink implements Sink {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort();
     await this.#close();
   }
 
@@ -120,26 +118,29 @@ export class KafkaSink implements Sink {
 
   /** Waits for the request with these records, which is sent unless it is under way. */
   async #await(ids: string, messages: readonly Message[], forced: AbortSignal): Promise<Verdict> {
-    const { topic, brokers } = this.#options;
     const other = this.#attempt;
     if (other !== undefined && other.ids !== ids) {
       // Of a batch that was composed in another way: it must end first, or records would overtake each other.
-      if ((await this.#within(other.done, forced)) === undefined)
-        return this.#late('an earlier request is not acknowledged');
-      this.#attempt = undefined;
+      const ended = await this.#ended(other, forced);
+      if (ended === undefined) return this.#late('an earlier request is not acknowledged');
+      // A refusal of all that we send; one of the earlier records is no matter of these.
+      if (ended.kind === 'stop') return ended;
     }
     this.#attempt ??= { ids, done: this.#produce(messages) };
-    const { done } = this.#attempt;
+    const verdict = await this.#ended(this.#attempt, forced);
+    return verdict ?? this.#late('no acknowledgement by all in-sync replicas; the request is repeated');
+  }
+
+  /** The verdict on a request, which is over then; undefined if it takes longer than `timeout`. */
+  async #ended(attempt: Attempt, forced: AbortSignal): Promise<Verdict | undefined> {
     try {
-      const verdict = await this.#within(done, forced);
-      if (verdict === undefined)
-        return this.#late('no acknowledgement by all in-sync replicas; the request is repeated');
-      this.#attempt = undefined;
+      const verdict = await this.#within(attempt.done, forced);
+      if (verdict !== undefined) this.#attempt = undefined;
       return verdict;
     } catch (error) {
-      this.#attempt = undefined;
       forced.throwIfAborted();
-      const verdict = errorVerdict(error, { topic, brokers });
+      this.#attempt = undefined;
+      const verdict = errorVerdict(error, this.#options);
       if (verdict.kind === 'stop') await this.#renew();
       return verdict;
     }
