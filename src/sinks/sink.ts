@@ -37,6 +37,12 @@ export interface AnnouncedRange {
   readonly receivedAtMs: number;
 }
 
+/** Whether a batch of several records is larger than these limits. It may have been composed by earlier ones. */
+export function exceeds({ records }: Batch, { maxEvents, maxBytes, overheadBytes = 0 }: BatchLimits): boolean {
+  const bytes = records.reduce((sum, { record }) => sum + record.length + overheadBytes, 0);
+  return records.length > 1 && (records.length > maxEvents || bytes > maxBytes);
+}
+
 /** A destination, used by one pipeline. It neither logs failures nor retries: it returns verdicts. */
 export interface Sink extends AsyncDisposable {
   /** How many batches may be sent and not yet confirmed: 1, or more if the destination confirms later. */

@@ -53,11 +53,7 @@ export class Program {
     this.#exited = new Promise((resolve) => {
       this.#child.on('error', (error: NodeJS.ErrnoException) => {
         if (this.#child.pid === undefined) resolve();
-        this.#end({
-          kind: 'stop',
-          reason: 'address',
-          detail: `${this.#name} can't be started (${error.code ?? error.message}): correct command`,
-        });
+        this.#end(startVerdict(this.#name, error));
       });
       this.#child.on('close', (code, signal) => {
         resolve();
@@ -106,6 +102,11 @@ export class Program {
     this.#waiting.set(batch, { size: records.length, settle: resolve, timer });
     this.#write({ type: 'batch', batch, records });
     return promise;
+  }
+
+  /** Its verdicts are of no use any more: ends it. */
+  abandon(): void {
+    this.#end({ kind: 'retry', reason: 'timeout', detail: 'stopped' });
   }
 
   /** Ends the program: input first, then SIGTERM, then SIGKILL, or at once when `forced` fires. Resolves when it is gone. */
@@ -184,6 +185,17 @@ export class Program {
     const secrets = Object.values(this.#options.environment).map(({ current }) => current);
     return secrets.reduce<Buffer>((bytes, secret) => withoutSecret(secret, bytes), Buffer.from(text)).toString('utf8');
   }
+}
+
+/** Errors of a system that has no room for another process just now. */
+const temporary: readonly (string | undefined)[] = ['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM'];
+
+/** The verdict on a program that could not be started. */
+export function startVerdict(name: string, { code, message }: NodeJS.ErrnoException): Retry | Stop {
+  const detail = `${name} can't be started (${code ?? message})`;
+  return temporary.includes(code)
+    ? { kind: 'retry', reason: 'server', detail }
+    : { kind: 'stop', reason: 'address', detail: `${detail}: correct command` };
 }
 
 /** Calls back with each line. One that is longer than `maxBytes` is dropped, and `onLong` called. */

@@ -1,10 +1,11 @@
 import type { Batch } from '../../event/event.ts';
 import { type StatusRecord, statusRecordText } from '../../event/status-record.ts';
+import { printable } from '../../lib/printable.ts';
 import { untilAborted } from '../../lib/shutdown.ts';
 import { accepted, type Verdict } from '../../lib/verdict.ts';
-import type { BatchLimits, Sent, Sink, SinkDeps } from '../sink.ts';
+import { type BatchLimits, exceeds, type Sent, type Sink, type SinkDeps } from '../sink.ts';
 import type { ExecOptions } from './options.ts';
-import { Program } from './program.ts';
+import { Program, startVerdict } from './program.ts';
 
 /** Until the program says what it takes. */
 const defaultLimits = { maxEvents: 1000, maxBytes: 1024 ** 2 };
@@ -37,15 +38,15 @@ export class ExecSink implements Sink {
     return this.#limits;
   }
 
-  async send({ records }: Batch, forced: AbortSignal): Promise<Verdict | Sent> {
+  async send(batch: Batch, forced: AbortSignal): Promise<Verdict | Sent> {
     const program = await this.#ready(forced);
     if (!(program instanceof Program)) return program;
     // Composed before the program said what it takes.
-    if (records.length > this.#limits.maxEvents)
-      return { kind: 'retry', reason: 'too_large', detail: 'the program takes fewer events at once', narrow: true };
+    if (exceeds(batch, this.#limits))
+      return { kind: 'retry', reason: 'too_large', detail: 'the program takes less at once', narrow: true };
     return this.#deliver(
       program,
-      records.map(({ event, record }) => ({ id: String(event.id), record: record.toString('utf8') })),
+      batch.records.map(({ event, record }) => ({ id: String(event.id), record: record.toString('utf8') })),
       forced,
     );
   }
@@ -73,7 +74,16 @@ export class ExecSink implements Sink {
     this.#forced = forced;
     if (this.#current?.isOver) void this.#close(this.#current);
     if (this.#current === undefined || this.#current.isOver) {
-      this.#current = new Program(this.#options, this.#deps);
+      try {
+        this.#current = new Program(this.#options, this.#deps);
+      } catch (error) {
+        // Node reports some failures to start a program (E2BIG) by a throw.
+        if (!(error instanceof Error && 'syscall' in error)) throw error;
+        return startVerdict(
+          `the program ${printable(this.#options.command[0] ?? '', 100)}`,
+          error as NodeJS.ErrnoException,
+        );
+      }
       this.#programs.add(this.#current);
     }
     const program = this.#current;
@@ -97,6 +107,8 @@ export class ExecSink implements Sink {
     });
     const confirmed = untilAborted(forced, verdict).then((result) => {
       if (result !== undefined) return result;
+      // It may still work on the batch, and would hold up the next one.
+      program.abandon();
       throw forced.reason;
     });
     confirmed.catch(() => {}); // for the caller

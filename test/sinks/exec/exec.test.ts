@@ -11,7 +11,7 @@ import { sinkConformance } from '../../../src/testing/sink-conformance.ts';
 import { configOf, load, problemsOf, withSink } from '../../support/configuration.ts';
 import { startProgram } from '../../support/program.ts';
 import { idOf, key, runs } from '../../support/runs.ts';
-import { batchOf, sinkDeps, textOf } from '../../support/sink-parts.ts';
+import { batchOf, recordOf, sinkDeps, textOf } from '../../support/sink-parts.ts';
 
 const { directory, configure } = runs();
 const alive = new AbortController().signal;
@@ -101,6 +101,8 @@ describe('the program of an exec sink', () => {
     await sink.probe(alive);
     expect([sink.window, sink.limits]).toEqual([4, { maxEvents: 2, maxBytes: 2048 }]);
     expect(await sink.send(batchOf(1, 3), alive)).toMatchObject({ kind: 'retry', narrow: true });
+    const long = recordOf(textOf(1, `,"x":"${'y'.repeat(1_500)}"`));
+    expect(await sink.send({ records: [long, long] }, alive)).toMatchObject({ kind: 'retry', narrow: true });
   });
 
   it('is started again after it ended, and what was unconfirmed is sent again', async () => {
@@ -127,10 +129,6 @@ describe('the program of an exec sink', () => {
       reason: 'timeout',
       detail: expect.stringMatching(message),
     });
-    setMode(at, '');
-    const relaxed = open([commandFor(at)]);
-    await using _ = relaxed;
-    expect(await verdictOf(relaxed)).toEqual({ kind: 'accepted' });
   });
 
   it('is killed at once when there is no time left, though it ignores SIGTERM', async () => {
@@ -175,6 +173,27 @@ describe('the program of an exec sink', () => {
       reason: 'address',
       detail: expect.stringContaining("can't be started (ENOENT)"),
     });
+  });
+
+  it('parks the sink if its arguments are too long for the system', async () => {
+    await using sink = open([`command: [/bin/true, "${'a'.repeat(200_000)}"]`]);
+    expect(await verdictOf(sink)).toMatchObject({ kind: 'stop', detail: expect.stringContaining('(E2BIG)') });
+  });
+
+  it('does not hold up the next batch when one is given up', async () => {
+    const at = place();
+    await using sink = open([commandFor(at)]);
+    await sink.probe(alive);
+    setMode(at, 'silent');
+    const forced = new AbortController();
+    await sink.send(batchOf(1), forced.signal);
+    await expect.poll(() => linesOf(at, 'lines')).toHaveLength(2);
+    forced.abort(new Error('out of time'));
+    setMode(at, '');
+    let verdict = await verdictOf(sink, 2);
+    // The program that is being ended may be met once more.
+    if (verdict.kind === 'retry') verdict = await verdictOf(sink, 2);
+    expect(verdict).toEqual({ kind: 'accepted' });
   });
 
   it('has its standard error in the log, without secrets', async () => {
