@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { printable } from '../../lib/printable.ts';
 import type { Secret } from '../../lib/secret.ts';
 import { accepted, type Reason, reasons, type Verdict } from '../../lib/verdict.ts';
@@ -13,6 +14,8 @@ const blockCheckMs = 250;
 const CLOSE_MS = 5_000;
 
 type Outcome<T> = { readonly value: T } | { readonly verdict: Verdict };
+/** How a promise of the plug-in ended. */
+type Ending<T> = { readonly value: T } | { readonly error: unknown } | 'late';
 
 export const isFailure = <T>(outcome: Outcome<T>): outcome is { readonly verdict: Verdict } => 'verdict' in outcome;
 
@@ -36,7 +39,7 @@ export class Guard {
   /** Reports an error that reached no caller if it is the plug-in's. So is what is no Error: our code throws nothing else. */
   claim(error: unknown, origin: string): boolean {
     const isError = error instanceof Error && !('code' in error && error.code === 'ERR_UNHANDLED_REJECTION');
-    if (isError && !error.stack?.includes(origin)) return false;
+    if (isError && !String(error.stack).includes(origin)) return false;
     this.log('warn', `left an error unhandled: ${this.#line(error)}`);
     return true;
   }
@@ -56,29 +59,44 @@ export class Guard {
       : { kind: 'retry', reason, detail };
   }
 
-  /** Calls the plug-in; its result, or the verdict on its failure. @throws the reason of `forced` */
-  async call<T>(what: string, work: () => T | Promise<T>, forced: AbortSignal): Promise<Outcome<T>> {
-    using _ = this.#watchBlocking(what);
-    const startedMs = performance.now();
-    let promise: T | Promise<T>;
+  /** Reads something of the plug-in's, which may be a getter. */
+  read<T>(what: string, work: () => T): Outcome<T> {
     try {
-      promise = work();
+      return { value: work() };
     } catch (error) {
       return { verdict: this.failed(`${what} threw: ${this.#line(error)}`) };
     }
+  }
+
+  /**
+   * Calls the plug-in; its result, or the verdict on its failure. A result that comes when nothing waits for it any more goes to
+   * `onLate`. @throws the reason of `forced`
+   */
+  async call<T>(
+    what: string,
+    work: () => T | Promise<T>,
+    forced: AbortSignal,
+    onLate?: (value: T) => void,
+  ): Promise<Outcome<T>> {
+    using _ = this.#watchBlocking(what);
+    const startedMs = performance.now();
+    const called = this.read(what, work);
+    if (isFailure(called)) return called;
     this.#reportBlocking(what, performance.now() - startedMs);
-    return this.#settled(what, Promise.resolve(promise), forced);
+    return this.#settled(what, called.value, forced, onLate);
   }
 
   /** Calls the plug-in and checks its answer on a batch of `size` records. @throws the reason of `forced` */
   async answer(what: string, work: () => unknown, size: number, forced: AbortSignal): Promise<Verdict | Sent> {
     const outcome = await this.call(what, work, forced);
     if (isFailure(outcome)) return outcome.verdict;
-    const { kind, confirmed } = (outcome.value ?? {}) as { readonly kind?: unknown; readonly confirmed?: unknown };
-    if (kind !== 'sent') return this.#checked(what, outcome.value, size);
-    if (typeof (confirmed as Promise<unknown> | undefined)?.then !== 'function')
+    const answer = this.read(`the answer of ${what}`, () => membersOf(outcome.value));
+    if (isFailure(answer)) return answer.verdict;
+    const { kind, confirmed } = answer.value;
+    if (kind !== 'sent') return this.#checked(what, answer.value, size);
+    if (!(confirmed instanceof Promise))
       return this.failed(`${what} answered sent without a promise of a confirmation`);
-    return { kind: 'sent', confirmed: this.#confirmed(Promise.resolve(confirmed as Promise<unknown>), size, forced) };
+    return { kind: 'sent', confirmed: this.#confirmed(confirmed, size, forced) };
   }
 
   /** Closes the plug-in, and waits no longer than some seconds. */
@@ -95,36 +113,44 @@ export class Guard {
 
   async #confirmed(promise: Promise<unknown>, size: number, forced: AbortSignal): Promise<Verdict> {
     const outcome = await this.#settled('the confirmation', promise, forced);
-    return isFailure(outcome) ? outcome.verdict : this.#checked('the confirmation', outcome.value, size);
+    if (isFailure(outcome)) return outcome.verdict;
+    const answer = this.read('the confirmation', () => membersOf(outcome.value));
+    return isFailure(answer) ? answer.verdict : this.#checked('the confirmation', answer.value, size);
   }
 
-  async #settled<T>(what: string, promise: Promise<T>, forced: AbortSignal): Promise<Outcome<T>> {
+  async #settled<T>(
+    what: string,
+    result: T | Promise<T>,
+    forced: AbortSignal,
+    onLate?: (value: T) => void,
+  ): Promise<Outcome<T>> {
     const { confirmWithin } = this.#plugin;
-    const late = Promise.withResolvers<Outcome<T>>();
-    const timer = setTimeout(
-      () => late.resolve({ verdict: this.failed(`${what} did not settle within ${confirmWithin} ms`, 'timeout') }),
-      confirmWithin,
-    );
+    const late = Promise.withResolvers<'late'>();
+    const timer = setTimeout(() => late.resolve('late'), confirmWithin);
     const aborted = Promise.withResolvers<never>();
     const onAbort = () => aborted.reject(forced.reason);
     forced.addEventListener('abort', onAbort);
-    // A rejection that comes after the time is up is nobody's.
-    const outcome = promise.then(
-      (value): Outcome<T> => ({ value }),
-      (error: unknown): Outcome<T> => ({ verdict: this.failed(`${what} threw: ${this.#line(error)}`) }),
-    );
+    let isOver = false;
+    const ending = endingOf(result).then((found) => {
+      if (isOver && 'value' in found) onLate?.(found.value);
+      return found;
+    });
     try {
       forced.throwIfAborted();
-      return await Promise.race([outcome, late.promise, aborted.promise]);
+      const found: Ending<T> = await Promise.race([ending, late.promise, aborted.promise]);
+      if (found === 'late')
+        return { verdict: this.failed(`${what} did not settle within ${confirmWithin} ms`, 'timeout') };
+      return 'value' in found ? found : { verdict: this.failed(`${what} threw: ${this.#line(found.error)}`) };
     } finally {
+      isOver = true;
       clearTimeout(timer);
       forced.removeEventListener('abort', onAbort);
     }
   }
 
-  /** The verdict, made anew from its known members, if it belongs to the union. */
-  #checked(what: string, answer: unknown, size: number): Verdict {
-    const { kind, reason, detail, afterMs, failedIndex, acceptedPrefix } = (answer ?? {}) as Record<string, unknown>;
+  /** A copy of the verdict with its known members, if it belongs to the union. */
+  #checked(what: string, answer: ReturnType<typeof membersOf>, size: number): Verdict {
+    const { kind, reason, detail, afterMs, failedIndex, acceptedPrefix } = answer;
     const isIndex = (value: unknown, most: number) =>
       value === undefined || (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most);
     if (!['accepted', 'retry', 'stop', 'reject'].includes(kind as string))
@@ -168,13 +194,29 @@ export class Guard {
     if (blockedMs > MAX_BLOCK_MS) this.log('warn', `${what} blocked the program for ${Math.round(blockedMs)} ms`);
   }
 
-  /** One printable line without secrets. */
+  /** One printable line without secrets. Calls no code of the value's own: it might throw too. */
   #line(value: unknown): string {
-    const text = value instanceof Error ? `${value.name}: ${value.message}` : String(value);
+    const text = typeof value === 'string' ? value : inspect(value, { customInspect: false, depth: 0 }).split('\n')[0];
     const masked = this.#secrets.reduce(
       (line, secret) => (secret.reveal().length < 4 ? line : line.replaceAll(secret.reveal(), '[secret]')),
-      text,
+      text ?? '',
     );
     return printable(masked, 300);
   }
+}
+
+/** How it ends: nothing is thrown, also by a `then` of the plug-in's own. */
+async function endingOf<T>(result: T | Promise<T>): Promise<Exclude<Ending<T>, 'late'>> {
+  try {
+    return { value: await result };
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** The members that an answer may have. @throws what a getter throws */
+function membersOf(answer: unknown) {
+  if (typeof answer !== 'object' || answer === null) return { kind: answer };
+  const { kind, confirmed, reason, detail, afterMs, failedIndex, acceptedPrefix } = answer as Record<string, unknown>;
+  return { kind, confirmed, reason, detail, afterMs, failedIndex, acceptedPrefix };
 }

@@ -2,7 +2,7 @@ import { type Batch, eventValue } from '../../event/event.ts';
 import { type StatusRecord, statusRecordText } from '../../event/status-record.ts';
 import { accepted, type Verdict } from '../../lib/verdict.ts';
 import type { LoadedOptions } from '../definition.ts';
-import type { BatchLimits, Sent, Sink, SinkDeps } from '../sink.ts';
+import { type BatchLimits, exceeds, type Sent, type Sink, type SinkDeps } from '../sink.ts';
 import type * as api from './api.ts';
 import { Guard, isFailure } from './guard.ts';
 
@@ -21,6 +21,7 @@ export class PluginSink implements Sink {
   readonly #guard: Guard;
   #opening: Promise<api.Sink | Verdict> | undefined;
   #sink: api.Sink | undefined;
+  #isClosed = false;
   #window = 1;
   #limits: BatchLimits = defaultLimits;
 
@@ -28,8 +29,8 @@ export class PluginSink implements Sink {
     this.#loaded = loaded;
     this.#deps = deps;
     this.#guard = new Guard(loaded.plugin, loaded.secrets, deps);
-    // Never taken back: an error may come after the sink was closed.
-    deps.strayErrors?.register((error) => this.#guard.claim(error, loaded.origin));
+    // Until another sink of this name takes its place: an error may come after this one was closed.
+    deps.strayErrors?.register(deps.name, (error) => this.#guard.claim(error, loaded.origin));
   }
 
   get window(): number {
@@ -43,6 +44,9 @@ export class PluginSink implements Sink {
   async send(batch: Batch, forced: AbortSignal): Promise<Verdict | Sent> {
     const sink = await this.#opened(forced);
     if ('kind' in sink) return sink;
+    // Composed before the plug-in said what it takes.
+    if (exceeds(batch, this.#limits))
+      return { kind: 'retry', reason: 'too_large', detail: 'the plug-in takes less at once', narrow: true };
     const records = batch.records.map(({ event, redacted, record }) => ({
       id: String(event.id),
       record: Uint8Array.from(record),
@@ -68,6 +72,11 @@ export class PluginSink implements Sink {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    await this.#dispose();
+  }
+
+  async #dispose(): Promise<void> {
     const sink = this.#sink;
     this.#sink = undefined;
     if (sink !== undefined) await this.#guard.dispose(() => sink[Symbol.asyncDispose]());
@@ -86,21 +95,28 @@ export class PluginSink implements Sink {
     const { plugin, value } = this.#loaded;
     const { name, tenant, version } = this.#deps;
     const log: api.SinkDeps['log'] = (level, message) => this.#guard.log(level, message);
-    const sink = await this.#guard.call('open', () => plugin.open(value(), { name, tenant, version, log }), forced);
+    const open = () => plugin.open(value(), { name, tenant, version, log });
+    // One that opens when its time is over is closed: the next attempt opens another.
+    const onLate = (late: api.Sink) => void this.#guard.dispose(() => late[Symbol.asyncDispose]());
+    const sink = await this.#guard.call('open', open, forced, onLate);
     if (isFailure(sink)) return sink.verdict;
-    const problem = typeof sink.value?.send === 'function' ? undefined : 'open returned no sink';
-    if (problem !== undefined) return this.#guard.failed(problem);
+    const send = this.#guard.read('send', () => sink.value?.send);
+    if (isFailure(send)) return send.verdict;
+    if (typeof send.value !== 'function') return this.#guard.failed('open returned no sink');
     this.#sink = sink.value;
+    if (this.#isClosed) await this.#dispose();
     return this.#limited(sink.value);
   }
 
   /** The sink, if its window and limits are in order. */
   #limited(sink: api.Sink): api.Sink | Verdict {
-    const { window, limits } = sink;
+    const read = this.#guard.read('window or limits', () => ({ window: sink.window, limits: { ...sink.limits } }));
+    if (isFailure(read)) return read.verdict;
+    const { window, limits } = read.value;
     const isWhole = (value: unknown, least: number, most: number) =>
       Number.isInteger(value) && Number(value) >= least && Number(value) <= most;
     if (!isWhole(window, 1, MAX_WINDOW)) return this.#guard.failed(`its window is not from 1 to ${MAX_WINDOW}`);
-    if (!isWhole(limits?.maxEvents, 1, MAX_EVENTS) || !isWhole(limits?.maxBytes, 1024, MAX_BYTES))
+    if (!isWhole(limits.maxEvents, 1, MAX_EVENTS) || !isWhole(limits.maxBytes, 1024, MAX_BYTES))
       return this.#guard.failed(`its limits are not from 1 to ${MAX_EVENTS} events and 1024 to ${MAX_BYTES} bytes`);
     this.#window = window;
     this.#limits = { maxEvents: limits.maxEvents, maxBytes: limits.maxBytes };

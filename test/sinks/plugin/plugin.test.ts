@@ -133,6 +133,17 @@ describe('a plug-in that misbehaves', () => {
     ['answers an unknown reason', `return { kind: 'retry', reason: 'x', detail: 'd' };`, /unknown reason: x/],
     ['answers without a detail', `return { kind: 'stop', reason: 'auth' };`, /answered stop without a detail/],
     [
+      'answers with an object that has no text',
+      `return { kind: Object.create(null) };`,
+      /send answered .*, which is no verdict/,
+    ],
+    [
+      'answers with a getter that throws',
+      `return { get kind() { throw new Error('in the getter'); } };`,
+      /the answer of send threw: Error: in the getter/,
+    ],
+    ['throws what has no text', `throw Object.create(null);`, /send threw: /],
+    [
       'names an event outside the batch',
       `return { kind: 'reject', reason: 'malformed', detail: 'd', failedIndex: 1 };`,
       /failedIndex outside the batch/,
@@ -201,6 +212,53 @@ describe('a plug-in that misbehaves', () => {
       kind: 'retry',
       detail: expect.stringContaining('its window is not from 1 to 1000'),
     });
+  });
+
+  it('is given no batch that is larger than it takes', async () => {
+    const small = pluginText().replace('maxEvents: 1000', 'maxEvents: 2');
+    await using sink = await open(place({ 'plugin.mjs': small }));
+    expect(await verdictOf(sink, batchOf(1, 3))).toMatchObject({ kind: 'retry', narrow: true });
+    expect(await verdictOf(sink, batchOf(1, 2))).toEqual({ kind: 'accepted' });
+  });
+
+  it('gets retry, then stop, if its limits throw', async () => {
+    const throwing = pluginText().replace(
+      'limits: { maxEvents: 1000, maxBytes: 1048576 }',
+      `get limits() { throw new Error('no limits'); }`,
+    );
+    await using sink = await open(place({ 'plugin.mjs': throwing }));
+    const detail = expect.stringContaining('window or limits threw: Error: no limits');
+    for (let turn = 1; turn < 10; turn++) expect(await verdictOf(sink)).toMatchObject({ kind: 'retry', detail });
+    expect(await verdictOf(sink)).toMatchObject({ kind: 'stop', detail });
+  });
+
+  it('that opens too late is closed, and opened again', async () => {
+    const slow = pluginText()
+      .replace(
+        'open(options, deps) {',
+        `async open(options, deps) {\n    if (mode() === 'slow') await new Promise((resolve) => setTimeout(resolve, 600));`,
+      )
+      .replace('async [Symbol.asyncDispose]() {}', `async [Symbol.asyncDispose]() { note(Buffer.from('closed')); }`);
+    const at = place({ 'plugin.mjs': slow });
+    setMode(at, 'slow');
+    await using sink = await open(at);
+    expect(await verdictOf(sink)).toMatchObject({
+      kind: 'retry',
+      detail: expect.stringContaining('open did not settle within 300 ms'),
+    });
+    await expect.poll(() => arrived(at)).toContain('closed');
+    setMode(at, '');
+    expect(await verdictOf(sink)).toEqual({ kind: 'accepted' });
+  });
+
+  it('is counted once if it fails when its time is over already', async () => {
+    const send = `return new Promise((_, reject) => setTimeout(() => { note(Buffer.from('rejected')); reject(new Error('late')); }, 100));`;
+    const at = place({ 'plugin.mjs': pluginText(send).replace('confirmWithin: 300', 'confirmWithin: 20') });
+    await using sink = await open(at);
+    for (let turn = 1; turn < 6; turn++) await verdictOf(sink);
+    await expect.poll(() => arrived(at)).toHaveLength(5);
+    for (let turn = 6; turn < 10; turn++) expect(await verdictOf(sink)).toMatchObject({ kind: 'retry' });
+    expect(await verdictOf(sink)).toMatchObject({ kind: 'stop' });
   });
 
   it('hurts no other sink, and moves no checkpoint', async () => {
