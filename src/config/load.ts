@@ -11,6 +11,9 @@ import { validate } from './validate.ts';
 import { warningsOf } from './warnings.ts';
 import { readYaml, type Tree } from './yaml.ts';
 
+/** Longest wait for one plug-in to load. */
+const MAX_LOAD_MS = 30_000;
+
 /** Read if no file is named. */
 export const defaultFile = '/etc/qasphere-siem-forwarder/config.yaml';
 
@@ -46,7 +49,11 @@ export async function loadConfigWithPlugins(options: LoadOptions): Promise<Loade
   const { loaded, tree } = read(options);
   if (!loaded.ok || tree === undefined) return loaded;
   const { config, path = '.' } = loaded;
-  const context = { directory: dirname(resolve(path)), pluginDirectories: [config.plugins.directory].flat() };
+  const context = {
+    directory: dirname(resolve(path)),
+    pluginDirectories: [config.plugins.directory].flat(),
+    timeoutMs: MAX_LOAD_MS,
+  };
   const problems: Problem[] = [];
   for (const [index, sink] of config.sinks.entries()) {
     const result = await definitionOf(sink).load?.(sink, context);

@@ -47,6 +47,8 @@ export interface LoadContext {
   /** Of the configuration file. */
   readonly directory: string;
   readonly pluginDirectories: readonly string[];
+  /** Longest wait for code that is loaded, milliseconds: while it loads, nothing starts and no reload is done. */
+  readonly timeoutMs: number;
 }
 
 /** A mistake in one entry of `sinks`; the path begins in the entry. */

@@ -9,7 +9,17 @@ interface WithJsonSchema {
 export function pluginSchemas(sinks: readonly SinkConfig[]): { readonly use: string; readonly options: object }[] {
   return sinks.flatMap((sink) => {
     if (!('use' in sink) || sink.loaded === undefined) return [];
-    const { jsonSchema } = sink.loaded.plugin.options['~standard'] as WithJsonSchema;
-    return [{ use: sink.use, options: jsonSchema?.input?.({ target: 'draft-2020-12' }) ?? { type: 'object' } }];
+    return [{ use: sink.use, options: schemaOf(sink.loaded.plugin.options['~standard'] as WithJsonSchema) }];
   });
 }
+
+function schemaOf({ jsonSchema }: WithJsonSchema): object {
+  try {
+    return jsonSchema?.input?.({ target: 'draft-2020-12' }) ?? anyObject;
+  } catch {
+    // Foreign code: libraries throw for what JSON Schema can't express.
+    return anyObject;
+  }
+}
+
+const anyObject = { type: 'object' };

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire, registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
 import * as vm from 'node:vm';
 import { fileProblem } from '../../lib/options/values.ts';
 import { printable } from '../../lib/printable.ts';
@@ -35,7 +36,7 @@ function importModule(url: string): Promise<{ readonly default?: unknown }> {
 /** The plug-in of a sink with its validated options, or what is wrong with them. */
 export async function loadPlugin(
   { use, options }: PluginOptions,
-  { directory, pluginDirectories }: LoadContext,
+  { directory, pluginDirectories, timeoutMs }: LoadContext,
 ): Promise<LoadedOptions | LoadProblem[]> {
   const path = resolvePlugin(use, directory, pluginDirectories);
   if (path === undefined) {
@@ -44,18 +45,28 @@ export async function loadPlugin(
   }
   let module: { readonly default?: unknown };
   try {
-    module = await importModule(pathToFileURL(path).href);
+    module = await within(timeoutMs, importModule(pathToFileURL(path).href));
   } catch (error) {
     return [{ path: ['use'], message: `can't be loaded: ${errorLine(error)}` }];
   }
   const plugin = module.default as Partial<SinkPlugin> | undefined;
   const problem = pluginProblem(plugin);
   if (problem !== undefined) return [{ path: ['use'], message: problem }];
-  return validOptions(
-    plugin as SinkPlugin,
-    JSON.parse(options.reveal()) as Record<string, unknown>,
-    originOf(path, use),
-  );
+  return validOptions(plugin as SinkPlugin, JSON.parse(options.reveal()) as Record<string, unknown>, {
+    origin: originOf(path, use),
+    timeoutMs,
+  });
+}
+
+/** @throws if it takes longer, or what the promise is rejected with */
+async function within<T>(ms: number, work: T | Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`not done within ${ms} ms`)), ms);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function pluginProblem(plugin: Partial<SinkPlugin> | undefined): string | undefined {
@@ -85,7 +96,7 @@ function originOf(path: string, use: string): string {
 async function validOptions(
   plugin: SinkPlugin,
   given: Record<string, unknown>,
-  origin: string,
+  { origin, timeoutMs }: { readonly origin: string; readonly timeoutMs: number },
 ): Promise<LoadedOptions | LoadProblem[]> {
   const options = { ...given };
   const secrets: Secret[] = [];
@@ -106,7 +117,7 @@ async function validOptions(
     if (typeof options[name] === 'string') secrets.push(new Secret(options[name]));
   }
   try {
-    const result = await plugin.options['~standard'].validate(options);
+    const result = await within(timeoutMs, plugin.options['~standard'].validate(options));
     if (result.issues === undefined) {
       const { value } = result;
       return { origin, plugin, options: new Secret(JSON.stringify(value) ?? ''), value: () => value, secrets };
@@ -153,15 +164,35 @@ function resolvePlugin(use: string, directory: string, pluginDirectories: readon
 
 /** A package whose `exports` have only the condition `import`, which `require.resolve` does not know. */
 function importOnly(place: string, request: string): string | undefined {
-  for (const base of [join(place, request), join(place, 'node_modules', request)]) {
-    const file = join(base, 'package.json');
-    if (!existsSync(file)) continue;
-    const { exports, main } = JSON.parse(readFileSync(file, 'utf8')) as { exports?: unknown; main?: unknown };
+  const folders = createRequire(join(place, 'resolve.js')).resolve.paths(request) ?? [];
+  for (const base of [place, ...folders].map((folder) => join(folder, request))) {
+    const text = textOf(join(base, 'package.json'));
+    const { exports, main } = membersOf(text);
     const root = typeof exports === 'object' && exports !== null && '.' in exports ? exports['.'] : exports;
     const entry = entryOf(root) ?? (typeof main === 'string' ? main : undefined);
     if (entry !== undefined) return join(base, entry);
   }
   return undefined;
+}
+
+/** The text of a file; undefined if it can't be read. */
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    return undefined;
+  }
+}
+
+/** The members of a package.json; none if it is no JSON object. */
+function membersOf(text = 'null'): { readonly exports?: unknown; readonly main?: unknown } {
+  try {
+    return (JSON.parse(text) as object | null) ?? {};
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return {};
+  }
 }
 
 function entryOf(value: unknown): string | undefined {
@@ -171,4 +202,6 @@ function entryOf(value: unknown): string | undefined {
   return entryOf(byImport) ?? entryOf(node) ?? entryOf(byDefault);
 }
 
-const errorLine = (error: unknown) => printable(error instanceof Error ? error.message : String(error), 300);
+/** Calls no code of the error's own. */
+const errorLine = (error: unknown) =>
+  printable(error instanceof Error ? `${error.message}` : inspect(error, { customInspect: false, depth: 0 }), 300);

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadConfigWithPlugins } from '../../../src/config/load.ts';
 import { formatProblem } from '../../../src/config/problem.ts';
+import { Secret } from '../../../src/lib/secret.ts';
+import { loadPlugin } from '../../../src/sinks/plugin/load.ts';
 import { definitionOf } from '../../../src/sinks/registry.ts';
 import type { Sink } from '../../../src/sinks/sink.ts';
 import { startSimulator } from '../../../src/testing/simulator/server.ts';
@@ -379,6 +381,44 @@ describe('a plug-in is found', () => {
   });
 });
 
+describe('loading a plug-in', () => {
+  const context = (directory: string) => ({ directory, pluginDirectories: [], timeoutMs: 200 });
+  const options = { use: './plugin.mjs', options: new Secret('{}') } as Parameters<typeof loadPlugin>[0];
+
+  it.each([
+    ['its module', `await new Promise(() => {});\n${pluginText()}`, ['use'], /can't be loaded: not done within 200 ms/],
+    [
+      'its schema',
+      pluginText().replace(
+        'value.wrong === undefined ? { value }',
+        'value.wrong === undefined ? new Promise(() => {})',
+      ),
+      ['options'],
+      /schema fails: not done within 200 ms/,
+    ],
+  ])('ends with a problem if %s never settles', async (_, text, path, message) => {
+    const problems = await loadPlugin(options, context(place({ 'plugin.mjs': text })));
+    expect(problems).toEqual([{ path, message: expect.stringMatching(message) }]);
+  });
+
+  it.each(['', '{', 'null', '{"exports":{"./x":"./x.js"}}'])(
+    'of a package whose package.json is “%s” is a problem',
+    async (text) => {
+      const at = place({ 'node_modules/broken/package.json': text });
+      expect((await problems(at, 'use: broken')).join()).toMatch(/sinks\[0\]\.use: /);
+    },
+  );
+
+  it('finds a package that can only be imported in a folder above', async () => {
+    const at = place({
+      'node_modules/lake/package.json': '{"type":"module","exports":{"import":"./index.js"}}',
+      'node_modules/lake/index.js': pluginText(),
+      'below/keep': '',
+    });
+    expect(await problems(join(at, 'below'), 'use: lake')).toEqual([]);
+  });
+});
+
 describe('secrets of a plug-in', () => {
   it('come from files, and are masked with all its options wherever the configuration is printed', async () => {
     const at = place({
@@ -427,6 +467,15 @@ describe('`schema --config`', () => {
       [{ const: './plugin.mjs' }, { type: 'object', properties: { path: { type: 'string', title: 'draft-2020-12' } } }],
       [expect.objectContaining({ not: { enum: ['./plugin.mjs'] } }), expect.anything()],
     ]);
+  });
+
+  it('takes any object where the plug-in’s library can’t make a JSON Schema', async () => {
+    const throwing = pluginText().replace(
+      "vendor: 'test',",
+      "vendor: 'test', jsonSchema: { input() { throw new Error('not expressible'); } },",
+    );
+    const { code, text } = await schemaOf(place({ 'plugin.mjs': throwing }), 'use: ./plugin.mjs');
+    expect([code, text.includes('not expressible')]).toEqual([0, false]);
   });
 
   it('takes any object where the plug-in has no JSON Schema, and reports an invalid file with 78', async () => {
