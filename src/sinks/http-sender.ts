@@ -95,10 +95,11 @@ export class HttpSender implements Disposable {
   async #once(post: HttpPost, sent: Buffer, isCompressed: boolean, forced: AbortSignal): Promise<HttpOutcome> {
     const { url, events, credentials } = post;
     const identity = credentials.headers();
-    // An answer may quote a secret, the header that was made from it, or a header without its scheme.
+    // An answer may quote a secret, the header that was made from it, or a header without its scheme; and the URL.
     const masked = [
       ...credentials.secrets.map(({ current }) => current),
       ...Object.values(identity).flatMap((value) => [value, ...value.split(' ')].map((part) => new Secret(part))),
+      ...secretParts(post),
     ];
     const headers = {
       'content-type': post.contentType,
@@ -131,6 +132,13 @@ async function hasNew(credentials: Credentials, status: number, forced: AbortSig
 function withoutRecords(answer: Buffer, records: Buffer): Buffer {
   const text = answer.subarray(0, 1024).toString('utf8');
   return Buffer.from(text.replace(/[\p{L}\p{N}.@_-]{3,}/gu, (word) => (records.includes(word) ? '…' : word)));
+}
+
+/** What must not be shown of a URL: its query, and its path if the URL has another form to show. */
+function secretParts({ url, shownUrl }: HttpPost): Secret[] {
+  const { pathname, search } = new URL(url);
+  const path = shownUrl === undefined || shownUrl === withoutQuery(url) ? [] : [pathname, ...pathname.split('/')];
+  return [search, search.slice(1), ...path].map((part) => new Secret(part));
 }
 
 /** Origin and path. */

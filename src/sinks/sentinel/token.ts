@@ -1,7 +1,6 @@
 import { type HttpAnswer, type HttpClient, type HttpRequest, httpClient } from '../../lib/http.ts';
-import { retryAfterMs } from '../../lib/http-answer.ts';
 import { printable } from '../../lib/printable.ts';
-import { Secret, SecretSource } from '../../lib/secret.ts';
+import { Secret, SecretSource, withoutSecret } from '../../lib/secret.ts';
 import { tlsMaterial } from '../../lib/tls.ts';
 import type { Verdict } from '../../lib/verdict.ts';
 import { failureVerdict, statusVerdict } from '../http-batch.ts';
@@ -113,7 +112,9 @@ export class EntraToken implements Credentials, Disposable {
     }
     const token = tokenIn(received, nowMs);
     if (token !== undefined) return token;
-    return refusal(received, origin + pathname, nowMs);
+    const secret = this.#options.clientSecret?.current;
+    const body = secret === undefined ? received.body : withoutSecret(secret, received.body);
+    return refusal({ ...received, body }, origin + pathname, nowMs);
   }
 
   /** Microsoft identity platform, "OAuth 2.0 client credentials flow". */
@@ -170,7 +171,7 @@ function tokenIn({ status, body }: HttpAnswer, nowMs: number): Token | undefined
 
 /** The verdict on an answer without a token; `error` and `error_codes` say why, and name no secret. */
 function refusal(answer: HttpAnswer, url: string, nowMs: number): Verdict {
-  const { status, headers, body } = answer;
+  const { status, body } = answer;
   const { error, error_codes: codes } = membersOf(body);
   const words = [typeof error === 'string' ? error : undefined, Array.isArray(codes) ? `AADSTS${codes[0]}` : undefined];
   const quoted = printable([`HTTP ${status}`, ...words.filter((word) => word !== undefined)].join(', '), 120);
@@ -180,15 +181,9 @@ function refusal(answer: HttpAnswer, url: string, nowMs: number): Verdict {
   }
   if (status === 200)
     return { kind: 'stop', reason: 'address', detail: `${url} answers without a token: correct authority (${quoted})` };
-  const afterMs = retryAfterMs(headers['retry-after'], nowMs);
   const { verdict } = statusVerdict({ ...answer, body: Buffer.alloc(0) }, { events: 0, bytes: 0, url, nowMs });
-  const reason = verdict.kind === 'accepted' ? 'server' : verdict.reason;
-  return {
-    kind: 'retry',
-    reason,
-    detail: `no token from ${url} (${quoted})`,
-    ...(afterMs !== undefined && { afterMs }),
-  };
+  const detail = `no token from ${url} (${quoted})`;
+  return verdict.kind === 'accepted' ? { kind: 'retry', reason: 'server', detail } : { ...verdict, detail };
 }
 
 function membersOf(body: Buffer): Readonly<Record<string, unknown>> {

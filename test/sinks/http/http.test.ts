@@ -321,8 +321,10 @@ describe('secrets of the http sink', () => {
     });
   });
 
-  it('include the path of a Sumo Logic URL', async () => {
-    await using server = await HttpEndpointServer.start(() => ({ status: 404 }));
+  it('include the path of a Sumo Logic URL, and every query, also where an answer quotes them', async () => {
+    await using server = await HttpEndpointServer.start(({ path }) => ({ status: 404, body: `Cannot POST ${path}` }));
+    await using queried = open([`url: ${server.url}/in?key=a-secret-query`]);
+    expect(JSON.stringify(await queried.send(batchOf(1), alive))).not.toContain('a-secret-query');
     const sink = configured('preset: sumo', `url: ${server.url}/receiver/v1/http/a-secret-path`);
     expect(definitionOf(sink).destination(sink)).toBe(`${server.url}/…`);
     await using opened = definitionOf(sink).open(sink, sinkDeps());

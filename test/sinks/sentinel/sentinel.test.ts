@@ -240,6 +240,17 @@ describe('the token of the sentinel sink', () => {
     expect(azure.posts).toEqual([]);
   });
 
+  it('that is refused with the secret in the error shows no secret, and a redirect parks the sink', async () => {
+    await using azure = await Azure.start();
+    await using sink = openFor(azure);
+    azure.tokenFault = { status: 400, body: JSON.stringify({ error: `unknown: ${clientSecret}` }) };
+    expect(JSON.stringify(await sink.probe(alive))).not.toContain(clientSecret);
+    azure.tokenFault = { status: 302, headers: { location: '/elsewhere' } };
+    expect(await sink.probe(alive)).toMatchObject({ kind: 'stop', detail: expect.stringContaining('no token from') });
+    azure.tokenFault = { status: 429, headers: { 'retry-after': '9' } };
+    expect(await sink.probe(alive)).toMatchObject({ kind: 'retry', reason: 'throttled', afterMs: 9_000 });
+  });
+
   it('is requested with a secret file that is read again when it is refused', async () => {
     await using azure = await Azure.start();
     const secretPath = file('secret', 'an-old-secret-0');
