@@ -1,10 +1,9 @@
 import { type BodyTransform, gzipper } from '../lib/gzip.ts';
-import { type HttpAnswer, type HttpClient, type HttpOptions, httpClient } from '../lib/http.ts';
-import type { TlsOptions } from '../lib/options/tls.ts';
+import type { HttpAnswer, HttpClient } from '../lib/http.ts';
 import { Secret, withoutSecret } from '../lib/secret.ts';
-import { tlsMaterial } from '../lib/tls.ts';
 import { accepted, type Verdict } from '../lib/verdict.ts';
 import { type BatchRequest, failureVerdict, type HttpVerdict, statusVerdict } from './http-batch.ts';
+import { type ConnectionOptions, sinkHttpClient } from './http-client.ts';
 import type { Credentials } from './http-options.ts';
 import type { SinkDeps } from './sink.ts';
 
@@ -18,12 +17,8 @@ const MAX_ANSWER_BYTES = 64 * 1024;
  */
 const emptyRequestRefusals: readonly number[] = [400, 411, 413, 422];
 
-export interface HttpSenderOptions {
-  /** Longest time for one request, milliseconds. */
-  readonly timeout: number;
+export interface HttpSenderOptions extends ConnectionOptions {
   readonly compression: 'gzip' | 'none';
-  readonly tls?: TlsOptions | undefined;
-  readonly proxy?: HttpOptions['proxy'];
   /** Default 64 KiB; a longer answer is cut off. */
   readonly maxAnswerBytes?: number;
 }
@@ -56,19 +51,10 @@ export class HttpSender implements Disposable {
   readonly #now: () => number;
 
   /** @throws the error of the file system or OpenSSL for a file of the tls block */
-  constructor(options: HttpSenderOptions, { name, version, env, now, emit }: SinkDeps) {
-    this.#http = httpClient({
-      timeoutMs: options.timeout,
-      maxBodyBytes: options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
-      largeBody: 'cut',
-      userAgent: `qasphere-siem-forwarder/${version}`,
-      tls: tlsMaterial(options.tls),
-      proxy: options.proxy,
-      env,
-      onCertificate: (endsAtMs) => emit({ event: 'tls.certificate', peer: `sink/${name}`, whose: 'server', endsAtMs }),
-    });
+  constructor(options: HttpSenderOptions, deps: SinkDeps) {
+    this.#http = sinkHttpClient(options, deps, options.maxAnswerBytes ?? MAX_ANSWER_BYTES);
     this.#gzip = options.compression === 'gzip' ? gzipper(gzipLevel) : undefined;
-    this.#now = now;
+    this.#now = deps.now;
   }
 
   /** Posts one body. If the credentials are refused and a secret's file has a new value, it is posted once more. */

@@ -3,11 +3,11 @@ import aws4 from 'aws4';
 import type { Batch } from '../../event/event.ts';
 import type { StatusRecord } from '../../event/status-record.ts';
 import { type BodyTransform, gzipper } from '../../lib/gzip.ts';
-import { type HttpClient, httpClient } from '../../lib/http.ts';
+import type { HttpClient } from '../../lib/http.ts';
 import { withoutSecret } from '../../lib/secret.ts';
-import { tlsMaterial } from '../../lib/tls.ts';
 import type { Verdict } from '../../lib/verdict.ts';
 import { failureVerdict } from '../http-batch.ts';
+import { sinkHttpClient } from '../http-client.ts';
 import { batchLines, statusLine } from '../lines.ts';
 import type { AnnouncedRange, BatchLimits, Sink, SinkDeps } from '../sink.ts';
 import { awsDomain, CredentialSource } from './credentials.ts';
@@ -61,17 +61,7 @@ export class S3Sink implements Sink {
     this.announced = rangesIn(deps.pendingAcks);
     this.#pending = this.announced;
     this.#credentials = new CredentialSource(options, deps);
-    this.#http = httpClient({
-      timeoutMs: options.timeout,
-      maxBodyBytes: MAX_ANSWER_BYTES,
-      largeBody: 'cut',
-      userAgent: `qasphere-siem-forwarder/${deps.version}`,
-      tls: tlsMaterial(options.tls),
-      proxy: options.proxy,
-      env: deps.env,
-      onCertificate: (endsAtMs) =>
-        deps.emit({ event: 'tls.certificate', peer: `sink/${deps.name}`, whose: 'server', endsAtMs }),
-    });
+    this.#http = sinkHttpClient(options, deps, MAX_ANSWER_BYTES);
   }
 
   announce({ records }: Batch): void {

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { Batch } from '../../event/event.ts';
 import type { StatusRecord } from '../../event/status-record.ts';
 import { backoffMs } from '../../lib/backoff.ts';
-import { type HttpAnswer, type HttpClient, httpClient } from '../../lib/http.ts';
+import type { HttpAnswer, HttpClient } from '../../lib/http.ts';
 import { sleep } from '../../lib/shutdown.ts';
-import { tlsMaterial } from '../../lib/tls.ts';
 import { accepted, type Verdict } from '../../lib/verdict.ts';
 import { settleRefusal } from '../http-batch.ts';
+import { sinkHttpClient } from '../http-client.ts';
 import type { ResumedBatch, Sent, Sink, SinkDeps } from '../sink.ts';
 import { AckModeDetector } from './ack-mode.ts';
 import { defaultPollInterval, type PollInterval } from './ack-poller.ts';
@@ -67,17 +67,7 @@ class SplunkHec implements Sink {
     this.#options = options;
     this.#deps = deps;
     const { url, token, index } = options;
-    this.#http = httpClient({
-      timeoutMs: options.timeout,
-      maxBodyBytes: maxAnswerBytes,
-      largeBody: 'cut',
-      userAgent: `qasphere-siem-forwarder/${deps.version}`,
-      tls: tlsMaterial(options.tls),
-      proxy: options.proxy,
-      env: deps.env,
-      onCertificate: (endsAtMs) =>
-        deps.emit({ event: 'tls.certificate', peer: `sink/${deps.name}`, whose: 'server', endsAtMs }),
-    });
+    this.#http = sinkHttpClient(options, deps, maxAnswerBytes);
     this.#requests = new Requests({ url, token, index, http: this.#http, now: deps.now, onAnswer });
     this.#metadata = { ...options, host: options.host ?? deps.tenant };
     const envelopes = new Envelopes(this.#metadata, deps.format.json);
