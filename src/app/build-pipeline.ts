@@ -1,21 +1,27 @@
 import type { Config } from '../config/schema.ts';
+import type { SigningKey } from '../evidence/keys.ts';
 import { type Actions, createActions } from '../format/actions.ts';
 import { actionFilter } from '../format/filter.ts';
 import { createFormat } from '../format/formats.ts';
 import { redactor } from '../format/redact.ts';
 import type { EncodingOptions } from '../pipeline/encode.ts';
 import type { PipelineOptions } from '../pipeline/pipeline.ts';
+import type { SealingOptions } from '../pipeline/sealer.ts';
 import { definitionOf, type SinkConfig } from '../sinks/registry.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { Source } from '../source/source.ts';
 import type { StateStore } from '../state/store.ts';
+import { fingerprint } from './config-diff.ts';
 import type { Context } from './context.ts';
+import { tenantIdentity } from './open-state.ts';
 
 export interface PipelineParts {
   readonly source: Source;
   readonly store: StateStore;
   /** The `shutdownTimeout` in force, milliseconds. */
   readonly shutdownTimeoutMs: () => number;
+  /** The key that signed the seals of a sink's pipeline before this one. */
+  readonly sealedBefore?: (sink: string) => SigningKey | undefined;
 }
 
 /** Everything that `Pipeline.open` needs for one sink. */
@@ -23,7 +29,7 @@ export function pipelineOptions(
   sink: SinkConfig,
   config: Config,
   ctx: Context,
-  { source, store, shutdownTimeoutMs }: PipelineParts,
+  { source, store, shutdownTimeoutMs, sealedBefore }: PipelineParts,
 ): PipelineOptions {
   const { emit, now, random, wake } = ctx;
   const { name } = sink;
@@ -45,7 +51,29 @@ export function pipelineOptions(
     graceMs: () => graceMsOf(shutdownTimeoutMs()),
     deadLetter: store.deadLetters(name),
     isExclusive: definitionOf(sink).exclusive?.(sink) !== undefined,
+    sealing: sealingOptions(sink, config, ctx, store, sealedBefore?.(name)),
     openSink: (pendingAcks) => openSink(sink, encoding, config, ctx, pendingAcks),
+  };
+}
+
+function sealingOptions(
+  sink: SinkConfig,
+  config: Config,
+  { version }: Context,
+  store: StateStore,
+  sealedBefore: SigningKey | undefined,
+): SealingOptions | undefined {
+  const { evidence } = config;
+  if (evidence === undefined) return undefined;
+  const facts = { tenant: tenantIdentity(config).name, sink: sink.name, config: fingerprint(config), epoch: 0 };
+  return {
+    store: store.seals(sink.name),
+    everyMs: evidence.every,
+    facts: { ...facts, software: { name: 'qasphere-siem-forwarder', version } },
+    proof: () => definitionOf(sink).proof(sink),
+    key: evidence.keyFile?.key,
+    previousKey: evidence.previousKeyFile?.key ?? sealedBefore,
+    operations: (from) => store.operations(from),
   };
 }
 

@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
-import { bigintsAsText } from '../lib/json.ts';
 import { printable } from '../lib/printable.ts';
 import { childScope, type ShutdownSignals } from '../lib/shutdown.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
@@ -9,6 +7,7 @@ import { Fenced, StateProblem, type StateStore } from '../state/store.ts';
 import type { SendStatus } from '../telemetry/heartbeat/heartbeat.ts';
 import type { Heartbeats, OperationsLog } from '../telemetry/heartbeat/heartbeats.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
+import { fingerprint } from './config-diff.ts';
 import type { Context } from './context.ts';
 
 /** How often it is saved that the process runs, milliseconds. */
@@ -154,9 +153,4 @@ function settingsOf(sink: SinkConfig, { source }: Config): Record<string, unknow
     proof_of_delivery: definitionOf(sink).proof(sink),
     ...(heartbeat !== undefined && { heartbeat_seconds: heartbeat / 1000 }),
   };
-}
-
-/** SHA-256 over the configuration without secrets. */
-function fingerprint(config: Config): string {
-  return createHash('sha256').update(JSON.stringify(config, bigintsAsText)).digest('hex');
 }

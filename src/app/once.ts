@@ -7,11 +7,19 @@ import { pipelineOptions } from './build-pipeline.ts';
 import type { Context } from './context.ts';
 import { type PipelineOutcome, PipelineSupervisor } from './pipeline-supervisor.ts';
 import { ReloadableSource } from './reloadable-source.ts';
+import { SealSenders, sealTargets } from './seal-senders.ts';
 import { loadCheckpoints } from './tenant.ts';
 
 export interface Patience {
   /** How long a source or sink may go without progress, milliseconds. */
   readonly patienceMs: number;
+}
+
+interface CatchUpOptions extends Patience {
+  /** Called when a pipeline has ended. */
+  onEnd(pipeline: Pipeline): unknown;
+  /** Does `work` of a pipeline, and something beside it. */
+  readonly around?: <T>(pipeline: Pipeline, signals: ShutdownSignals, work: () => Promise<T>) => Promise<T>;
 }
 
 /** A sink that does not end when it is given up is dropped after this, milliseconds. */
@@ -35,11 +43,16 @@ export async function catchUpTenant(
   using _ = { [Symbol.dispose]: scope.end };
   const parts = { source, store, shutdownTimeoutMs: () => config.shutdownTimeout };
   const pending: string[] = [];
+  const senders = new SealSenders(ctx);
   const outcomes = await catchUp(
     config.sinks.map((sink) => pipelineOptions(sink, config, ctx, parts)),
     ctx,
     scope,
-    { ...patience, onEnd: (pipeline) => !pipeline.isComplete && pending.push(pipeline.name) },
+    {
+      ...patience,
+      onEnd: (pipeline) => !pipeline.isComplete && pending.push(pipeline.name),
+      around: (pipeline, inner, work) => senders.run(pipeline, sealTargets(config, pipeline.name), inner, work),
+    },
   );
   if (signals.graceful.aborted) ctx.emit({ event: 'daemon.stopped', pending });
   return outcomes;
@@ -50,7 +63,7 @@ export function catchUp(
   pipelines: readonly PipelineOptions[],
   ctx: Context,
   signals: ShutdownSignals,
-  { patienceMs, onEnd }: Patience & { onEnd(pipeline: Pipeline): unknown },
+  { patienceMs, onEnd, around = (_, __, work) => work() }: CatchUpOptions,
 ): Promise<readonly PipelineOutcome[]> {
   const startMs = performance.now();
   const supervisor = new PipelineSupervisor(signals, pipelines[0]?.graceMs ?? (() => 0), {
@@ -58,7 +71,9 @@ export function catchUp(
     async run(pipeline, inner) {
       const source = pipelines.find(({ name }) => name === pipeline.name)?.source;
       try {
-        return await runWithPatience(pipeline, source, ctx, inner, { patienceMs, startMs });
+        return await around(pipeline, inner, () =>
+          runWithPatience(pipeline, source, ctx, inner, { patienceMs, startMs }),
+        );
       } finally {
         onEnd(pipeline);
       }

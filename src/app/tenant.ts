@@ -10,6 +10,7 @@ import { stopReason, withHeartbeat } from './heartbeats.ts';
 import { isStateError, type PipelineOutcome, PipelineSupervisor } from './pipeline-supervisor.ts';
 import { ReloadableSource } from './reloadable-source.ts';
 import { CronSchedule, longestIntervalMs } from './schedule.ts';
+import { SealSenders, sealTargets } from './seal-senders.ts';
 
 /** How a tenant ended. */
 export interface Outcome {
@@ -60,6 +61,7 @@ class Tenant implements AsyncDisposable {
   readonly #store: StateStore;
   readonly #source: ReloadableSource;
   readonly #ticks: CronSchedule;
+  readonly #sealSenders: SealSenders;
   #config: Config;
   /** What the pipeline of each sink was built from. */
   readonly #builtFrom = new Map<string, { readonly sink: SinkConfig; readonly config: Config }>();
@@ -80,10 +82,14 @@ class Tenant implements AsyncDisposable {
     this.#store = store;
     this.#source = new ReloadableSource(config, ctx, signals, readBefore);
     this.#ticks = new CronSchedule(config.source.schedule);
+    this.#sealSenders = new SealSenders(ctx);
     this.pipelines = new PipelineSupervisor(signals, () => graceMsOf(this.#config.shutdownTimeout), {
       run: async (pipeline, inner, isReplaced) => {
         const why = () => (isReplaced() ? undefined : stopReason(signals));
-        await withHeartbeat(pipeline, inner, ctx.heartbeats, why, () => pipeline.run(this.#ticks, inner));
+        const targets = sealTargets(this.#config, pipeline.name);
+        await withHeartbeat(pipeline, inner, ctx.heartbeats, why, () =>
+          this.#sealSenders.run(pipeline, targets, inner, () => pipeline.run(this.#ticks, inner)),
+        );
         if (pipeline.isComplete) this.pending.delete(pipeline.name);
         else this.pending.add(pipeline.name);
         return 'done';
@@ -149,7 +155,12 @@ class Tenant implements AsyncDisposable {
 
   #build(sinks: readonly SinkConfig[]) {
     const config = this.#config;
-    const parts = { source: this.#source, store: this.#store, shutdownTimeoutMs: () => this.#config.shutdownTimeout };
+    const keys = new Map([...this.#builtFrom].map(([name, from]) => [name, from.config.evidence?.keyFile?.key]));
+    const before = (name: string) => keys.get(name);
+    const parts = {
+      ...{ source: this.#source, store: this.#store, shutdownTimeoutMs: () => this.#config.shutdownTimeout },
+      sealedBefore: before,
+    };
     for (const sink of sinks) this.#builtFrom.set(sink.name, { sink, config });
     for (const name of this.#builtFrom.keys()) {
       if (config.sinks.some((sink) => sink.name === name)) continue;

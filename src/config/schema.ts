@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { duration, runEvenIfInvalid } from '../lib/options/values.ts';
 import { sinkDefinitions, sinkEntry } from '../sinks/registry.ts';
 import { actionsFile } from './actions.ts';
+import { evidenceOptions, requireSinks } from './evidence.ts';
 import { sourceOptions } from './source.ts';
 import { telemetryOptions } from './telemetry.ts';
 
@@ -50,6 +51,7 @@ export const configSchema = z
       .max(64)
       .superRefine(requireDistinct, runEvenIfInvalid)
       .describe('Destinations. Each sink has its own cursor, batches, retries and pace.'),
+    evidence: evidenceOptions,
     telemetry: telemetryOptions,
     plugins: z
       .strictObject({
@@ -80,6 +82,7 @@ export const configSchema = z
         'File with rows for the table of actions, tried before the built-in ones; config/actions.yaml is an example.',
       ),
   })
+  .superRefine(requireSinks, runEvenIfInvalid)
   .transform(({ actionsFile: actions = [], ...rest }) => ({ ...rest, actions }))
   .meta({ title: 'Configuration of qasphere-siem-forwarder' });
 

@@ -6,7 +6,14 @@ import type { Config } from './schema.ts';
 
 /** Warnings about a valid configuration, logged at each start; one printable line each. */
 export function warningsOf(config: Config, file: string | undefined): string[] {
-  return [...readableByOthers(config, file), ...weakTransports(config), ...weakHashes(config)];
+  return [...readableByOthers(config, file), ...weakTransports(config), ...weakHashes(config), ...unsigned(config)];
+}
+
+function unsigned({ evidence }: Config): string[] {
+  if (evidence === undefined || evidence.keyFile !== undefined) return [];
+  return [
+    'evidence has no keyFile: the seals detect accidents, not intent; make a key with "evidence init --key FILE"',
+  ];
 }
 
 const MIN_KEY_BYTES = 16;
@@ -32,9 +39,11 @@ function readableByOthers(config: Config, file: string | undefined): string[] {
 function secretPaths(part: unknown): (string | undefined)[] {
   if (typeof part !== 'object' || part === null || part instanceof Secret) return [];
   if (part instanceof SecretSource) return [part.path];
-  return Object.entries(part).flatMap(([key, value]) =>
-    key === 'keyFile' && typeof value === 'string' ? [value] : secretPaths(value),
-  );
+  return Object.entries(part).flatMap(([key, value]) => {
+    if (key === 'keyFile' && typeof value === 'string') return [value];
+    const isKeyFile = key === 'keyFile' || key === 'previousKeyFile';
+    return isKeyFile && typeof value?.path === 'string' ? [value.path] : secretPaths(value);
+  });
 }
 
 function weakTransports({ source, sinks }: Config): string[] {

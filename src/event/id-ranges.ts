@@ -166,6 +166,13 @@ export class IdRanges {
   }
 }
 
+/** Every id, ascending. */
+export function idsOf(ranges: readonly IdRange[]): Cursor[] {
+  const ids: Cursor[] = [];
+  for (const [from, to] of ranges) for (let id = from; id <= to; id++) ids.push(id);
+  return ids;
+}
+
 /** Calls `visit` for each run of consecutive ids, in the given order. */
 function eachRun(ids: readonly Cursor[], visit: (from: Cursor, to: Cursor) => void): void {
   let [from] = ids;

@@ -7,6 +7,7 @@ export type StatusRecordEvent =
   | 'forwarder.heartbeat'
   | 'forwarder.interrupted'
   | 'forwarder.resumed'
+  | 'forwarder.sealed'
   | 'forwarder.stopped';
 
 /** A record about the forwarder, sent beside the audit records and clearly distinct from them. */

@@ -5,6 +5,7 @@ import type { Sink } from '../sinks/sink.ts';
 import type { Checkpoint, CheckpointStore, NewestEvent } from '../state/store.ts';
 import type { HighWaterMark } from './high-water-mark.ts';
 import { retryStorage, type StorageContext } from './retry-storage.ts';
+import type { Sealer } from './sealer.ts';
 
 interface CheckpointWriterOptions extends StorageContext {
   /** Origin of the tenant. */
@@ -13,9 +14,13 @@ interface CheckpointWriterOptions extends StorageContext {
   readonly mark: HighWaterMark;
   readonly pendingAcks: Sink['pendingAcks'];
   readonly last: Checkpoint | undefined;
+  readonly sealer?: Sealer | undefined;
   /** Notified when there is something to save, and when it is saved. */
   readonly changed: Notifier;
 }
+
+/** How often operations of a person are looked for, milliseconds. */
+const operationsMs = 15_000;
 
 /** What a pipeline stores, and when: whatever was recorded is saved before anything else is sent. */
 export class CheckpointWriter {
@@ -29,6 +34,8 @@ export class CheckpointWriter {
   #lastError: string | undefined;
   #savedAfter: Cursor | undefined;
   #savedNewest: NewestEvent | undefined;
+  /** When operations were last looked for, monotonic milliseconds. */
+  #lookedMs = performance.now();
 
   constructor(options: CheckpointWriterOptions) {
     this.#options = options;
@@ -84,19 +91,52 @@ export class CheckpointWriter {
     if (this.#options.mark.after !== this.#savedAfter) this.touch();
   }
 
-  /** Saves every change until `signals.graceful`. */
+  /** Saves every change, and seals what is due, until `signals.graceful`. */
   async keepSaved(signals: ShutdownSignals): Promise<void> {
+    const { sealer, changed } = this.#options;
     while (!signals.graceful.aborted) {
       if (this.isDirty) await this.save(signals);
-      else await this.#options.changed.wait(signals.graceful);
+      else if (sealer === undefined) await changed.wait(signals.graceful);
+      else if (sealer.dueInMs === 0) await this.#seal(sealer, signals);
+      else {
+        await changed.wait(signals.graceful, Math.min(sealer.dueInMs, operationsMs));
+        await this.#lookForOperations(sealer, signals);
+      }
     }
+  }
+
+  /** Seals the last interval, once everything is saved. `signals.graceful`: no further attempts if the storage fails. */
+  async close(signals: ShutdownSignals): Promise<void> {
+    const { sealer } = this.#options;
+    if (sealer === undefined || this.isDirty) return;
+    sealer.stop();
+    if (sealer.dueInMs === 0) await this.#seal(sealer, signals);
+    await this.save(signals);
+  }
+
+  async #lookForOperations(sealer: Sealer, signals: ShutdownSignals): Promise<void> {
+    if (performance.now() - this.#lookedMs < operationsMs) return;
+    this.#lookedMs = performance.now();
+    await this.#write(() => sealer.lookForOperations(), "the operations log can't be read", signals);
+  }
+
+  /** Everything is saved. The next interval is saved after its seal. */
+  async #seal(sealer: Sealer, signals: ShutdownSignals): Promise<void> {
+    if (await this.#write(() => sealer.seal(), "the seal can't be written", signals)) this.touch();
   }
 
   /** Saves. If the storage fails, it tries again until `signals.graceful`. */
   async save(signals: ShutdownSignals): Promise<void> {
-    const failure = "the checkpoint can't be written";
-    await retryStorage(
-      () => this.#save(),
+    await this.#write(() => this.#save(), "the checkpoint can't be written", signals);
+    this.#options.changed.notify();
+  }
+
+  #write(write: () => Promise<void>, failure: string, signals: ShutdownSignals): Promise<boolean> {
+    return retryStorage(
+      async () => {
+        await write();
+        this.#lastError = undefined;
+      },
       failure,
       this.#options,
       signals,
@@ -104,16 +144,17 @@ export class CheckpointWriter {
         this.#lastError = detail;
       },
     );
-    this.#options.changed.notify();
   }
 
   async #save(): Promise<void> {
-    const { sink, origin: source, store, mark, emit, pendingAcks } = this.#options;
+    const { sink, origin: source, store, mark, emit, pendingAcks, sealer } = this.#options;
     const { after, delivered } = mark;
     const newest = this.#newest;
     const changes = this.#changes;
     const acks = pendingAcks?.();
+    const sealing = sealer?.snapshot(after);
     const startedMs = performance.now();
+    const seal = await sealing;
     await store.save({
       sink,
       source,
@@ -122,11 +163,12 @@ export class CheckpointWriter {
       refusedInRow: this.#refusedInRow,
       ...(newest !== undefined && { newest }),
       ...(acks !== undefined && { pendingAcks: acks }),
+      ...(seal !== undefined && { seal }),
     });
+    sealer?.saved(after);
     this.#saved = changes;
     this.#savedAfter = after;
     this.#savedNewest = newest;
-    this.#lastError = undefined;
     emit({ event: 'checkpoint.saved', sink, after, elapsedMs: performance.now() - startedMs });
   }
 }

@@ -1,5 +1,6 @@
 // Above 250 lines: the queue is one state machine, described here.
 import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
+import { idsOf } from '../event/id-ranges.ts';
 import type { Notifier } from '../lib/notifier.ts';
 import { type ShutdownSignals, untilAborted } from '../lib/shutdown.ts';
 import type { Reject, Retry, Stop, Verdict } from '../lib/verdict.ts';
@@ -8,8 +9,9 @@ import type { DeadLetterStore } from '../state/store.ts';
 import type { CheckpointWriter } from './checkpoint-writer.ts';
 import { DestinationState } from './destination-state.ts';
 import { batches } from './encode.ts';
-import { type HighWaterMark, idsOf, least } from './high-water-mark.ts';
+import { type HighWaterMark, least } from './high-water-mark.ts';
 import { retryStorage, type StorageContext } from './retry-storage.ts';
+import type { Sealer } from './sealer.ts';
 
 interface DeliveryQueueOptions extends StorageContext {
   readonly destination: Sink;
@@ -18,6 +20,7 @@ interface DeliveryQueueOptions extends StorageContext {
   readonly deadLetter: Pick<DeadLetterStore, 'append'>;
   /** Notified when anything changed that the queue or its callers wait for. */
   readonly changed: Notifier;
+  readonly sealer?: Sealer | undefined;
   readonly handover?: Handover;
 }
 
@@ -349,6 +352,7 @@ export class DeliveryQueue {
   #leave(): void {
     if (this.#sink.pendingAcks?.() !== undefined) return;
     this.#leaving.abort();
+    this.#options.sealer?.storeSent();
     this.#options.changed.notify();
   }
 
@@ -392,6 +396,7 @@ export class DeliveryQueue {
       // Sent when that is saved: nothing is sent before.
       return checkpoint.touch();
     }
+    this.#options.sealer?.sent(entry.records);
     entry.state = 'sending';
     entry.send = this.#state.attempt();
     this.#options.changed.notify();
@@ -407,7 +412,10 @@ export class DeliveryQueue {
     }
     entry.state = 'sent';
     this.#state.sent();
-    if (this.#sink.pendingAcks !== undefined) checkpoint.touch();
+    if (this.#sink.pendingAcks !== undefined) {
+      this.#options.sealer?.storeSent(entry.records);
+      checkpoint.touch();
+    }
     void this.#runBeside(this.#confirm(entry, answer, over), signals);
     // `flush` asks for confirmation once everything is sent: also after batches were sent again.
     this.#options.changed.notify();
@@ -424,14 +432,17 @@ export class DeliveryQueue {
   async #resume(batch: ResumedBatch, over: AbortSignal): Promise<void> {
     const verdict = await untilAborted(over, batch.confirmed);
     if (verdict === undefined) return;
-    const { mark, checkpoint } = this.#options;
+    const { mark, checkpoint, sealer } = this.#options;
     const ids = idsOf(batch.ranges);
     const isAccepted = acceptedIn(verdict, ids.length);
     this.#resumed.delete(batch);
     this.#lastProgressMs = performance.now();
-    mark.lose(ids.filter((_, index) => !isAccepted(index)));
+    const delivered = ids.filter((_, index) => isAccepted(index));
+    // Without its hash an event can't be sealed: it is delivered again.
+    const unknown = new Set(sealer?.delivered(delivered));
+    mark.lose(ids.filter((id, index) => !isAccepted(index) || unknown.has(id)));
     mark.settle(
-      ids.filter((_, index) => isAccepted(index)),
+      delivered.filter((id) => !unknown.has(id)),
       this.first,
     );
     checkpoint.touch();
@@ -446,6 +457,7 @@ export class DeliveryQueue {
       this.#state.accepted(entry.send, { window: this.#sink.window, maxRecords: this.#sink.limits.maxEvents });
     } else {
       entry.state = 'waiting';
+      if (tookNothing(verdict)) this.#options.sealer?.refused(entry.records);
       if (verdict.kind === 'retry') onRetry(verdict);
       else if (verdict.kind === 'stop') this.#park(verdict);
       else if (entry.records.length > 1) this.#isolate(entry, verdict.failedIndex);
@@ -474,14 +486,13 @@ export class DeliveryQueue {
 
   /** These records of an entry are delivered and no longer in it. */
   #book({ offeredMs }: Entry, records: readonly Encoded[]): void {
-    const { sink, emit, mark, checkpoint } = this.#options;
+    const { sink, emit, mark, checkpoint, sealer } = this.#options;
     this.#lastProgressMs = performance.now();
     const event = records.at(-1)?.event;
     if (event === undefined) return;
-    mark.settle(
-      records.map(({ event: { id } }) => id),
-      this.first,
-    );
+    const ids = records.map(({ event: { id } }) => id);
+    sealer?.delivered(ids);
+    mark.settle(ids, this.first);
     checkpoint.recordDelivered(event);
     const lastAtMs = event.createdAtMs;
     emit({
@@ -495,7 +506,7 @@ export class DeliveryQueue {
   }
 
   async #deadLetter(entry: Entry, refusal: Reject, signals: ShutdownSignals): Promise<void> {
-    const { sink, emit, mark, checkpoint, deadLetter } = this.#options;
+    const { sink, emit, mark, checkpoint, deadLetter, sealer } = this.#options;
     const { reason, detail } = refusal;
     const [record] = entry.records;
     if (record === undefined) return this.#remove(entry);
@@ -513,6 +524,7 @@ export class DeliveryQueue {
     const write = () => deadLetter.append({ sink, reason: `${reason}: ${detail}`, event });
     if (!(await retryStorage(write, "the dead letter can't be written", this.#options, signals))) return;
     this.#remove(entry);
+    sealer?.deadLettered(event);
     mark.settle([event.id], this.first);
     if (entry.isBroken) checkpoint.touch();
     else checkpoint.recordRejected();
@@ -583,6 +595,10 @@ function newEntry(records: readonly Encoded[], offeredMs = performance.now()): E
   const unsent = { state: 'waiting', send: 0, verdict: undefined, announced: undefined } as const;
   return { ...unsent, records, offeredMs, refusal: undefined, isBroken: false, isAnnounced: false };
 }
+
+/** Whether the destination certainly has nothing of what the verdict is about: it said so before it read the records. */
+const tookNothing = ({ kind, ...verdict }: Verdict) =>
+  kind === 'stop' || (kind === 'retry' && 'reason' in verdict && verdict.reason === 'throttled');
 
 /** Records may be added to it. */
 const isGathering = ({ send, refusal, isAnnounced }: Entry) => send === 0 && refusal === undefined && !isAnnounced;

@@ -1,4 +1,4 @@
-import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
+import type { AuditEvent, Encoded } from '../event/event.ts';
 import type { Format } from '../format/format.ts';
 import { bugText } from '../lib/printable.ts';
 import type { BatchLimits } from '../sinks/sink.ts';
@@ -60,18 +60,18 @@ export function batches(records: readonly Encoded[], limits: BatchLimits): (read
 interface EncodedPage {
   readonly records: readonly Encoded[];
   /** Not for this sink. */
-  readonly filtered: readonly Cursor[];
+  readonly filtered: readonly AuditEvent[];
   readonly broken: readonly EncodingFailure[];
 }
 
 /** The events of one page for one sink, in order. */
 export function encodePage(events: readonly AuditEvent[], options: EncodingOptions): EncodedPage {
   const records: Encoded[] = [];
-  const filtered: Cursor[] = [];
+  const filtered: AuditEvent[] = [];
   const broken: EncodingFailure[] = [];
   for (const event of events) {
     const encoded = encodeEvent(event, options);
-    if (encoded === undefined) filtered.push(event.id);
+    if (encoded === undefined) filtered.push(event);
     else if (encoded instanceof EncodingFailure) broken.push(encoded);
     else records.push(encoded);
   }

@@ -1,6 +1,6 @@
 // Above 250 lines: one model, whose rules depend on each other, and the explanation of it.
 import type { Cursor } from '../event/event.ts';
-import { type IdRange, IdRanges } from '../event/id-ranges.ts';
+import { type IdRange, IdRanges, idsOf } from '../event/id-ranges.ts';
 import type { Moment } from '../lib/moment.ts';
 
 /** The parts of a page that decide how far `after` may advance. */
@@ -263,12 +263,6 @@ export function hasCome(moment: Moment, now: Moment): boolean {
 
 export const least = (a: Cursor | undefined, b: Cursor | undefined): Cursor | undefined =>
   a === undefined || (b !== undefined && b < a) ? b : a;
-
-export function idsOf(ranges: readonly IdRange[]): Cursor[] {
-  const ids: Cursor[] = [];
-  for (const [from, to] of ranges) for (let id = from; id <= to; id++) ids.push(id);
-  return ids;
-}
 
 /** The time of a page's event by the server's clock: its `createdAt`, but not later than its first sight. */
 function serverTimeOf({ times }: PageObservation, index: number, { serverMs }: Moment): number | undefined {

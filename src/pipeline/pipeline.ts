@@ -1,20 +1,23 @@
 // Above 250 lines: reading, delivering and handing over of one sink, with what others may ask about it.
-import type { Cursor } from '../event/event.ts';
+import type { Cursor, Encoded } from '../event/event.ts';
+import type { IdRange } from '../event/id-ranges.ts';
 import type { StartAt } from '../event/start-at.ts';
 import type { StatusRecord } from '../event/status-record.ts';
+import { Mutex } from '../lib/mutex.ts';
 import { Notifier } from '../lib/notifier.ts';
 import { type ShutdownSignals, scopeWithGrace } from '../lib/shutdown.ts';
 import type { Stop, Verdict } from '../lib/verdict.ts';
 import type { ResumedBatch, Sent, Sink } from '../sinks/sink.ts';
-import type { Source } from '../source/source.ts';
-import type { CheckpointStore, DeadLetterStore } from '../state/store.ts';
+import { type Source, SourceStop } from '../source/source.ts';
+import type { Checkpoint, CheckpointStore, DeadLetterStore } from '../state/store.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
-import { DeliveryQueue, type Handover } from './delivery-queue.ts';
+import { DeliveryQueue, type Handover, SinkGone } from './delivery-queue.ts';
 import { batches, type EncodingOptions, encodePage } from './encode.ts';
 import { HighWaterMark } from './high-water-mark.ts';
 import { verifyLastDelivered } from './history-check.ts';
 import { type NewPage, Reader } from './reader.ts';
+import { Sealer, type SealingOptions, type StoredSeal } from './sealer.ts';
 import { findStartPosition } from './start-position.ts';
 
 export interface PipelineOptions extends EncodingOptions {
@@ -39,8 +42,18 @@ export interface PipelineOptions extends EncodingOptions {
   readonly graceMs: () => number;
   /** No second sink may write to the destination at the same time (SinkDefinition.exclusive). */
   readonly isExclusive?: boolean;
+  /** Absent without `evidence`. */
+  readonly sealing?: SealingOptions | undefined;
   /** At a reload: what comes from the pipeline before, and what goes to the one after. */
   readonly handover?: Handover;
+}
+
+interface Parts {
+  readonly sink: Sink;
+  readonly mark: HighWaterMark;
+  readonly checkpoint: CheckpointWriter;
+  readonly changed: Notifier;
+  readonly sealer: Sealer | undefined;
 }
 
 /** When to poll: `next` resolves to the latest tick after `last` (monotonic milliseconds), or undefined when `stop` fires. */
@@ -60,6 +73,10 @@ export class Pipeline implements AsyncDisposable {
   readonly #checkpoint: CheckpointWriter;
   readonly #queue: DeliveryQueue;
   readonly #reader: Reader;
+  readonly #sealer: Sealer | undefined;
+  readonly #changed: Notifier;
+  readonly #statusTurns = new Mutex();
+  #isSealing = false;
   #checkedMs = Number.NEGATIVE_INFINITY;
   #scope: ReturnType<typeof scopeWithGrace> | undefined;
 
@@ -73,38 +90,41 @@ export class Pipeline implements AsyncDisposable {
     const last = await store.load(name);
     const start = await findStartPosition(options, last, signals);
     if (start === undefined) return undefined;
-    const mark = new HighWaterMark(settleMs, start.after, start.delivered);
+    await using opened = new AsyncDisposableStack();
+    const sink = opened.use(options.openSink(last?.pendingAcks));
+    const { sealing } = options;
+    const sealer = sealing && (await openSealer(sealing, options, sink, last, start));
+    const mark = new HighWaterMark(settleMs, start.after, sealer?.known(start.delivered) ?? start.delivered);
     await deadLetter.open(mark.after);
-    const sink = options.openSink(last?.pendingAcks);
     const changed = new Notifier();
     const pendingAcks = sink.pendingAcks?.bind(sink);
     const checkpoint = new CheckpointWriter({
-      ...{ sink: name, origin, store, mark, emit, random, pendingAcks, last, changed },
+      ...{ sink: name, origin, store, mark, emit, random, pendingAcks, last, changed, sealer },
     });
     if (start.from === 'now' || start.from === 'time') {
       checkpoint.touch();
       await checkpoint.save(signals);
     }
+    // A death from here on is not a stop in good order.
+    else if (sealer !== undefined && last !== undefined) checkpoint.touch();
     emit({ event: 'pipeline.start', sink: name, after: mark.head, cursor: mark.after, from: start.from });
-    return new Pipeline(options, sink, mark, checkpoint, changed);
+    opened.move();
+    return new Pipeline(options, { sink, mark, checkpoint, changed, sealer });
   }
 
-  private constructor(
-    options: PipelineOptions,
-    sink: Sink,
-    mark: HighWaterMark,
-    checkpoint: CheckpointWriter,
-    changed: Notifier,
-  ) {
+  private constructor(options: PipelineOptions, parts: Parts) {
+    const { sink, mark, checkpoint, changed, sealer } = parts;
     const { name, source, pageSize, emit, random, deadLetter } = options;
     this.name = name;
     this.#options = options;
     this.#sink = sink;
     this.#mark = mark;
     this.#checkpoint = checkpoint;
+    this.#sealer = sealer;
+    this.#changed = changed;
     const shared = { sink: name, emit, random, mark };
     this.#queue = new DeliveryQueue({
-      ...{ ...shared, destination: sink, checkpoint, deadLetter, changed },
+      ...{ ...shared, destination: sink, checkpoint, deadLetter, changed, sealer },
       ...(options.handover && { handover: options.handover }),
     });
     this.#reader = new Reader({ sink: name, source, mark, inFlight: this.#queue, pageSize, emit });
@@ -162,9 +182,31 @@ export class Pipeline implements AsyncDisposable {
     return Math.max(this.#reader.lastPageMs, this.#queue.lastProgressMs);
   }
 
-  /** Sends a status record of the forwarder's own. @throws the reason of `forced` */
+  /** Sends a status record of the forwarder's own, one at a time. @throws the reason of `forced` */
   sendStatus(record: StatusRecord, forced: AbortSignal): Promise<Verdict | Sent> {
-    return this.#sink.sendStatus(record, forced);
+    return this.#statusTurns.take(() => this.#sink.sendStatus(record, forced));
+  }
+
+  /** Seals that the sink `target` does not have, oldest first. @throws the storage's error */
+  async *unsentSeals(target: string): AsyncGenerator<StoredSeal> {
+    const sealer = this.#sealer;
+    if (sealer !== undefined) yield* sealer.sealsAfter(sealer.sentTo(target));
+  }
+
+  /** The sink `target` has accepted this seal. */
+  recordSealSent(target: string, seq: number): void {
+    this.#sealer?.recordSent(target, seq);
+    this.#checkpoint.touch();
+  }
+
+  /** Saves, after `run` or `once`, what changed since. */
+  async saveRest({ forced }: ShutdownSignals): Promise<void> {
+    if (!this.isSaved) await this.#checkpoint.save({ graceful: AbortSignal.abort(), forced });
+  }
+
+  /** Resolves when something changed, for example when a seal was written, or `stop` fires. */
+  changed(stop: AbortSignal): Promise<void> {
+    return this.#changed.wait(stop);
   }
 
   /** Polls at every tick until `signals.graceful`. @throws {SourceStop} @throws {SinkGone} @throws a bug */
@@ -211,6 +253,8 @@ export class Pipeline implements AsyncDisposable {
   #take({ observation, newEvents }: NewPage): void {
     const { emit, name: sink } = this.#options;
     const startedMs = performance.now();
+    const sealer = this.#sealer;
+    sealer?.observe(observation.answered);
     const { records, filtered, broken } = encodePage(this.#queue.asAnnounced(newEvents), this.#options);
     if (newEvents.length > 0)
       emit({ event: 'pipeline.encoded', sink, records: records.length, elapsedMs: performance.now() - startedMs });
@@ -218,11 +262,16 @@ export class Pipeline implements AsyncDisposable {
     const last = observation.ids.at(-1);
     if (last !== undefined) this.#queue.readUpTo(last);
     if (filtered.length > 0) {
-      this.#mark.settle(filtered, this.#queue.first);
+      sealer?.filtered(filtered);
+      const ids = filtered.map(({ id }) => id);
+      this.#mark.settle(ids, this.#queue.first);
       this.#checkpoint.touch();
       emit({ event: 'pipeline.filtered', sink, events: filtered.length });
     }
     this.#mark.conclude(observation, this.#queue.first);
+    // The first page of a chain: nothing is sent before it is saved that something may have been sent.
+    if (sealer !== undefined && !this.#isSealing) this.#checkpoint.touch();
+    this.#isSealing = true;
     this.#checkpoint.touchIfMoved();
   }
 
@@ -240,8 +289,17 @@ export class Pipeline implements AsyncDisposable {
     for (const result of results) {
       const isExpected =
         result.status === 'fulfilled' || (inner.forced.aborted && result.reason === inner.forced.reason);
-      if (!isExpected) throw result.reason;
+      if (isExpected) continue;
+      const isStop = result.reason instanceof SourceStop || result.reason instanceof SinkGone;
+      if (isStop) await this.#close(signals);
+      throw result.reason;
     }
+    await this.#close(signals);
+  }
+
+  /** The last seal of this process. Without further attempts if the storage fails: nothing depends on it. */
+  async #close({ forced }: ShutdownSignals): Promise<void> {
+    await this.#checkpoint.close({ graceful: AbortSignal.abort(), forced });
   }
 
   /** Whether the log was rewritten: at the start and once in a while, before anything newer is delivered. */
@@ -254,4 +312,21 @@ export class Pipeline implements AsyncDisposable {
     if (result === 'rewritten') this.#checkpoint.keepNewest(newest);
     this.#options.emit({ event: 'pipeline.history_check', sink: this.name, id: newest.id, result });
   }
+}
+
+function openSealer(
+  sealing: SealingOptions,
+  { emit, now }: PipelineOptions,
+  sink: Sink,
+  last: Checkpoint | undefined,
+  { after, delivered }: { readonly after: Cursor; readonly delivered: readonly IdRange[] },
+): Promise<Sealer> {
+  const deps = {
+    emit,
+    now,
+    recordOf: sink.recordOf?.bind(sink) ?? (({ record }: Encoded) => record),
+    proof: () => sink.proof ?? sealing.proof(),
+    mostInFlight: sink.window * sink.limits.maxEvents,
+  };
+  return Sealer.open({ ...sealing, ...deps }, last, { after, done: delivered });
 }

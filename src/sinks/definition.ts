@@ -3,22 +3,7 @@ import type { Finding } from '../lib/finding.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { CommonOptions } from './common-options.ts';
 import type { SinkPlugin } from './plugin/api.ts';
-import type { Sink, SinkDeps } from './sink.ts';
-
-/** What an acceptance means, weakest claim first where a sink can't know before it runs. Sealed as evidence. */
-export type ProofOfDelivery =
-  | 'hec-acknowledged'
-  | 'hec-accepted'
-  | 'relp'
-  | 'tcp'
-  | 'udp'
-  | 'http'
-  | 'fsync'
-  | 'object'
-  | 'created'
-  | 'kafka-all'
-  | 'otlp'
-  | 'stdout';
+import type { ProofOfDelivery, Sink, SinkDeps } from './sink.ts';
 
 /** How environment variables alone configure a sink. Any one of the variables adds the sink. */
 export interface EnvironmentMapping {

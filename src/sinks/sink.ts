@@ -1,4 +1,4 @@
-import type { Batch, Cursor } from '../event/event.ts';
+import type { Batch, Cursor, Encoded } from '../event/event.ts';
 import type { StatusRecord } from '../event/status-record.ts';
 import type { Format } from '../format/format.ts';
 import type { StrayErrors } from '../lib/stray-errors.ts';
@@ -43,6 +43,21 @@ export function exceeds({ records }: Batch, { maxEvents, maxBytes, overheadBytes
   return records.length > 1 && (records.length > maxEvents || bytes > maxBytes);
 }
 
+/** What an acceptance means, weakest claim first where a sink can't know before it runs. Sealed as evidence. */
+export type ProofOfDelivery =
+  | 'hec-acknowledged'
+  | 'hec-accepted'
+  | 'relp'
+  | 'tcp'
+  | 'udp'
+  | 'http'
+  | 'fsync'
+  | 'object'
+  | 'created'
+  | 'kafka-all'
+  | 'otlp'
+  | 'stdout';
+
 /** A destination, used by one pipeline. It neither logs failures nor retries: it returns verdicts. */
 export interface Sink extends AsyncDisposable {
   /** How many batches may be sent and not yet confirmed: 1, or more if the destination confirms later. */
@@ -77,6 +92,13 @@ export interface Sink extends AsyncDisposable {
    * flight. `accepted` makes them delivered; after any other verdict they are read and sent again.
    */
   readonly resumed?: readonly ResumedBatch[];
+  /**
+   * The bytes of a record as the destination gets them, if the sink may change them (shortening, escapes): seals are made
+   * over these. Default: `record`.
+   */
+  recordOf?(encoded: Encoded): Uint8Array;
+  /** What an acceptance means, once that is known better than the options show. */
+  readonly proof?: ProofOfDelivery | undefined;
   /**
    * Sends one record about the forwarder itself, clearly separate from audit records and always as JSON. May be called
    * while a `send` runs, and delays it no longer than a record of that size takes. @throws the reason of `forced`

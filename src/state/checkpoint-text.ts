@@ -13,7 +13,7 @@ export type Parsed =
 
 /** One line of JSON. Its last member is the SHA-256 of everything before it. Ids are strings of digits. */
 export function print(checkpoint: Checkpoint, updatedAt: string): string {
-  const { sink, source, after, delivered, startMs, refusedInRow, newest, pendingAcks } = checkpoint;
+  const { sink, source, after, delivered, startMs, refusedInRow, newest, pendingAcks, seal } = checkpoint;
   const text = JSON.stringify({
     version,
     sink,
@@ -25,6 +25,7 @@ export function print(checkpoint: Checkpoint, updatedAt: string): string {
     refusedInRow,
     ...(newest !== undefined && { newest: printNewest(newest) }),
     ...(pendingAcks !== undefined && { journal: pendingAcks }),
+    ...(seal !== undefined && { seal }),
   });
   return `${text.slice(0, -1)},"checksum":"${digest(text)}"}\n`;
 }
@@ -42,7 +43,7 @@ export function parse(text: string): Parsed {
   }
   const value = asObject(body);
   if (value['version'] !== version) return newer(value) ?? damaged('it has no version');
-  const { sink, source, after, delivered, startAt, refusedInRow, newest, journal, updatedAt } = value;
+  const { sink, source, after, delivered, startAt, refusedInRow, newest, journal, seal, updatedAt } = value;
   const ranges = Array.isArray(delivered) ? delivered.map(readRange) : [undefined];
   const startMs = startAt === undefined ? undefined : Date.parse(String(startAt));
   if (
@@ -67,6 +68,7 @@ export function parse(text: string): Parsed {
       refusedInRow: typeof refusedInRow === 'number' ? refusedInRow : 0,
       ...(newest !== undefined && { newest: readNewest(newest) }),
       ...(journal !== undefined && { pendingAcks: journal }),
+      ...(seal !== undefined && { seal }),
     },
   };
 }

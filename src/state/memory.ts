@@ -1,3 +1,4 @@
+// Above 250 lines: the interfaces of store.ts, each in memory.
 import { type AuditEvent, auditEvent, type Cursor } from '../event/event.ts';
 import type { Finding } from '../lib/finding.ts';
 import { bigintsAsText } from '../lib/json.ts';
@@ -14,6 +15,7 @@ import {
   type OperationsPage,
   type OperationsRecord,
   type RenameCheck,
+  type SealStore,
   type SharedState,
   type StateBackend,
   StateLocked,
@@ -63,6 +65,7 @@ export class MemoryBackend implements StateBackend {
 class MemoryData {
   readonly checkpoints = new Map<string, { readonly checkpoint: Checkpoint; readonly updatedAt: string }>();
   readonly letters = new Map<string, MemoryDeadLetters>();
+  readonly seals = new Map<string, MemorySeals>();
   readonly operations: Record<string, unknown>[] = [];
   heartbeat: HeartbeatState | undefined;
   owned = false;
@@ -140,6 +143,12 @@ export class MemoryStore implements StateStore {
     return letters;
   }
 
+  seals(sink: string): SealStore {
+    const seals = this.#data.seals.get(sink) ?? new MemorySeals(sink);
+    this.#data.seals.set(sink, seals);
+    return seals;
+  }
+
   async record(record: OperationsRecord): Promise<void> {
     const at = new Date(this.#now()).toISOString();
     this.#data.operations.push(JSON.parse(JSON.stringify({ at, uid: null, ...record }, bigintsAsText)));
@@ -211,5 +220,39 @@ class MemoryDeadLetters implements DeadLetterStore {
     const inside = this.#letters.filter(({ id }) => id > after && (until === undefined || id <= until));
     const sorted = inside.toSorted((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
     return new Map(sorted.map((event) => [event.id, event]));
+  }
+}
+
+class MemorySeals implements SealStore {
+  readonly location: string;
+  readonly #lines: string[] = [];
+  #unsealed: readonly string[] = [];
+
+  constructor(location: string) {
+    this.location = location;
+  }
+
+  async newest(): Promise<string | undefined> {
+    return this.#lines.at(-1);
+  }
+
+  async append(line: string): Promise<void> {
+    this.#lines.push(line);
+  }
+
+  async *lines(): AsyncGenerator<string> {
+    yield* this.#lines;
+  }
+
+  async unsealed(): Promise<readonly string[]> {
+    return this.#unsealed;
+  }
+
+  async addUnsealed(entries: readonly string[]): Promise<void> {
+    this.#unsealed = [...this.#unsealed, ...entries];
+  }
+
+  async replaceUnsealed(entries: readonly string[]): Promise<void> {
+    this.#unsealed = [...entries];
   }
 }

@@ -1,3 +1,4 @@
+// Above 250 lines: everything of a tenant that outlives a process, behind interfaces that belong together.
 import type { AuditEvent, Cursor } from '../event/event.ts';
 import type { Finding } from '../lib/finding.ts';
 import type { ShutdownSignals } from '../lib/shutdown.ts';
@@ -28,6 +29,8 @@ export interface Checkpoint {
   readonly newest?: NewestEvent;
   /** What the sink itself stores, for example pending acknowledgements; JSON. */
   readonly pendingAcks?: unknown;
+  /** The seal in progress; JSON. Absent without `evidence`. */
+  readonly seal?: unknown;
 }
 
 /** A checkpoint that can't be used: exit code 78, nothing is changed. */
@@ -127,6 +130,30 @@ export interface DeadLetterStore {
   count(): Promise<number>;
 }
 
+/**
+ * The seals of one sink, one line of JSON each, and what the next ones need of events above the checkpoint. Part of the audit
+ * trail: seals are only ever added.
+ */
+export interface SealStore {
+  /** Where a person finds them. */
+  readonly location: string;
+  /** The newest seal, without a line end; undefined if there is none. @throws the storage's error */
+  newest(): Promise<string | undefined>;
+  /**
+   * Adds a seal; durable once it resolves. `atMs`: the end of its interval, milliseconds since the epoch.
+   * @throws the storage's error
+   */
+  append(line: string, atMs: number): Promise<void>;
+  /** All seals, oldest first. @throws the storage's error */
+  lines(): AsyncIterable<string>;
+  /** The unsealed entries, in the order they were added, each a line of text. @throws the storage's error */
+  unsealed(): Promise<readonly string[]>;
+  /** Adds entries; durable once it resolves. @throws the storage's error */
+  addUnsealed(entries: readonly string[]): Promise<void>;
+  /** Replaces all entries by these; durable once it resolves. @throws the storage's error */
+  replaceUnsealed(entries: readonly string[]): Promise<void>;
+}
+
 /** `replay`: records that a replay sent again and the sink rejected again. */
 export type DeadLetterKind = 'delivery' | 'replay';
 
@@ -171,6 +198,8 @@ export interface SharedState {
   /** The checkpoint of each sink that has one. Changes nothing. @throws {StateProblem} */
   inspect(): Promise<readonly CheckpointState[]>;
   deadLetters(sink: string, kind?: DeadLetterKind): DeadLetterStore;
+  /** Only the owner adds seals. */
+  seals(sink: string): SealStore;
   /** Appends `{ at, uid, …record }` to the operations log; durable once it resolves. @throws {StateProblem} */
   record(record: OperationsRecord): Promise<void>;
   /** The newest part of the operations log after position `from` (0: all of it). @throws the storage's error */

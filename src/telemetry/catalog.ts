@@ -261,6 +261,32 @@ export const catalog = {
       `found a checkpoint of sink ${sink}, which is not configured; if it was renamed, run "cursor rename"`,
   }),
 
+  // Evidence
+  /** An interval of a sink was sealed. `sha256`: of its line; `treeSize`: events in the chain; `everyMs`: longest interval. */
+  'evidence.sealed': event<{
+    tenant: string;
+    sink: string;
+    seq: number;
+    sha256: string;
+    treeSize: number;
+    atMs: number;
+    everyMs: number;
+  }>({
+    level: 'debug',
+    message: ({ sink, seq, treeSize }) => `${sink}: seal ${seq} written, ${treeSize} events sealed so far`,
+  }),
+  /** A seal could not be sent to a sink; it is sent later. */
+  'evidence.unsent': event<{ sink: string; target: string; detail: string }>({
+    level: 'warn',
+    message: ({ sink, target, detail }) => `seals of ${sink} can't be sent to ${target}, trying again: ${detail}`,
+    lasts: ({ sink, target }) => `evidence.unsent ${sink} ${target}`,
+  }),
+  'evidence.sent': event<{ sink: string; target: string; seq: number }>({
+    level: 'trace',
+    message: ({ sink, target, seq }) => `seal ${seq} of ${sink} sent to ${target}`,
+    ends: ({ sink, target }) => [`evidence.unsent ${sink} ${target}`],
+  }),
+
   // Sink
   'sink.warning': event<{ sink: string; topic: string; detail: string }>({
     level: 'warn',

@@ -58,9 +58,25 @@ export interface SinkHealth {
   rewritten: { readonly since: Instant; readonly id: Cursor } | undefined;
   /** When the oldest event seen and not confirmed was created, epoch milliseconds by the server's clock. */
   oldestAtMs: number | undefined;
+  /** The newest seal of this process; undefined without `evidence`. */
+  seal: SealHealth | undefined;
   delivered: number;
   deadLettered: number;
   readonly rate: Rate;
+}
+
+/** The newest seal of a sink. */
+export interface SealHealth {
+  readonly tenant: string;
+  readonly seq: number;
+  /** Of its line, hex. */
+  readonly sha256: string;
+  /** Events that its chain covers. */
+  readonly treeSize: number;
+  /** The end of its interval, milliseconds since the epoch by the server's clock. */
+  readonly atMs: number;
+  /** The longest interval of a seal, milliseconds. */
+  readonly everyMs: number;
 }
 
 /** A sink of which nothing is known yet. */
@@ -75,6 +91,7 @@ export function unknownSink(): SinkHealth {
     stateOutage: undefined,
     rewritten: undefined,
     oldestAtMs: undefined,
+    seal: undefined,
     delivered: 0,
     deadLettered: 0,
     rate: new Rate(),

@@ -9,7 +9,7 @@ import {
 } from './health-state.ts';
 import { dispatch, type EventOf, type Handlers, type TelemetryEvent } from './telemetry-event.ts';
 
-export type { Certificate, Instant, Outage, SinkHealth, SourceHealth } from './health-state.ts';
+export type { Certificate, Instant, Outage, SealHealth, SinkHealth, SourceHealth } from './health-state.ts';
 
 /**
  * The current state of the source and of each sink, derived from the telemetry events. It has no effect on delivery.
@@ -127,6 +127,9 @@ export class Health {
     'checkpoint.saved': ({ after }, sink) => {
       sink.cursor = after;
       sink.stateOutage = undefined;
+    },
+    'evidence.sealed': (seal, sink) => {
+      sink.seal = seal;
     },
     'checkpoint.recovered': (_, sink) => {
       sink.stateOutage = undefined;

@@ -1,5 +1,5 @@
 import type { Meter } from '@opentelemetry/api';
-import type { Health, SinkHealth } from './health.ts';
+import type { Health, SealHealth, SinkHealth } from './health.ts';
 import {
   type CounterName,
   type HistogramName,
@@ -45,6 +45,11 @@ function observeHealth(meter: Meter, health: Health): void {
         if (value !== undefined) result.observe(value, { sink });
       }
     });
+  const perSeal = (name: MetricName, read: (seal: SealHealth) => number) =>
+    meter.createObservableGauge(name, metricTable[name]).addCallback((result) => {
+      for (const [sink, { seal }] of health.sinks)
+        if (seal !== undefined) result.observe(read(seal), { tenant: seal.tenant, sink });
+    });
   const seconds = (ms: number | undefined) => (ms === undefined ? undefined : ms / 1000);
   const { source } = health;
   perSink('forwarder_cursor', ({ cursor }) => (cursor === undefined ? undefined : Number(cursor)));
@@ -53,6 +58,9 @@ function observeHealth(meter: Meter, health: Health): void {
   perSink('forwarder_sink_failing_seconds', ({ outage }) =>
     outage === undefined ? 0 : (health.now().monotonicMs - outage.since.monotonicMs) / 1000,
   );
+  perSeal('forwarder_seal_timestamp_seconds', ({ atMs }) => atMs / 1000);
+  perSeal('forwarder_seal_interval_seconds', ({ everyMs }) => everyMs / 1000);
+  perSeal('forwarder_seal_sequence', ({ seq }) => seq);
   gauge('forwarder_key_accepted', () => (source.key === 'unknown' ? undefined : source.key === 'accepted' ? 1 : 0));
   gauge('forwarder_last_poll_timestamp_seconds', () => seconds(source.lastPoll?.epochMs));
   gauge('forwarder_ready', () => (readiness(health).ready ? 1 : 0));

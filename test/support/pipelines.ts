@@ -1,7 +1,7 @@
 import { type AuditEvent, auditEvent, type Cursor } from '../../src/event/event.ts';
+import { idsOf } from '../../src/event/id-ranges.ts';
 import { jsonFormat } from '../../src/format/json.ts';
 import { Notifier } from '../../src/lib/notifier.ts';
-import { idsOf } from '../../src/pipeline/high-water-mark.ts';
 import { Pipeline, type PipelineOptions } from '../../src/pipeline/pipeline.ts';
 import type { Page, Source } from '../../src/source/source.ts';
 import { print } from '../../src/state/checkpoint-text.ts';

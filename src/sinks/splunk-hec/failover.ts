@@ -1,7 +1,7 @@
 import type { Batch } from '../../event/event.ts';
 import type { StatusRecord } from '../../event/status-record.ts';
 import { accepted, type Verdict } from '../../lib/verdict.ts';
-import type { BatchLimits, ResumedBatch, Sent, Sink, SinkDeps } from '../sink.ts';
+import type { BatchLimits, ProofOfDelivery, ResumedBatch, Sent, Sink, SinkDeps } from '../sink.ts';
 import { defaultPollInterval, type PollInterval } from './ack-poller.ts';
 import type { SplunkHecOptions } from './options.ts';
 import { openSplunkHec } from './sink.ts';
@@ -47,6 +47,10 @@ export class FailoverHec implements Sink {
 
   get limits(): BatchLimits {
     return this.#endpoint.sink.limits;
+  }
+
+  get proof(): ProofOfDelivery | undefined {
+    return this.#endpoint.sink.proof;
   }
 
   get resumed(): readonly ResumedBatch[] {

@@ -7,7 +7,7 @@ import { sleep } from '../../lib/shutdown.ts';
 import { accepted, type Verdict } from '../../lib/verdict.ts';
 import { settleRefusal } from '../http-batch.ts';
 import { sinkHttpClient } from '../http-client.ts';
-import type { ResumedBatch, Sent, Sink, SinkDeps } from '../sink.ts';
+import type { ProofOfDelivery, ResumedBatch, Sent, Sink, SinkDeps } from '../sink.ts';
 import { AckModeDetector } from './ack-mode.ts';
 import { defaultPollInterval, type PollInterval } from './ack-poller.ts';
 import { Acknowledgements, type Posted } from './acks.ts';
@@ -94,6 +94,11 @@ class SplunkHec implements Sink {
     const { known } = this.#mode;
     if (known === 'answer') return 1;
     return known === undefined && this.#options.acknowledgement === 'auto' ? 1 : this.#window;
+  }
+
+  get proof(): ProofOfDelivery | undefined {
+    const { known } = this.#mode;
+    return known && (known === 'acknowledgement' ? 'hec-acknowledged' : 'hec-accepted');
   }
 
   get resumed(): readonly ResumedBatch[] {

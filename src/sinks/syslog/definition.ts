@@ -1,8 +1,8 @@
 import { accepted, type Reject } from '../../lib/verdict.ts';
-import type { ProofOfDelivery, SinkDefinition } from '../definition.ts';
-import type { Sink, SinkDeps } from '../sink.ts';
+import type { SinkDefinition } from '../definition.ts';
+import type { ProofOfDelivery, Sink, SinkDeps } from '../sink.ts';
 import { checkSyslog } from './check.ts';
-import { composeMessage, composeStatusMessage, messageOptions } from './message.ts';
+import { composeMessage, composePayload, composeStatusMessage, messageOptions } from './message.ts';
 import { type SyslogOptions, syslogOptions, targetOf } from './options.ts';
 import { openTransport } from './transport.ts';
 
@@ -36,6 +36,7 @@ export function openSyslog(options: SyslogOptions, deps: SinkDeps): Sink {
       if (failedIndex >= 0) return { ...(composed[failedIndex] as Reject), failedIndex };
       return transport.send(composed as Buffer[], signal);
     },
+    recordOf: (encoded) => composePayload(encoded, messages),
     sendStatus: (record, signal) => transport.send([composeStatusMessage(record, messages)], signal),
     finish: async (signal) => transport.finish?.(signal),
     probe: async (signal) => (await transport.probe(signal))?.verdict ?? accepted,

@@ -42,17 +42,40 @@ export function messageOptions(options: SyslogOptions, deps: Pick<SinkDeps, 'ten
   return { ...rules, header: createHeader(rules) };
 }
 
+/** A message without a frame: header and payload (MSG). */
+interface Message {
+  readonly bytes: Buffer;
+  readonly payload: Buffer;
+}
+
 /** The message of one record, without a frame: shortened if it is longer than `maxBytes`, rejected if that is not enough. */
 export function composeMessage(encoded: Encoded, options: MessageOptions): Buffer | Reject {
+  const composed = compose(encoded, options);
+  return 'kind' in composed ? composed : composed.bytes;
+}
+
+/** The part of a record's message that is the record, as the receiver gets it. */
+export function composePayload(encoded: Encoded, options: MessageOptions): Buffer {
+  const composed = compose(encoded, options);
+  return 'kind' in composed ? encoded.record : composed.payload;
+}
+
+function compose(encoded: Encoded, options: MessageOptions): Message | Reject {
   const { format, maxBytes } = options;
   if (encoded.record.length <= maxBytes) {
     const whole = join(options.header(encoded.redacted, false), encoded.record, format.json);
-    if (whole.length <= maxBytes) return whole;
+    if (whole.bytes.length <= maxBytes) return whole;
   }
-  const compose = (event: AuditEvent) => join(options.header(event, true), format.encode(event), format.json);
+  const payloads = new Map<Buffer, Buffer>();
+  const attempt = (event: AuditEvent) => {
+    const { bytes, payload } = join(options.header(event, true), format.encode(event), format.json);
+    payloads.set(bytes, payload);
+    return bytes;
+  };
   try {
-    const message = truncate(encoded.redacted, maxBytes, compose);
-    if (message !== undefined) return message;
+    const bytes = truncate(encoded.redacted, maxBytes, attempt);
+    const payload = bytes && payloads.get(bytes);
+    if (bytes !== undefined && payload !== undefined) return { bytes, payload };
   } catch (error) {
     const detail = `the shortened event could not be encoded: ${bugText(error)}`;
     return { kind: 'reject', reason: 'malformed', detail };
@@ -68,11 +91,11 @@ export function composeStatusMessage(record: StatusRecord, options: MessageOptio
   const { rfc, facility, tenant, appName, sdId } = options;
   if (rfc === 3164) {
     const event = auditEvent({ id: 0n, text: payload, value: {}, receivedAtMs: record.atMs });
-    return join(createHeader({ ...options, severityOf: () => severity })(event, false), payload, true);
+    return join(createHeader({ ...options, severityOf: () => severity })(event, false), payload, true).bytes;
   }
   const names = `${headerField(tenant, 255)} ${headerField(appName, 48)} - ${record.event}`;
   const header = `<${facility * 8 + severity}>1 ${timestamp(record.atMs)} ${names} [${sdId}${parameter('tenant', tenant)}] `;
-  return join(header, payload, true);
+  return join(header, payload, true).bytes;
 }
 
 const isWarning = ({ event }: StatusRecord) => event === 'forwarder.set_aside' || event === 'forwarder.interrupted';
@@ -81,11 +104,11 @@ const isWarning = ({ event }: StatusRecord) => event === 'forwarder.set_aside' |
  * Header and payload in one buffer. No payload has a control character, which could end a frame or start a second message:
  * in JSON the escapes keep the value, elsewhere the reader sees them.
  */
-function join(header: string, record: Buffer, json: boolean): Buffer {
+function join(header: string, record: Buffer, json: boolean): Message {
   const payload = withoutControls(record, json);
   const headerBytes = Buffer.byteLength(header, 'utf8');
-  const message = Buffer.allocUnsafe(headerBytes + payload.length);
-  message.write(header, 'utf8');
-  payload.copy(message, headerBytes);
-  return message;
+  const bytes = Buffer.allocUnsafe(headerBytes + payload.length);
+  bytes.write(header, 'utf8');
+  payload.copy(bytes, headerBytes);
+  return { bytes, payload };
 }

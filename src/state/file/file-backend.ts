@@ -14,6 +14,7 @@ import {
   type OperationsPage,
   type OperationsRecord,
   type RenameCheck,
+  type SealStore,
   type SharedState,
   type StateBackend,
   StateLocked,
@@ -27,6 +28,7 @@ import { ignore, isFileSystems } from './durable.ts';
 import { HeartbeatFile } from './heartbeat-file.ts';
 import { lockState, ownerOf, type StateLock } from './lock.ts';
 import { OperationsFile } from './operations-file.ts';
+import { SealFiles } from './seal-files.ts';
 import { examineState, prepareState, usingState } from './state-directory.ts';
 
 export interface FileBackendOptions {
@@ -93,11 +95,14 @@ class FileState implements SharedState {
   protected readonly checkpoints: CheckpointFiles;
   protected readonly letters: string;
   readonly #operations: OperationsFile;
+  readonly #seals = new Map<string, SealFiles>();
+  readonly #tenant: string;
   /** One for each file: the appends of a pipeline and of its successor after a reload take turns. */
   readonly #deadLetters = new Map<string, DeadLetterFile>();
 
-  constructor(options: FileBackendOptions, { origin: source }: TenantIdentity) {
+  constructor(options: FileBackendOptions, { name, origin: source }: TenantIdentity) {
     const { directory, emit, now } = options;
+    this.#tenant = name;
     this.options = options;
     this.letters = join(directory, 'dead-letter');
     this.checkpoints = new CheckpointFiles({ directory: join(directory, 'checkpoints'), source, emit, now });
@@ -115,6 +120,19 @@ class FileState implements SharedState {
     const file = new DeadLetterFile({ directory: this.letters, name, now: this.options.now });
     this.#deadLetters.set(name, file);
     return file;
+  }
+
+  seals(sink: string): SealStore {
+    const { directory } = this.options;
+    const path = join(directory, 'evidence', this.#tenant, sink);
+    const files = this.#seals.get(sink) ?? new SealFiles(path, () => this.requireOwnership());
+    this.#seals.set(sink, files);
+    return files;
+  }
+
+  /** @throws {StateProblem} if this process may not change what only the owner changes */
+  protected async requireOwnership(): Promise<void> {
+    throw new StateProblem(`${this.options.directory} is not owned by this process`);
   }
 
   async record(record: OperationsRecord): Promise<void> {
@@ -155,22 +173,22 @@ class FileStateStore extends FileState implements StateStore {
   }
 
   async load(sink: string): Promise<Checkpoint | undefined> {
-    await this.#requireOwnership();
+    await this.requireOwnership();
     return await this.checkpoints.load(sink);
   }
 
   async save(checkpoint: Checkpoint): Promise<void> {
-    await this.#requireOwnership();
+    await this.requireOwnership();
     await this.checkpoints.save(checkpoint);
   }
 
   async overwrite(checkpoint: Checkpoint): Promise<void> {
-    await this.#requireOwnership();
+    await this.requireOwnership();
     await usingState(this.options.directory, () => this.checkpoints.overwrite(checkpoint));
   }
 
   async remove(sink: string): Promise<void> {
-    await this.#requireOwnership();
+    await this.requireOwnership();
     await usingState(this.options.directory, () => this.checkpoints.remove(sink));
   }
 
@@ -185,7 +203,7 @@ class FileStateStore extends FileState implements StateStore {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await this.#requireOwnership();
+    await this.requireOwnership();
     await usingState(this.options.directory, async () => {
       const moves = await deadLetterMoves(this.letters, from, to);
       if (typeof moves === 'string') throw new StateProblem(`${moves} exists already, and a rename never overwrites`);
@@ -199,7 +217,7 @@ class FileStateStore extends FileState implements StateStore {
   }
 
   async saveHeartbeat(state: HeartbeatState): Promise<void> {
-    await this.#requireOwnership();
+    await this.requireOwnership();
     await this.#heartbeat.save(state);
   }
 
@@ -210,7 +228,7 @@ class FileStateStore extends FileState implements StateStore {
   }
 
   /** @throws {Fenced} */
-  async #requireOwnership(): Promise<void> {
+  protected override async requireOwnership(): Promise<void> {
     if (this.#fenced === undefined && !this.#lock.isInPlace()) await this.#repairInTurn();
     if (this.#fenced !== undefined) throw this.#fenced;
   }

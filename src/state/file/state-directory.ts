@@ -12,7 +12,7 @@ export async function prepareState(path: string): Promise<void> {
     const { own, mode } = await requireSafe(path);
     if (own && (mode & 0o020) === 0 && (mode & 0o077) !== 0) await chmod(path, 0o700);
     await access(path, constants.W_OK | constants.X_OK);
-    for (const name of ['checkpoints', 'dead-letter']) await refuseLink(join(path, name));
+    for (const name of ['checkpoints', 'dead-letter', 'evidence']) await refuseLink(join(path, name));
   });
 }
 

@@ -77,7 +77,7 @@ export class StatusRecords {
   }
 
   #sinkFacts(sink: SinkHealth): Record<string, unknown> {
-    const { cursor, head, headAtMs, delivered, deadLettered } = sink;
+    const { cursor, head, headAtMs, delivered, deadLettered, seal } = sink;
     return {
       ...(cursor !== undefined && { cursor: String(cursor) }),
       ...(head !== undefined && { last_id: String(head) }),
@@ -85,6 +85,7 @@ export class StatusRecords {
       lag_seconds: Math.round(this.#health.lagMs(sink) / 100) / 10,
       delivered,
       set_aside: deadLettered,
+      ...(seal && { seal_seq: seal.seq, seal_sha256: seal.sha256, tree_size: seal.treeSize }),
     };
   }
 

@@ -1,0 +1,244 @@
+import type { Cursor } from '../event/event.ts';
+import { IdRanges } from '../event/id-ranges.ts';
+import { type Hash, hashFromHex, hexOf, MerkleTree } from './merkle.ts';
+import {
+  type Counted,
+  type Edge,
+  lineHash,
+  noSeal,
+  parseRanges,
+  printRanges,
+  type Resent,
+  type Seal,
+  type SealedOperation,
+  type UnsignedSeal,
+} from './seal.ts';
+import { base64, hashes, type UnsealedEvent } from './unsealed.ts';
+
+/** What is the same for every seal of a pipeline. */
+export interface SealFacts {
+  readonly tenant: string;
+  readonly sink: string;
+  readonly software: { readonly name: string; readonly version: string };
+  readonly config: string;
+  readonly proof: string;
+  readonly epoch: number;
+}
+
+/** A tree as JSON: size, and its frontier in base64. */
+type StoredTree = readonly [size: number, frontier: string];
+type StoredEvent = readonly [id: string, createdAtMs: number | null];
+
+/** An interval as JSON, for the checkpoint. */
+interface StoredInterval {
+  readonly seq: number;
+  readonly prev: string;
+  readonly key: string | null;
+  readonly from: readonly [after: string, atMs: number | null];
+  readonly after: string;
+  readonly tree: StoredTree;
+  readonly source?: StoredTree;
+  /** Absent while it is the same as `source`. */
+  readonly records?: StoredTree;
+  readonly delivered?: string;
+  readonly filtered?: string;
+  readonly deadLettered?: string;
+  readonly first?: StoredEvent;
+  readonly last?: StoredEvent;
+  readonly resent?: readonly Resent[];
+  readonly recovered?: true;
+}
+
+/** The interval that the next seal of a chain will cover, as far as it is known. */
+export class Interval {
+  readonly seq: number;
+  readonly prev: string;
+  /** Id of the key that signs the seal; null: none. */
+  readonly key: string | null;
+  readonly fromAfter: Cursor;
+  /** Undefined until QA Sphere's time is known. */
+  fromAtMs: number | undefined;
+  readonly isRecovered: boolean;
+  #after: Cursor;
+  readonly #tree: MerkleTree;
+  #source = new MerkleTree();
+  /** Undefined while it would be the same as `#source`. */
+  #records: MerkleTree | undefined;
+  #delivered = new IdRanges();
+  #filtered = new IdRanges();
+  #deadLettered = new IdRanges();
+  #first: StoredEvent | undefined;
+  #last: StoredEvent | undefined;
+  readonly #resent = new Map<string, IdRanges>();
+
+  private constructor(start: {
+    readonly seq: number;
+    readonly prev: string;
+    readonly key: string | null;
+    readonly fromAfter: Cursor;
+    readonly fromAtMs: number | undefined;
+    readonly tree: MerkleTree;
+    readonly isRecovered?: boolean;
+  }) {
+    this.seq = start.seq;
+    this.prev = start.prev;
+    this.key = start.key;
+    this.fromAfter = start.fromAfter;
+    this.fromAtMs = start.fromAtMs;
+    this.#after = start.fromAfter;
+    this.#tree = start.tree;
+    this.isRecovered = start.isRecovered ?? false;
+  }
+
+  /** The first interval of a chain. */
+  static first(after: Cursor, key: string | null): Interval {
+    const tree = new MerkleTree();
+    return new Interval({ seq: 1, prev: noSeal, key, fromAfter: after, fromAtMs: undefined, tree });
+  }
+
+  /** The interval after a seal, from its end or from `after`. `key` signs it. */
+  static following(
+    { seq, to, tree }: Seal | UnsignedSeal,
+    line: string,
+    { key, after = BigInt(to.after), isRecovered }: { key: string | null; after?: Cursor; isRecovered?: boolean },
+  ): Interval {
+    return new Interval({
+      ...{ seq: seq + 1, prev: lineHash(line), key, fromAfter: after, fromAtMs: Date.parse(to.at) },
+      tree: MerkleTree.of(tree.size, tree.frontier.map(hashFromHex)),
+      ...(isRecovered !== undefined && { isRecovered }),
+    });
+  }
+
+  /** Everything up to this id is in the interval or before it. */
+  get after(): Cursor {
+    return this.#after;
+  }
+
+  /** Events of the chain so far. */
+  get treeSize(): number {
+    return this.#tree.size;
+  }
+
+  get isEmpty(): boolean {
+    return this.#source.size === 0;
+  }
+
+  /** Adds an event; call it in ascending order of id. */
+  add({ id, status, source, record, createdAtMs, resent }: UnsealedEvent): void {
+    const isVerbatim = status === 'delivered' && record === source;
+    if (!isVerbatim) this.#records ??= MerkleTree.of(this.#source.size, this.#source.frontier);
+    this.#source.add(source);
+    this.#tree.add(source);
+    if (status === 'delivered' && record !== undefined) this.#records?.add(record);
+    const ids = { delivered: this.#delivered, filtered: this.#filtered, deadLettered: this.#deadLettered };
+    if (status !== 'sent') ids[status].add(id);
+    this.#last = [String(id), createdAtMs ?? null];
+    this.#first ??= this.#last;
+    if (resent !== undefined) this.#rangesOf(resent).add(id);
+  }
+
+  /** Nothing can appear up to `after` any more, and all of it was added. */
+  advance(after: Cursor): void {
+    if (after > this.#after) this.#after = after;
+  }
+
+  /** The seal, which ends at `after`. */
+  seal(atMs: number, facts: SealFacts, operations: readonly SealedOperation[]): UnsignedSeal {
+    const resent = this.#printResent();
+    const toAtMs = Math.max(atMs, this.fromAtMs ?? 0);
+    return {
+      v: 1,
+      seq: this.seq,
+      ...facts,
+      from: edge(this.fromAfter, this.fromAtMs ?? toAtMs),
+      to: edge(this.#after, toAtMs),
+      delivered: counted(this.#delivered),
+      filtered: counted(this.#filtered),
+      deadLettered: counted(this.#deadLettered),
+      ...(this.#first && { first: sealedEvent(this.#first) }),
+      ...(this.#last && { last: sealedEvent(this.#last) }),
+      source: hexOf(this.#source.root),
+      records: hexOf((this.#records ?? this.#source).root),
+      tree: { size: this.#tree.size, root: hexOf(this.#tree.root), frontier: this.#tree.frontier.map(hexOf) },
+      ...(resent.length > 0 && { resent }),
+      ...(operations.length > 0 && { operations }),
+      prev: this.prev,
+      ...(this.isRecovered && { recovered: true }),
+    };
+  }
+
+  toJson(): StoredInterval {
+    const ranges = (name: string, ids: IdRanges) => (ids.size > 0 ? { [name]: printRanges(ids.toArray()) } : {});
+    const resent = this.#printResent();
+    return {
+      seq: this.seq,
+      prev: this.prev,
+      key: this.key,
+      from: [String(this.fromAfter), this.fromAtMs ?? null],
+      after: String(this.#after),
+      tree: storedTree(this.#tree),
+      ...(this.#source.size > 0 && { source: storedTree(this.#source) }),
+      ...(this.#records && { records: storedTree(this.#records) }),
+      ...ranges('delivered', this.#delivered),
+      ...ranges('filtered', this.#filtered),
+      ...ranges('deadLettered', this.#deadLettered),
+      ...(this.#first && { first: this.#first }),
+      ...(this.#last && { last: this.#last }),
+      ...(resent.length > 0 && { resent }),
+      ...(this.isRecovered && { recovered: true }),
+    };
+  }
+
+  /** Restores what `toJson` returned. @throws {TypeError} or {RangeError} for anything else */
+  static fromJson(value: unknown): Interval {
+    const stored = value as StoredInterval;
+    const [fromAfter, fromAtMs] = stored.from;
+    const interval = new Interval({
+      ...{ seq: stored.seq, prev: stored.prev, key: stored.key },
+      ...{ fromAfter: BigInt(fromAfter), fromAtMs: fromAtMs ?? undefined, tree: treeOf(stored.tree) },
+      isRecovered: stored.recovered === true,
+    });
+    interval.#after = BigInt(stored.after);
+    interval.#source = treeOf(stored.source);
+    interval.#records = stored.records && treeOf(stored.records);
+    interval.#delivered = rangesOf(stored.delivered);
+    interval.#filtered = rangesOf(stored.filtered);
+    interval.#deadLettered = rangesOf(stored.deadLettered);
+    interval.#first = stored.first;
+    interval.#last = stored.last;
+    for (const { ids, reason } of stored.resent ?? []) interval.#resent.set(reason, rangesOf(ids));
+    return interval;
+  }
+
+  #rangesOf(reason: string): IdRanges {
+    const ranges = this.#resent.get(reason) ?? new IdRanges();
+    this.#resent.set(reason, ranges);
+    return ranges;
+  }
+
+  #printResent(): Resent[] {
+    return [...this.#resent].map(([reason, ids]) => ({ ids: printRanges(ids.toArray()), reason }));
+  }
+}
+
+const edge = (after: Cursor, atMs: number): Edge => ({ after: String(after), at: new Date(atMs).toISOString() });
+
+const counted = (ids: IdRanges): Counted => ({ count: ids.size, ids: printRanges(ids.toArray()) });
+
+const sealedEvent = ([id, createdAtMs]: StoredEvent) => ({
+  id,
+  createdAt: createdAtMs === null ? null : new Date(createdAtMs).toISOString(),
+});
+
+const storedTree = ({ size, frontier }: { size: number; frontier: readonly Hash[] }): StoredTree => [
+  size,
+  base64(frontier),
+];
+
+const treeOf = ([size, frontier]: StoredTree = [0, '']): MerkleTree => MerkleTree.of(size, hashes(frontier));
+
+function rangesOf(text = ''): IdRanges {
+  const ranges = parseRanges(text);
+  if (ranges === undefined) throw new TypeError('the ids of the interval are damaged');
+  return IdRanges.of(ranges);
+}
