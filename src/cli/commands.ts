@@ -30,6 +30,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'show cursor, lag and last error of each sink',
     load: async () => (await import('./status/command.ts')).statusCommand,
   },
+  evidence: {
+    summary: 'verify that no delivered event is missing, changed or doubled',
+    load: async () => (await import('./evidence/command.ts')).evidenceCommand,
+  },
   simulate: {
     summary: 'serve a simulated audit-log API on loopback',
     load: async () => (await import('./simulate.ts')).simulateCommand,

@@ -7,6 +7,10 @@ import { UsageError } from './command.ts';
 export const exitCode = {
   done: 0,
   usage: 64,
+  /** `evidence verify`: something was changed, is missing or was doubled. */
+  broken: 65,
+  /** `evidence`: not everything that was asked for is covered. */
+  notCovered: 66,
   unreachable: 69,
   bug: 70,
   state: 73,

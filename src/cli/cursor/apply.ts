@@ -5,10 +5,13 @@ import { ignoreStateProblem, type StateStore } from '../../state/store.ts';
 import type { Plan } from './plan.ts';
 
 /** Moves the cursor of the sink to `id`, whatever state its checkpoint is in. @throws {StateProblem} */
-export function applySet(config: Config, store: StateStore, plan: Plan, id: Cursor): Promise<void> {
+export async function applySet(config: Config, store: StateStore, plan: Plan, id: Cursor): Promise<void> {
   const { sink } = plan;
-  const checkpoint = { sink, source: config.source.url, after: id, delivered: [], refusedInRow: 0 };
-  return recorded(store, plan, () => store.overwrite(checkpoint));
+  const stored = (await store.inspect()).find((found) => found.sink === sink)?.checkpoint;
+  // The seal in progress ends where the cursor was; the next start sees that it moved.
+  const seal = stored?.seal === undefined || stored.source !== config.source.url ? {} : { seal: stored.seal };
+  const checkpoint = { sink, source: config.source.url, after: id, delivered: [], refusedInRow: 0, ...seal };
+  await recorded(store, plan, () => store.overwrite(checkpoint));
 }
 
 /** Removes the checkpoint: the next start uses `startAt`. @throws {StateProblem} */

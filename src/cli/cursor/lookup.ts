@@ -65,6 +65,17 @@ export class Lookup implements Disposable {
     return this.first(id > 0n ? id - 1n : 0n);
   }
 
+  /** The greatest id of the log, `after` if nothing is above it; undefined if a request failed. */
+  async newest(after: Cursor): Promise<Cursor | undefined> {
+    for (let newest = after; ; ) {
+      const events = await this.#page(newest, Number(maxPageSize));
+      if (events === undefined) return undefined;
+      const last = events.at(-1);
+      if (last === undefined) return newest;
+      newest = last.id;
+    }
+  }
+
   /** How many events are above `after` up to `until`: counted if one page can hold them. */
   async between(after: Cursor, until: Cursor): Promise<Between> {
     const ids = until > after ? until - after : 0n;
