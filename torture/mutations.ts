@@ -156,4 +156,25 @@ export const mutations: readonly Mutation[] = [
     to: 'const taken = this.#raw.bytesWritten;',
     scenarios: ['a real network: stuck'],
   },
+  {
+    name: 'duplicates after a death are not announced',
+    file: 'pipeline/sealer.ts',
+    from: 'if (stored !== undefined && !stored.isClean)',
+    to: 'if (stored === undefined)',
+    scenarios: ['step: stdout file'],
+  },
+  {
+    name: 'the hashes of unsealed events are not stored',
+    file: 'pipeline/sealer.ts',
+    from: '    await this.#events.save();\n',
+    to: '',
+    scenarios: ['step: HEC, some refused', 'random histories'],
+  },
+  {
+    name: 'a seal that was written before a death is not continued',
+    file: 'pipeline/sealer.ts',
+    from: 'newest.seal.seq >= interval.seq',
+    to: 'newest.seal.seq > interval.seq',
+    scenarios: ['step: stdout file'],
+  },
 ];

@@ -5,6 +5,7 @@ import { type NetProxy, portIn, redirected, startProxy } from '../fixtures/proxy
 import { type Account, Checker } from './checker.ts';
 import { falseCheckpointText, inFlight } from './in-flight.ts';
 import type { Plan, SinkPlan, SourcePlan } from './plan.ts';
+import { sealFaults } from './seals.ts';
 import { key, Workspace } from './workspace.ts';
 
 /** The result of a history. */
@@ -108,7 +109,9 @@ export async function play(plan: Plan, run: Runner, { prepare, level }: Stage = 
     const refuses = plan.sinks[name]?.kind.includes('refused') === true;
     const poison = refuses ? checker.texts.filter(isPoison).length : 0;
     if (deadLetters.length !== poison) violations.push(`${name}: ${deadLetters.length} set aside instead of ${poison}`);
-    const account = checker.check(await collector.received(events - poison), deadLetters);
+    const received = await collector.received(events - poison);
+    const account = checker.check(received, deadLetters);
+    violations.push(...(await sealFaults(workspace, name, received)));
     const inFlight = Math.min(events, collector.inFlight(pageSize));
     accounts.push({ sink: name, account, allowed: allowed + doubtful() * inFlight });
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { linesIn } from '../fixtures/collectors.ts';
 import type { ReceivedRecord } from './checker.ts';
+import { evidenceIn } from './seals.ts';
 
 /** The program under test. TORTURE_PROGRAM names another main file, for a planted bug. */
 const program = process.env['TORTURE_PROGRAM'] ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -50,11 +51,19 @@ export class Workspace implements Disposable {
   readonly state: string;
   readonly config: string;
 
+  readonly #evidence: string;
+
   /** @param above parent of the state directory. Default: the workspace itself. */
   constructor(above?: string) {
     this.directory = mkdtempSync(join(tmpdir(), 'torture-'));
     this.state = join(above ?? this.directory, 'state');
     this.config = join(this.directory, 'config.yaml');
+    this.#evidence = evidenceIn(this.directory);
+  }
+
+  /** PEM; verifies the seals. */
+  get publicKey(): string {
+    return readFileSync(join(this.directory, 'seal.pub'), 'utf8');
   }
 
   get checkpoints(): string {
@@ -65,7 +74,7 @@ export class Workspace implements Disposable {
     const entries = Object.entries(sinks).map(([name, entry]) => `  - { name: ${name}, ${entry} }\n`);
     writeFileSync(
       this.config,
-      `source: { url: "${url}", apiKey: ${key}, requestsPerSecond: 20, pageSize: ${pageSize}, restrictedKey: off${more} }\nstate: { directory: "${this.state}" }\nlog: { level: ${level} }\nsinks:\n${entries.join('')}`,
+      `source: { url: "${url}", apiKey: ${key}, requestsPerSecond: 20, pageSize: ${pageSize}, restrictedKey: off${more} }\nstate: { directory: "${this.state}" }\nlog: { level: ${level} }\n${this.#evidence}sinks:\n${entries.join('')}`,
       { mode: 0o600 },
     );
   }

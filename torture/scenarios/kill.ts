@@ -3,6 +3,7 @@ import { startSimulator } from '../../src/testing/simulator/server.ts';
 import { Checker } from '../engine/checker.ts';
 import { falseCheckpointText, inFlight } from '../engine/in-flight.ts';
 import { orderFaults, type Point, readTrace, sampled } from '../engine/kill-points.ts';
+import { sealFaults } from '../engine/seals.ts';
 import { forEachConcurrently, type Row, skipped, Tally } from '../engine/table.ts';
 import { key, Workspace } from '../engine/workspace.ts';
 import { type Collector, isPoison, kinds } from '../fixtures/collectors.ts';
@@ -45,7 +46,9 @@ async function killEverywhere(scenario: string, kind: string, { points, seed }: 
   const settle = async (workspace: Workspace, collector: Collector, most: number, where: string) => {
     if (!checker.ids.every(workspace.covers('sink'))) tally.violation(`ends without a whole checkpoint (${where})`);
     const deadLetters = workspace.deadLetters('sink');
-    const account = checker.check(await collector.received(events - deadLetters.length), deadLetters);
+    const received = await collector.received(events - deadLetters.length);
+    const account = checker.check(received, deadLetters);
+    for (const fault of await sealFaults(workspace, 'sink', received)) tally.violation(`${fault} (${where})`);
     tally.add(account, most, where);
     if (deadLetters.length !== poison)
       tally.violation(`${deadLetters.length} set aside instead of ${poison} (${where})`);
