@@ -132,7 +132,11 @@ function orderFlaws({ seal }: FoundSeal, before: FoundSeal | undefined): Flaw[] 
     const isSame = before.line === canonicalJson(seal);
     return [broken(isSame ? 'it is there twice' : `it comes after seal ${last.seq}: a line is doubled or misplaced`)];
   }
-  if (seal.seq > last.seq + 1) return [broken(`the seals ${last.seq + 1} to ${seal.seq - 1} are missing before it`)];
+  if (seal.seq > last.seq + 1) {
+    const missing =
+      seal.seq === last.seq + 2 ? `seal ${last.seq + 1} is` : `the seals ${last.seq + 1} to ${seal.seq - 1} are`;
+    return [broken(`${missing} missing before it`), gap(`no seal covers the time before it, from ${last.to.at}`)];
+  }
   const flaws: Flaw[] = [];
   if (seal.prev !== lineHash(before.line))
     flaws.push(broken(`it does not continue seal ${last.seq}: one of them was altered`));

@@ -85,7 +85,7 @@ export function parseUnsealed(line: string): UnsealedEvent[] | undefined {
 
 function entryOf(line: string): Entry | undefined {
   try {
-    const value = JSON.parse(line) as Partial<Entry>;
+    const value = Object(JSON.parse(line)) as Partial<Entry>;
     const { ids, status, source, times } = value;
     if (typeof ids !== 'string' || typeof status !== 'string' || typeof source !== 'string' || !Array.isArray(times))
       return undefined;
