@@ -464,6 +464,7 @@ class Verifier:
     def records(self, seals, path, whole, sink):
         """Compares the records with the seals; returns the counts of the report."""
         copies, lines, newest_named, beyond = {}, 0, 0, []
+        newest = seals[-1].seal if seals else None
         end = max((int(one.seal["to"]["after"]) for one in seals), default=0)
         start = min((int(one.seal["from"]["after"]) for one in seals), default=0)
         for number, line in lines_of(path):
@@ -475,10 +476,13 @@ class Verifier:
             lines += 1
             if record[0] == "status":
                 body = record[1]
-                if body.get("sink") == sink:
+                if body.get("sink") == sink and newest:
                     seal = body.get("seal")
                     named = seal.get("seq") if isinstance(seal, dict) else body.get("seal_seq")
-                    newest_named = max(newest_named, named if isinstance(named, int) else 0)
+                    # Older records may name seals of a state that was lost and recovered.
+                    later = parse_time(body.get("at", "1970-01-01")) > parse_time(newest["to"]["at"])
+                    if isinstance(named, int) and (named <= newest["seq"] or later):
+                        newest_named = max(newest_named, named)
             elif start < record[1] <= end:
                 copies.setdefault(record[1], []).append(leaf_hash(record[1], record[2]))
             elif record[1] > end and whole:
@@ -512,7 +516,6 @@ class Verifier:
                 self.flaw(BROKEN, INTEGRITY, f"id {number} is unknown: no seal has it as delivered")
         for one in seals:
             self.seal_records(one, copies, counts, is_announced)
-        newest = seals[-1].seal if seals else None
         if newest and whole:
             if newest_named > newest["seq"]:
                 self.flaw(BROKEN, INTEGRITY, f"the records name seal {newest_named}: seals after {newest['seq']} were cut off")

@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { backoffMs } from '../lib/backoff.ts';
+import { Notifier } from '../lib/notifier.ts';
 import { printable } from '../lib/printable.ts';
 import { childScope, type ShutdownSignals, sleep, untilAborted } from '../lib/shutdown.ts';
 import type { Verdict } from '../lib/verdict.ts';
@@ -27,6 +28,10 @@ export class SealSenders {
   readonly #ctx: Pick<Context, 'emit' | 'now' | 'random'>;
   /** The pipelines that run, by the name of their sink. */
   readonly #running = new Map<string, Pipeline>();
+  /** Pipelines whose seals are still to be sent, and where to. */
+  readonly #sending = new Map<Pipeline, readonly string[]>();
+  /** Notified when one of them is done. */
+  readonly #sent = new Notifier();
 
   constructor(ctx: Pick<Context, 'emit' | 'now' | 'random'>) {
     this.#ctx = ctx;
@@ -40,6 +45,7 @@ export class SealSenders {
     work: () => Promise<T>,
   ): Promise<T> {
     this.#running.set(pipeline.name, pipeline);
+    this.#sending.set(pipeline, targets);
     const scope = childScope(signals);
     const sending = Promise.all(targets.map((target) => this.#send(pipeline, target, scope)));
     try {
@@ -48,6 +54,9 @@ export class SealSenders {
       scope.end();
       await sending;
       await this.#sendRest(pipeline, targets, signals);
+      this.#sending.delete(pipeline);
+      this.#sent.notify();
+      if (!signals.forced.aborted) await this.#othersAreDone(pipeline, signals);
       if (this.#running.get(pipeline.name) === pipeline) this.#running.delete(pipeline.name);
     }
   }
@@ -76,6 +85,13 @@ export class SealSenders {
     const limited = { graceful, forced: signals.forced };
     await Promise.all(targets.map((target) => this.#sendAll(pipeline, target, limited)));
     await pipeline.saveRest(signals);
+  }
+
+  /** Pipelines that stop at the same time have their last seals sent to this one. */
+  async #othersAreDone({ name }: Pipeline, { forced }: ShutdownSignals): Promise<void> {
+    const limit = AbortSignal.any([forced, AbortSignal.timeout(finalMs)]);
+    const isAwaited = () => [...this.#sending.values()].some((targets) => targets.includes(name));
+    while (isAwaited() && !limit.aborted) await this.#sent.wait(limit);
   }
 
   /** Sends what `target` does not have. @returns what prevents it, one printable line */

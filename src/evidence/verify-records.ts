@@ -98,12 +98,18 @@ export class RecordVerifier implements Disposable {
     this.#rows[Symbol.dispose]();
   }
 
-  /** The forwarder's own records name the seals that were there when they were sent. */
+  /**
+   * The forwarder's own records name the seals that were there when they were sent. Only those sent after the newest seal show
+   * that it is not the newest: older ones may name seals of a state that was lost and recovered.
+   */
   #addStatus(body: Readonly<Record<string, unknown>>): void {
-    const { sink, seal, seal_seq: seq } = body;
+    const { sink, seal, seal_seq: seq, at } = body;
     if (sink !== this.#chain.sink) return;
     const named = typeof seal === 'object' && seal !== null ? (seal as Partial<Seal>).seq : seq;
-    if (typeof named === 'number' && named > this.#newestNamed) this.#newestNamed = named;
+    const newest = this.#chain.seals.at(-1)?.seal;
+    if (typeof named !== 'number' || newest === undefined || named <= this.#newestNamed) return;
+    const isLater = typeof at === 'string' && Date.parse(at) > Date.parse(newest.to.at);
+    if (named <= newest.seq || isLater) this.#newestNamed = named;
   }
 
   #verifyPart(
