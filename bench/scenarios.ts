@@ -1,4 +1,5 @@
 import type { Scenario } from './scenario.ts';
+import { evidence } from './scenarios/evidence.ts';
 import { freshness } from './scenarios/freshness.ts';
 import { backlog, pages, sinks } from './scenarios/growth.ts';
 import { imports } from './scenarios/import.ts';
@@ -11,6 +12,7 @@ import { tuning } from './scenarios/tuning.ts';
 
 export const scenarios: readonly Scenario[] = [
   ...imports,
+  evidence,
   limit,
   latency,
   peersOverTcp,

@@ -30,8 +30,8 @@ export class Bench implements Disposable {
     return known;
   }
 
-  /** Writes a configuration file with a separate state directory. `more`: further keys of `source`. */
-  configure(source: Served, sinks: readonly string[], more = ''): string {
+  /** Writes a configuration file with a separate state directory. `more`: further keys of `source`; `block`: a further line. */
+  configure(source: Served, sinks: readonly string[], more = '', block = ''): string {
     const place = this.newPath();
     mkdirSync(place);
     const file = join(place, 'config.yaml');
@@ -41,6 +41,7 @@ sinks:
 ${sinks.map((sink) => `  - ${sink}`).join('\n')}
 log: { level: warn }
 shutdownTimeout: 2s
+${block}
 `;
     writeFileSync(file, text, { mode: 0o600 });
     return file;

@@ -13,7 +13,7 @@ import {
   type SealedOperation,
   type UnsignedSeal,
 } from './seal.ts';
-import { base64, hashes, type UnsealedEvent } from './unsealed.ts';
+import { base64, hashes, type UnsealedRun } from './unsealed.ts';
 
 /** What is the same for every seal of a pipeline. */
 export interface SealFacts {
@@ -37,6 +37,7 @@ interface StoredInterval {
   readonly from: readonly [after: string, atMs: number | null];
   readonly after: string;
   readonly tree: StoredTree;
+  /** Absent while it is the same as `tree`. */
   readonly source?: StoredTree;
   /** Absent while it is the same as `source`. */
   readonly records?: StoredTree;
@@ -61,7 +62,8 @@ export class Interval {
   readonly isRecovered: boolean;
   #after: Cursor;
   readonly #tree: MerkleTree;
-  #source = new MerkleTree();
+  /** Over the events of this interval: the same tree in an interval with which the chain's tree begins. */
+  #source: MerkleTree;
   /** Undefined while it would be the same as `#source`. */
   #records: MerkleTree | undefined;
   #delivered = new IdRanges();
@@ -87,6 +89,7 @@ export class Interval {
     this.fromAtMs = start.fromAtMs;
     this.#after = start.fromAfter;
     this.#tree = start.tree;
+    this.#source = start.tree.size === 0 ? start.tree : new MerkleTree();
     this.isRecovered = start.isRecovered ?? false;
   }
 
@@ -123,18 +126,22 @@ export class Interval {
     return this.#source.size === 0;
   }
 
-  /** Adds an event; call it in ascending order of id. */
-  add({ id, status, source, record, createdAtMs, resent }: UnsealedEvent): void {
-    const isVerbatim = status === 'delivered' && record === source;
+  /** Adds events that are done; call it in ascending order of id. */
+  add({ ids, status, sources, records, times, resent }: UnsealedRun): void {
+    if (status === 'sent') throw new TypeError('an event is sealed only when it is done');
+    const isVerbatim = status === 'delivered' && records === undefined;
     if (!isVerbatim) this.#records ??= MerkleTree.of(this.#source.size, this.#source.frontier);
-    this.#source.add(source);
-    this.#tree.add(source);
-    if (status === 'delivered' && record !== undefined) this.#records?.add(record);
-    const ids = { delivered: this.#delivered, filtered: this.#filtered, deadLettered: this.#deadLettered };
-    if (status !== 'sent') ids[status].add(id);
-    this.#last = [String(id), createdAtMs ?? null];
-    this.#first ??= this.#last;
-    if (resent !== undefined) this.#rangesOf(resent).add(id);
+    for (const source of sources) {
+      this.#tree.add(source);
+      if (this.#source !== this.#tree) this.#source.add(source);
+    }
+    if (status === 'delivered' && this.#records !== undefined)
+      for (const record of records ?? sources) this.#records.add(record);
+    const sealed = { delivered: this.#delivered, filtered: this.#filtered, deadLettered: this.#deadLettered };
+    sealed[status].addAll(ids);
+    this.#first ??= [String(ids[0]), times[0] ?? null];
+    this.#last = [String(ids.at(-1)), times.at(-1) ?? null];
+    if (resent !== undefined) this.#rangesOf(resent).addAll(ids);
   }
 
   /** Nothing can appear up to `after` any more, and all of it was added. */
@@ -177,7 +184,7 @@ export class Interval {
       from: [String(this.fromAfter), this.fromAtMs ?? null],
       after: String(this.#after),
       tree: storedTree(this.#tree),
-      ...(this.#source.size > 0 && { source: storedTree(this.#source) }),
+      ...(this.#source !== this.#tree && { source: storedTree(this.#source) }),
       ...(this.#records && { records: storedTree(this.#records) }),
       ...ranges('delivered', this.#delivered),
       ...ranges('filtered', this.#filtered),
@@ -199,7 +206,7 @@ export class Interval {
       isRecovered: stored.recovered === true,
     });
     interval.#after = BigInt(stored.after);
-    interval.#source = treeOf(stored.source);
+    interval.#source = stored.source === undefined ? interval.#tree : treeOf(stored.source);
     interval.#records = stored.records && treeOf(stored.records);
     interval.#delivered = rangesOf(stored.delivered);
     interval.#filtered = rangesOf(stored.filtered);
@@ -235,7 +242,7 @@ const storedTree = ({ size, frontier }: { size: number; frontier: readonly Hash[
   base64(frontier),
 ];
 
-const treeOf = ([size, frontier]: StoredTree = [0, '']): MerkleTree => MerkleTree.of(size, hashes(frontier));
+const treeOf = ([size, frontier]: StoredTree): MerkleTree => MerkleTree.of(size, hashes(frontier));
 
 function rangesOf(text = ''): IdRanges {
   const ranges = parseRanges(text);

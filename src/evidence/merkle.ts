@@ -7,6 +7,9 @@ import type { Cursor } from '../event/event.ts';
  */
 export type Hash = string;
 
+const hashBytes = 32;
+const nodeBytes = 1 + 2 * hashBytes;
+
 /** Lower-case hex. */
 export const hexOf = (value: Hash): string => Buffer.from(value, 'latin1').toString('hex');
 
@@ -17,18 +20,30 @@ const sha256 = (bytes: Uint8Array): Hash => hash('sha256', bytes, 'latin1');
 /** The root of a tree without leaves (RFC 6962 section 2.1). */
 const emptyRoot: Hash = sha256(Buffer.alloc(0));
 
-/** The hash of an inner node (RFC 6962 section 2.1). */
-function nodeHash(left: Hash, right: Hash): Hash {
-  return sha256(Buffer.from(`\x01${left}${right}`, 'latin1'));
+/** The hash of an inner node (RFC 6962 section 2.1). `scratch`: 65 bytes, the first of them 1. */
+function nodeHash(left: Hash, right: Hash, scratch = Buffer.alloc(nodeBytes, 1)): Hash {
+  scratch.write(left, 1, hashBytes, 'latin1');
+  scratch.write(right, 1 + hashBytes, hashBytes, 'latin1');
+  return sha256(scratch);
 }
 
 /** The hash of a leaf (RFC 6962 section 2.1) whose data is the id in digits, a line feed and `bytes`. */
 export function leafHash(id: Cursor | string, bytes: Uint8Array): Hash {
-  const prefix = `\0${id}\n`;
-  const data = Buffer.allocUnsafe(prefix.length + bytes.length);
-  data.write(prefix, 'latin1');
-  data.set(bytes, prefix.length);
-  return sha256(data);
+  return new LeafHasher().hash(id, bytes);
+}
+
+/** The same for many leaves, in one buffer. */
+export class LeafHasher {
+  #scratch = Buffer.alloc(0);
+
+  hash(id: Cursor | string, bytes: Uint8Array): Hash {
+    const prefix = `\0${id}\n`;
+    const length = prefix.length + bytes.length;
+    if (this.#scratch.length < length) this.#scratch = Buffer.alloc(2 * length);
+    this.#scratch.write(prefix, 'latin1');
+    this.#scratch.set(bytes, prefix.length);
+    return sha256(this.#scratch.subarray(0, length));
+  }
 }
 
 interface Subtree {
@@ -42,6 +57,7 @@ interface Subtree {
  */
 export class MerkleTree {
   readonly #frontier: Subtree[] = [];
+  readonly #scratch = Buffer.alloc(nodeBytes, 1);
   #size = 0;
 
   /** Restores a tree from `size` and `frontier`. @throws {RangeError} if they do not fit each other */
@@ -77,7 +93,7 @@ export class MerkleTree {
     let added: Subtree = { size: 1, hash: leaf };
     for (let last = this.#frontier.at(-1); last?.size === added.size; last = this.#frontier.at(-1)) {
       this.#frontier.pop();
-      added = { size: 2 * added.size, hash: nodeHash(last.hash, added.hash) };
+      added = { size: 2 * added.size, hash: nodeHash(last.hash, added.hash, this.#scratch) };
     }
     this.#frontier.push(added);
     this.#size += 1;

@@ -6,90 +6,85 @@ import { parseRanges, printRanges } from './seal.ts';
 /** `sent`: on the wire, or lost before it was confirmed. */
 export type EventStatus = 'sent' | 'delivered' | 'filtered' | 'deadLettered';
 
-/** What the seal that will cover an event needs to know of it. */
-export interface UnsealedEvent {
-  readonly id: Cursor;
-  status: EventStatus;
-  /** Of the event as QA Sphere sent it. */
-  readonly source: Hash;
-  /** Of the record that was sent; undefined if none was. */
-  record: Hash | undefined;
-  /** Milliseconds since the epoch; undefined if the event has no readable time. */
-  readonly createdAtMs: number | undefined;
-  /** Why it may have been delivered twice. */
-  resent: string | undefined;
+/** What the seal that will cover some events needs to know of them. The lists are in ascending order of id. */
+export interface UnsealedRun {
+  readonly ids: readonly Cursor[];
+  readonly status: EventStatus;
+  /** Hashes of the events as QA Sphere sent them. */
+  readonly sources: readonly Hash[];
+  /** Hashes of the records that were sent; undefined if they are the same, or if none was sent. */
+  readonly records: readonly Hash[] | undefined;
+  /** `createdAt`, milliseconds since the epoch; undefined for an event without a readable time. */
+  readonly times: readonly (number | undefined)[];
+  /** Why they may have been delivered twice. */
+  readonly resent: string | undefined;
 }
 
 interface Entry {
   readonly ids: string;
   readonly status: EventStatus;
   readonly source: string;
-  /** Absent: as `source`, unless `status` says that there is none. */
   readonly records?: string;
   readonly times: readonly (number | null)[];
   readonly resent?: string;
 }
 
 const hashBytes = 32;
-const hasRecord = (status: EventStatus) => status === 'sent' || status === 'delivered';
+const statuses: readonly string[] = ['sent', 'delivered', 'filtered', 'deadLettered'] satisfies EventStatus[];
 
-/** Prints events, which ascend, as lines of text: one for each run that has the same status. */
-export function printUnsealed(events: readonly UnsealedEvent[]): string[] {
-  const runs: UnsealedEvent[][] = [];
-  for (const event of events) {
-    const before = runs.at(-1)?.at(-1);
-    if (before !== undefined && before.status === event.status && before.resent === event.resent)
-      runs.at(-1)?.push(event);
-    else runs.push([event]);
-  }
-  return runs.map(printRun);
+/** Whether a record of the event was sent, and not refused. */
+export const hasRecord = ({ status }: UnsealedRun): boolean => status === 'sent' || status === 'delivered';
+
+/** The part of a run from one index to another. */
+export function partOf({ ids, sources, records, times, ...rest }: UnsealedRun, from: number, to: number): UnsealedRun {
+  return {
+    ...rest,
+    ids: ids.slice(from, to),
+    sources: sources.slice(from, to),
+    records: records?.slice(from, to),
+    times: times.slice(from, to),
+  };
 }
 
-function printRun(events: readonly UnsealedEvent[]): string {
-  const [first] = events;
-  if (first === undefined) throw new TypeError('a run is never empty');
-  const { status, resent } = first;
-  const ids = new IdRanges();
-  ids.addAll(events.map(({ id }) => id));
-  const isVerbatim = events.every(({ source, record }) => record === source);
+/** Prints a run as a line of text. */
+export function printUnsealed({ ids, status, sources, records, times, resent }: UnsealedRun): string {
+  const ranges = new IdRanges();
+  ranges.addAll(ids);
   const entry: Entry = {
-    ids: printRanges(ids.toArray()),
+    ids: printRanges(ranges.toArray()),
     status,
-    source: base64(events.map(({ source }) => source)),
-    ...(hasRecord(status) && !isVerbatim && { records: base64(events.map(({ record = '' }) => record)) }),
-    times: events.map(({ createdAtMs }) => createdAtMs ?? null),
+    source: base64(sources),
+    ...(records && { records: base64(records) }),
+    times: times.map((time) => time ?? null),
     ...(resent !== undefined && { resent }),
   };
   return JSON.stringify(entry);
 }
 
 /** Parses a line of `printUnsealed`; undefined if it is damaged. */
-export function parseUnsealed(line: string): UnsealedEvent[] | undefined {
+export function parseUnsealed(line: string): UnsealedRun | undefined {
   const entry = entryOf(line);
   const ranges = entry && parseRanges(entry.ids);
   if (entry === undefined || ranges === undefined) return undefined;
   const { status, times, resent } = entry;
-  const source = hashes(entry.source);
-  const records = entry.records === undefined ? source : hashes(entry.records);
-  const ids = idsOf(ranges);
-  if (ids.length !== source.length || ids.length !== records.length || ids.length !== times.length) return undefined;
-  return ids.map((id, index) => ({
-    id,
+  const run: UnsealedRun = {
+    ids: idsOf(ranges),
     status,
-    source: source[index] as Hash,
-    record: hasRecord(status) ? records[index] : undefined,
-    createdAtMs: times[index] ?? undefined,
+    sources: hashes(entry.source),
+    records: entry.records === undefined ? undefined : hashes(entry.records),
+    times: times.map((time) => time ?? undefined),
     resent,
-  }));
+  };
+  const lengths = [run.sources.length, run.records?.length ?? run.ids.length, times.length];
+  return run.ids.length > 0 && lengths.every((length) => length === run.ids.length) ? run : undefined;
 }
 
 function entryOf(line: string): Entry | undefined {
   try {
-    const value = Object(JSON.parse(line)) as Partial<Entry>;
-    const { ids, status, source, times } = value;
-    if (typeof ids !== 'string' || typeof status !== 'string' || typeof source !== 'string' || !Array.isArray(times))
-      return undefined;
-    return value as Entry;
+    const value = Object(JSON.parse(line)) as Partial<Record<keyof Entry, unknown>>;
+    const { ids, status, source, records, times, resent } = value;
+    const areTexts = [ids, source, records ?? '', resent ?? ''].every((text) => typeof text === 'string');
+    return areTexts && statuses.includes(String(status)) && Array.isArray(times) ? (value as Entry) : undefined;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     return undefined;

@@ -3,7 +3,7 @@ import type { Cursor } from '../event/event.ts';
 import { IdRanges } from '../event/id-ranges.ts';
 import { announcedIds, type Chain, type Flaw, type FoundSeal, idsOf } from './chain.ts';
 import type { ExportedLine } from './exported-line.ts';
-import { type Hash, hexOf, leafHash, MerkleTree } from './merkle.ts';
+import { type Hash, hexOf, LeafHasher, MerkleTree } from './merkle.ts';
 import { RecordRows, type SortedRows } from './record-rows.ts';
 import { parseRanges, type Seal } from './seal.ts';
 
@@ -43,6 +43,7 @@ export class RecordVerifier implements Disposable {
   readonly #chain: Chain;
   readonly #parts: readonly Part[];
   readonly #rows: RecordRows;
+  readonly #hasher = new LeafHasher();
   readonly #first: Cursor;
   readonly #last: Cursor;
   /** Ids of records beyond the newest seal. */
@@ -74,7 +75,7 @@ export class RecordVerifier implements Disposable {
 
   #addRecord(id: Cursor, bytes: Buffer): void {
     if (id <= this.#first) return;
-    if (id <= this.#last) this.#rows.add(id, leafHash(id, bytes));
+    if (id <= this.#last) this.#rows.add(id, this.#hasher.hash(id, bytes));
     else if (this.#chain.isWhole) {
       this.#counts.unsealed += 1;
       this.#beyond ??= [id, id];

@@ -198,7 +198,7 @@ export class Sealer {
    * @throws the storage's error
    */
   async snapshot(after: Cursor): Promise<unknown> {
-    for (const event of this.#events.takeUpTo(after)) this.#interval.add(event);
+    for (const run of this.#events.takeUpTo(after)) this.#interval.add(run);
     this.#interval.advance(after);
     const snapshot: StoredSealer = {
       interval: this.#interval.toJson(),

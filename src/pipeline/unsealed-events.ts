@@ -1,7 +1,14 @@
 import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
 import type { IdRanges } from '../event/id-ranges.ts';
-import { leafHash } from '../evidence/merkle.ts';
-import { type EventStatus, parseUnsealed, printUnsealed, type UnsealedEvent } from '../evidence/unsealed.ts';
+import { type Hash, LeafHasher } from '../evidence/merkle.ts';
+import {
+  type EventStatus,
+  hasRecord,
+  parseUnsealed,
+  partOf,
+  printUnsealed,
+  type UnsealedRun,
+} from '../evidence/unsealed.ts';
 import type { SealStore } from '../state/store.ts';
 
 interface UnsealedEventsOptions {
@@ -19,15 +26,17 @@ const mostSealedEntries = 4_000;
  * The events above the newest sealed position that were sent, filtered or dead-lettered. Their hashes can't be computed later
  * (the configuration may have changed since), so those that a start would miss are stored before the checkpoint that counts
  * on them: all that are done, and those on the wire if a later process may learn that they arrived.
+ *
+ * They are held in runs: usually the records of one batch, which are sent, confirmed and sealed together. Runs are ascending
+ * and disjoint; one is split where another comes between, or where only a part of it changes.
  */
 export class UnsealedEvents {
   readonly #options: UnsealedEventsOptions;
-  readonly #events = new Map<Cursor, UnsealedEvent>();
-  /** The ids of `#events`, ascending. */
-  #order: Cursor[] = [];
+  readonly #hasher = new LeafHasher();
+  #runs: UnsealedRun[] = [];
   /** Not stored as they are now. */
-  readonly #changed = new Set<UnsealedEvent>();
-  /** Entries that the store has, sealed ones included. */
+  readonly #changed = new Set<UnsealedRun>();
+  /** Events that the store has, sealed ones included. */
   #stored = 0;
   #after: Cursor;
   /** Delivered by an earlier process that did not store their hashes. */
@@ -42,27 +51,25 @@ export class UnsealedEvents {
 
   /** Loads what is stored; `done`: the ids that the checkpoint counts as done. @throws the storage's error */
   async load(done: IdRanges): Promise<void> {
-    // The events of a damaged line are delivered again, like those of a missing one.
-    for (const line of await this.#options.store.unsealed())
-      for (const event of parseUnsealed(line) ?? []) {
-        this.#stored += 1;
-        this.#events.set(event.id, event);
-      }
-    for (const [id, event] of this.#events) {
-      const isDone = done.has(id);
-      const hasRecord = event.record !== undefined;
-      if (id <= this.#after || !(isDone || hasRecord)) this.#events.delete(id);
-      else if (hasRecord) event.status = isDone ? 'delivered' : 'sent';
+    for (const line of await this.#options.store.unsealed()) {
+      const run = parseUnsealed(line);
+      // The events of a damaged line are delivered again, like those of a missing one.
+      if (run === undefined) continue;
+      this.#stored += run.ids.length;
+      this.#remove(this.#select(run.ids).runs);
+      this.#insert(run);
     }
-    this.#order = [...this.#events.keys()].sort((a, b) => (a < b ? -1 : 1));
-  }
-
-  get last(): Cursor | undefined {
-    return this.#order.at(-1);
+    this.takeUpTo(this.#after);
+    const doneIds = this.#runs.flatMap(({ ids }) => ids.filter((id) => done.has(id)));
+    const isDone = new Set(this.#select(doneIds).runs);
+    this.#runs = this.#runs.flatMap((run): UnsealedRun[] => {
+      if (isDone.has(run)) return [run.status === 'sent' ? { ...run, status: 'delivered' } : run];
+      return hasRecord(run) ? [{ ...run, status: 'sent' }] : [];
+    });
   }
 
   has(id: Cursor): boolean {
-    return this.#events.has(id);
+    return this.#place(id) !== undefined;
   }
 
   /** An earlier process died, and the next `count` events may be what it had on the wire. */
@@ -71,77 +78,59 @@ export class UnsealedEvents {
   }
 
   /** These records are about to be sent. */
-  sent(records: readonly Encoded[]): void {
-    const { recordOf } = this.#options;
-    for (const encoded of records) {
-      const { event } = encoded;
-      if (event.id <= this.#after) continue;
-      const bytes = recordOf(encoded);
-      const known = this.#events.get(event.id);
-      if (known !== undefined) {
-        known.record = leafHash(event.id, bytes);
-        known.status = 'sent';
-        known.resent ??= 'sent again';
-        continue;
-      }
-      const source = leafHash(event.id, event.text);
-      const record = isSame(bytes, event.text) ? source : leafHash(event.id, bytes);
-      const resent = this.#doubtful > 0 || this.#unknown.delete(event.id) ? 'restart' : undefined;
-      if (this.#doubtful > 0) this.#doubtful -= 1;
-      this.#add(event, { status: 'sent', source, record, resent });
+  sent(batch: readonly Encoded[]): void {
+    const records = this.#unsealed(batch, ({ event }) => event.id);
+    const known = this.#select(records.map(({ event }) => event.id)).runs;
+    if (known.length === 0) {
+      this.#addSent(records);
+      return;
     }
+    const knownIds = new Set(known.flatMap(({ ids }) => ids));
+    this.#remove(known);
+    this.#addSent(
+      records.filter(({ event }) => knownIds.has(event.id)),
+      'sent again',
+    );
+    this.#addSent(records.filter(({ event }) => !knownIds.has(event.id)));
   }
 
   /** The destination has none of these for certain. */
   refused(records: readonly Encoded[]): void {
-    for (const { event } of records) {
-      const known = this.#events.get(event.id);
-      if (known?.status !== 'sent' || known.resent !== undefined) continue;
-      this.#events.delete(event.id);
-      this.#changed.delete(known);
-      this.#order.splice(this.#indexOf(event.id), 1);
-    }
+    const { runs } = this.#select(records.map(({ event }) => event.id));
+    this.#remove(runs.filter(({ status, resent }) => status === 'sent' && resent === undefined));
   }
 
   /** @returns those that are not known; they count as sent again when they are sent */
   delivered(ids: readonly Cursor[]): readonly Cursor[] {
-    const unknown: Cursor[] = [];
-    for (const id of ids) {
-      const known = this.#events.get(id);
-      if (known === undefined && id > this.#after) unknown.push(id);
-      if (known?.status !== 'sent') continue;
-      known.status = 'delivered';
-      this.#changed.add(known);
-    }
+    const { runs, unknown } = this.#select(this.#unsealed(ids, (id) => id));
+    for (const run of runs) if (run.status === 'sent') this.#change(run, { ...run, status: 'delivered' });
     for (const id of unknown) this.#unknown.add(id);
     return unknown;
   }
 
   filtered(events: readonly AuditEvent[]): void {
-    for (const event of events) this.#without(event, 'filtered');
+    this.#addWithoutRecord(events, 'filtered');
   }
 
   deadLettered(event: AuditEvent): void {
-    this.#without(event, 'deadLettered');
+    this.#addWithoutRecord([event], 'deadLettered');
   }
 
   /** Removes and returns the events up to `after`, ascending, that are done. */
-  takeUpTo(after: Cursor): readonly UnsealedEvent[] {
+  takeUpTo(after: Cursor): readonly UnsealedRun[] {
     if (after > this.#after) this.#after = after;
-    return this.#order.splice(0, this.#indexOf(after + 1n)).flatMap((id) => {
-      const event = this.#events.get(id);
-      this.#events.delete(id);
-      if (event === undefined) return [];
-      this.#changed.delete(event);
-      // What is still `sent` disappeared from the log before it was confirmed.
-      return event.status === 'sent' ? [] : [event];
-    });
+    this.#splitAt(after + 1n);
+    const end = this.#indexOf(after + 1n);
+    const taken = this.#runs.splice(0, end);
+    for (const run of taken) this.#changed.delete(run);
+    // What is still `sent` disappeared from the log before it was confirmed.
+    return taken.filter(({ status }) => status !== 'sent');
   }
 
   /** A later process must know of these records, or (`undefined`) of all that are on the wire. */
   storeSent(records?: readonly Encoded[]): void {
-    const events = records?.flatMap(({ event }) => this.#events.get(event.id) ?? []) ?? this.#events.values();
-    for (const event of events) if (event.status === 'sent') this.#changed.add(event);
+    const runs = records === undefined ? this.#runs : this.#select(records.map(({ event }) => event.id)).runs;
+    for (const run of runs) if (run.status === 'sent') this.#changed.add(run);
   }
 
   /** Stores what changed until now; durable once it resolves. @throws the storage's error */
@@ -149,58 +138,175 @@ export class UnsealedEvents {
     const { store } = this.#options;
     const changed = [...this.#changed];
     this.#changed.clear();
+    const added = sizeOf(changed);
+    const live = sizeOf(this.#runs);
     try {
-      if (this.#stored + changed.length > this.#events.size + mostSealedEntries) {
-        this.#stored = this.#events.size;
-        await store.replaceUnsealed(printUnsealed(this.#order.flatMap((id) => this.#events.get(id) ?? [])));
-      } else if (changed.length > 0) {
-        this.#stored += changed.length;
-        await store.addUnsealed(printUnsealed(changed.sort((a, b) => (a.id < b.id ? -1 : 1))));
+      if (this.#stored + added > live + mostSealedEntries) {
+        this.#stored = live;
+        await store.replaceUnsealed(this.#runs.map(printUnsealed));
+      } else if (added > 0) {
+        this.#stored += added;
+        await store.addUnsealed(changed.map(printUnsealed));
       }
     } catch (error) {
-      for (const event of changed) if (event.id > this.#after) this.#changed.add(event);
+      const runs = new Set(this.#runs);
+      for (const run of changed) if (runs.has(run)) this.#changed.add(run);
       throw error;
     }
   }
 
-  #without(event: AuditEvent, status: EventStatus): void {
-    if (event.id <= this.#after) return;
-    const known = this.#events.get(event.id);
-    const changed = known ?? this.#add(event, { status, source: leafHash(event.id, event.text) });
-    changed.status = status;
-    changed.record = undefined;
+  /** Those above the sealed position; all of them, usually. */
+  #unsealed<T>(items: readonly T[], idOf: (item: T) => Cursor): readonly T[] {
+    const [first] = items;
+    return first === undefined || idOf(first) > this.#after ? items : items.filter((item) => idOf(item) > this.#after);
+  }
+
+  #addSent(records: readonly Encoded[], again?: string): void {
+    if (records.length === 0) return;
+    const { recordOf } = this.#options;
+    const sources: Hash[] = [];
+    const sent: Hash[] = [];
+    let isVerbatim = true;
+    for (const encoded of records) {
+      const { event } = encoded;
+      const source = this.#hasher.hash(event.id, event.text);
+      const bytes = recordOf(encoded);
+      const isSame = isSameBytes(bytes, event.text);
+      sources.push(source);
+      sent.push(isSame ? source : this.#hasher.hash(event.id, bytes));
+      isVerbatim &&= isSame;
+    }
+    const ids = records.map(({ event }) => event.id);
+    const isUnknown = this.#unknown.size > 0 && ids.filter((id) => this.#unknown.delete(id)).length > 0;
+    const resent = again ?? (this.#doubtful > 0 || isUnknown ? 'restart' : undefined);
+    this.#doubtful = Math.max(0, this.#doubtful - records.length);
+    const times = records.map(({ event }) => event.createdAtMs);
+    this.#insert({ ids, status: 'sent', sources, records: isVerbatim ? undefined : sent, times, resent });
+  }
+
+  #addWithoutRecord(given: readonly AuditEvent[], status: EventStatus): void {
+    const events = this.#unsealed(given, ({ id }) => id);
+    if (events.length === 0) return;
+    const ids = events.map(({ id }) => id);
+    const known = this.#select(ids).runs;
+    this.#remove(known);
+    const added: UnsealedRun = {
+      ...{ ids, status, records: undefined, resent: known.find(({ resent }) => resent !== undefined)?.resent },
+      sources: events.map(({ id, text }) => this.#hasher.hash(id, text)),
+      times: events.map(({ createdAtMs }) => createdAtMs),
+    };
+    for (const run of this.#insert(added)) this.#changed.add(run);
+  }
+
+  /** Adds a run, none of whose ids is known, in as many parts as there are runs between its ids. */
+  #insert(run: UnsealedRun): readonly UnsealedRun[] {
+    const parts: UnsealedRun[] = [];
+    let rest = run;
+    for (;;) {
+      const [first, last] = [rest.ids[0] as Cursor, rest.ids.at(-1) as Cursor];
+      this.#splitAt(first);
+      const at = this.#indexOf(first);
+      const next = this.#runs[at]?.ids[0];
+      const fits = next === undefined || next > last ? rest.ids.length : rest.ids.findIndex((id) => id > next);
+      const part = fits === rest.ids.length ? rest : partOf(rest, 0, fits);
+      this.#runs.splice(at, 0, part);
+      parts.push(part);
+      if (fits === rest.ids.length) return parts;
+      rest = partOf(rest, fits, rest.ids.length);
+    }
+  }
+
+  /** The runs that hold exactly the known ones of these ids, which ascend; runs are split for that. */
+  #select(ids: readonly Cursor[]): { readonly runs: readonly UnsealedRun[]; readonly unknown: readonly Cursor[] } {
+    const runs: UnsealedRun[] = [];
+    const unknown: Cursor[] = [];
+    for (let at = 0; at < ids.length; ) {
+      const id = ids[at] as Cursor;
+      const place = this.#place(id);
+      if (place === undefined) {
+        unknown.push(id);
+        at += 1;
+        continue;
+      }
+      const run = this.#runs[place.run] as UnsealedRun;
+      let end = place.index + 1;
+      while (end < run.ids.length && run.ids[end] === ids[at + end - place.index]) end++;
+      at += end - place.index;
+      runs.push(this.#isolate(place.run, place.index, end));
+    }
+    return { runs, unknown };
+  }
+
+  /** Splits a run so that the part from one index to another stands alone. */
+  #isolate(at: number, from: number, to: number): UnsealedRun {
+    const run = this.#runs[at] as UnsealedRun;
+    if (from === 0 && to === run.ids.length) return run;
+    const part = partOf(run, from, to);
+    const [before, after] = [partOf(run, 0, from), partOf(run, to, run.ids.length)];
+    const parts = [before, part, after].filter(({ ids }) => ids.length > 0);
+    this.#runs.splice(at, 1, ...parts);
+    if (this.#changed.delete(run)) for (const one of parts) this.#changed.add(one);
+    return part;
+  }
+
+  /** No run holds ids on both sides of `id` afterwards. */
+  #splitAt(id: Cursor): void {
+    const at = this.#indexOf(id) - 1;
+    const run = this.#runs[at];
+    if (run === undefined || (run.ids.at(-1) as Cursor) < id) return;
+    this.#isolate(at, 0, indexIn(run.ids, id));
+  }
+
+  #change(run: UnsealedRun, changed: UnsealedRun): void {
+    this.#runs[this.#indexOf(run.ids[0] as Cursor)] = changed;
+    this.#changed.delete(run);
     this.#changed.add(changed);
   }
 
-  #add(
-    { id, createdAtMs }: AuditEvent,
-    more: Pick<UnsealedEvent, 'status' | 'source'> & Partial<UnsealedEvent>,
-  ): UnsealedEvent {
-    const added = { record: undefined, resent: undefined, ...more, id, createdAtMs };
-    this.#events.set(id, added);
-    const last = this.#order.at(-1);
-    if (last === undefined || id > last) this.#order.push(id);
-    else this.#order.splice(this.#indexOf(id), 0, id);
-    return added;
+  #remove(runs: readonly UnsealedRun[]): void {
+    for (const run of runs) {
+      this.#runs.splice(this.#indexOf(run.ids[0] as Cursor), 1);
+      this.#changed.delete(run);
+    }
   }
 
-  /** Index of the first id that is not less. */
+  /** Where an id is. */
+  #place(id: Cursor): { readonly run: number; readonly index: number } | undefined {
+    let run = this.#indexOf(id);
+    if (this.#runs[run]?.ids[0] !== id) run -= 1;
+    const ids = this.#runs[run]?.ids;
+    const index = ids === undefined ? -1 : indexIn(ids, id);
+    return ids?.[index] === id ? { run, index } : undefined;
+  }
+
+  /** Index of the first run whose first id is not less. */
   #indexOf(id: Cursor): number {
-    let low = 0;
-    let high = this.#order.length;
-    const last = this.#order.at(-1);
+    let [low, high] = [0, this.#runs.length];
+    const last = this.#runs.at(-1)?.ids[0];
     if (last === undefined || last < id) return high;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#order[middle] as Cursor) < id) low = middle + 1;
+      if ((this.#runs[middle]?.ids[0] as Cursor) < id) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 }
 
-function isSame(bytes: Uint8Array, text: Buffer): boolean {
-  return bytes.buffer === text.buffer && bytes.byteOffset === text.byteOffset
-    ? bytes.byteLength === text.byteLength
-    : text.equals(bytes);
+/** Index of the first id that is not less; ids ascend. */
+function indexIn(ids: readonly Cursor[], id: Cursor): number {
+  let [low, high] = [0, ids.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ids[middle] as Cursor) < id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+const sizeOf = (runs: readonly UnsealedRun[]) => runs.reduce((sum, { ids }) => sum + ids.length, 0);
+
+function isSameBytes(bytes: Uint8Array, text: Buffer): boolean {
+  const isView = bytes.buffer === text.buffer && bytes.byteOffset === text.byteOffset;
+  return isView ? bytes.byteLength === text.byteLength : text.equals(bytes);
 }

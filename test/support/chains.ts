@@ -72,8 +72,8 @@ export class ChainBuilder {
       const isDelivered = status === 'delivered';
       if (isDelivered) this.records.push(record);
       this.#interval.add({
-        ...{ id: event.id, status, resent, createdAtMs: event.createdAtMs, source: leafHash(event.id, event.text) },
-        record: isDelivered ? leafHash(event.id, Buffer.from(record)) : undefined,
+        ...{ ids: [event.id], status, resent, times: [event.createdAtMs], sources: [leafHash(event.id, event.text)] },
+        records: isDelivered ? [leafHash(event.id, Buffer.from(record))] : undefined,
       });
     }
     const last = to ?? events.at(-1)?.id;
