@@ -6,7 +6,8 @@ import {
   type Edge,
   lineHash,
   noSeal,
-  parseRanges,
+  parseCompact,
+  printCompact,
   printRanges,
   type Resent,
   type Seal,
@@ -29,7 +30,7 @@ export interface SealFacts {
 type StoredTree = readonly [size: number, frontier: string];
 type StoredEvent = readonly [id: string, createdAtMs: number | null];
 
-/** An interval as JSON, for the checkpoint. */
+/** An interval as JSON, for the checkpoint; ids as `printCompact` prints them. */
 interface StoredInterval {
   readonly seq: number;
   readonly prev: string;
@@ -175,8 +176,12 @@ export class Interval {
   }
 
   toJson(): StoredInterval {
-    const ranges = (name: string, ids: IdRanges) => (ids.size > 0 ? { [name]: printRanges(ids.toArray()) } : {});
-    const resent = this.#printResent();
+    const ranges = (name: string, ids: IdRanges) =>
+      ids.size > 0 ? { [name]: printCompact(ids.toArray(), this.fromAfter) } : {};
+    const resent = [...this.#resent].map(([reason, ids]) => ({
+      ids: printCompact(ids.toArray(), this.fromAfter),
+      reason,
+    }));
     return {
       seq: this.seq,
       prev: this.prev,
@@ -196,7 +201,7 @@ export class Interval {
     };
   }
 
-  /** Restores what `toJson` returned. @throws {TypeError} or {RangeError} for anything else */
+  /** Restores what `toJson` returned. @throws {TypeError}, {RangeError} or {SyntaxError} for anything else */
   static fromJson(value: unknown): Interval {
     const stored = value as StoredInterval;
     const [fromAfter, fromAtMs] = stored.from;
@@ -205,15 +210,16 @@ export class Interval {
       ...{ fromAfter: BigInt(fromAfter), fromAtMs: fromAtMs ?? undefined, tree: treeOf(stored.tree) },
       isRecovered: stored.recovered === true,
     });
+    const ids = (text = '') => IdRanges.of(parseCompact(text, interval.fromAfter));
     interval.#after = BigInt(stored.after);
     interval.#source = stored.source === undefined ? interval.#tree : treeOf(stored.source);
     interval.#records = stored.records && treeOf(stored.records);
-    interval.#delivered = rangesOf(stored.delivered);
-    interval.#filtered = rangesOf(stored.filtered);
-    interval.#deadLettered = rangesOf(stored.deadLettered);
+    interval.#delivered = ids(stored.delivered);
+    interval.#filtered = ids(stored.filtered);
+    interval.#deadLettered = ids(stored.deadLettered);
     interval.#first = stored.first;
     interval.#last = stored.last;
-    for (const { ids, reason } of stored.resent ?? []) interval.#resent.set(reason, rangesOf(ids));
+    for (const { ids: resent, reason } of stored.resent ?? []) interval.#resent.set(reason, ids(resent));
     return interval;
   }
 
@@ -243,9 +249,3 @@ const storedTree = ({ size, frontier }: { size: number; frontier: readonly Hash[
 ];
 
 const treeOf = ([size, frontier]: StoredTree): MerkleTree => MerkleTree.of(size, hashes(frontier));
-
-function rangesOf(text = ''): IdRanges {
-  const ranges = parseRanges(text);
-  if (ranges === undefined) throw new TypeError('the ids of the interval are damaged');
-  return IdRanges.of(ranges);
-}

@@ -92,11 +92,14 @@ export const noSeal = '0'.repeat(64);
 /** A seal without the members that signing adds. */
 export type UnsignedSeal = Omit<Seal, 'key' | 'sig'>;
 
-/** The line of a seal, without its line feed. */
-export function sealLine(seal: UnsignedSeal, key: SigningKey | undefined): string {
-  if (key === undefined) return canonicalJson({ ...seal, key: null, sig: null });
-  const signed = { ...seal, key: key.id };
-  return canonicalJson({ ...signed, sig: key.sign(canonicalJson(signed)) });
+/** Completes a seal. `line`: without its line feed. */
+export function signSeal(
+  seal: UnsignedSeal,
+  key: SigningKey | undefined,
+): { readonly seal: Seal; readonly line: string } {
+  const unsigned = { ...seal, key: key?.id ?? null };
+  const signed = { ...unsigned, sig: key === undefined ? null : key.sign(canonicalJson(unsigned)) };
+  return { seal: signed, line: canonicalJson(signed) };
 }
 
 /** What the signature is made over. */
@@ -110,6 +113,38 @@ export const lineHash = (line: string): string => hash('sha256', line, 'hex');
 /** `100-200,203`; empty for no ids. */
 export const printRanges = (ranges: readonly IdRange[]): string =>
   ranges.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(',');
+
+/**
+ * Ranges in few characters, for the checkpoint: of each the distance of its first id from the last id before, and how many
+ * follow it, in base 36. `base`: the id that the first distance is counted from.
+ */
+export function printCompact(ranges: readonly IdRange[], base: Cursor): string {
+  let last = base;
+  return ranges
+    .map(([from, to]) => {
+      const [distance, more] = [from - last, to - from];
+      last = to;
+      return more === 0n ? distance.toString(36) : `${distance.toString(36)}-${more.toString(36)}`;
+    })
+    .join(',');
+}
+
+/** Parses what `printCompact` printed. @throws {SyntaxError} for anything else */
+export function parseCompact(text: string, base: Cursor): IdRange[] {
+  let last = base;
+  return (text === '' ? [] : text.split(',')).map((part): IdRange => {
+    const [distance = '', more = '0'] = part.split('-');
+    const from = last + fromBase36(distance);
+    last = from + fromBase36(more);
+    return [from, last];
+  });
+}
+
+/** @throws {SyntaxError} */
+function fromBase36(text: string): bigint {
+  if (!/^[0-9a-z]{1,14}$/.test(text)) throw new SyntaxError('ids of the checkpoint are damaged');
+  return [...text].reduce((value, digit) => value * 36n + BigInt(Number.parseInt(digit, 36)), 0n);
+}
 
 const rangesForm = /^(\d{1,20}(-\d{1,20})?(,\d{1,20}(-\d{1,20})?)*)?$/;
 

@@ -3,7 +3,7 @@ import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
 import { type IdRange, IdRanges } from '../event/id-ranges.ts';
 import { Interval, type SealFacts } from '../evidence/interval.ts';
 import { type SigningKey, verifyingKey } from '../evidence/keys.ts';
-import { lineHash, parseSeal, printRanges, type Seal, type SealedOperation, sealLine } from '../evidence/seal.ts';
+import { lineHash, parseSeal, printRanges, type Seal, type SealedOperation, signSeal } from '../evidence/seal.ts';
 import type { Moment } from '../lib/moment.ts';
 import { type Checkpoint, CheckpointProblem, type OperationsPage, type SealStore } from '../state/store.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
@@ -256,7 +256,8 @@ export class Sealer {
       ...this.#interval.seal(this.#nowMs(), { ...facts, proof: proof() }, found),
       ...(isKeyChange && { nextKey: key.publicDer }),
     };
-    const line = sealLine(unsigned, this.#signer);
+    const sealed = signSeal(unsigned, this.#signer);
+    const { line } = sealed;
     const atMs = Date.parse(unsigned.to.at);
     await store.append(line, atMs);
     this.#signer = key;
@@ -264,7 +265,8 @@ export class Sealer {
     this.#operationsEnd = page.end;
     this.#operations = [];
     this.#isRequested = false;
-    this.#remember(line);
+    this.#recent.push(sealed);
+    this.#recent.splice(0, this.#recent.length - mostRecent);
     const { tenant, sink, seq, tree } = unsigned;
     const newest = { seq, sha256: lineHash(line), treeSize: tree.size, atMs, everyMs };
     emit({ event: 'evidence.sealed', tenant, sink, ...newest });
@@ -307,13 +309,6 @@ export class Sealer {
     this.#events = new UnsealedEvents({ ...this.#options, after });
     // A checkpoint that was restored from a copy, for example: what is delivered again is announced all the same.
     if (after < was && !isLogged) this.#operations = [cursorSet(was, after, was)];
-  }
-
-  #remember(line: string): void {
-    const parsed = parseSeal(line);
-    if (parsed.kind !== 'seal') throw new TypeError('a seal that was just made is not valid');
-    this.#recent.push(parsed);
-    this.#recent.splice(0, this.#recent.length - mostRecent);
   }
 
   /** By QA Sphere's clock, milliseconds since the epoch. */

@@ -3,7 +3,15 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { newKey, signingKey, verifyingKey } from '../../src/evidence/keys.ts';
-import { lineHash, parseRanges, parseSeal, printRanges, signedText } from '../../src/evidence/seal.ts';
+import {
+  lineHash,
+  parseCompact,
+  parseRanges,
+  parseSeal,
+  printCompact,
+  printRanges,
+  signedText,
+} from '../../src/evidence/seal.ts';
 import { parseUnsealed, printUnsealed, type UnsealedRun } from '../../src/evidence/unsealed.ts';
 import { ChainBuilder } from '../support/chains.ts';
 
@@ -78,6 +86,25 @@ describe('ranges of ids', () => {
         expect(parseRanges(printRanges(some))).toEqual(some);
       }),
     );
+  });
+
+  it('are shorter in a checkpoint, and the same', () => {
+    fc.assert(
+      fc.property(ranges, fc.bigInt(0n, 2n ** 62n), (some, base) => {
+        const moved = some.map(([from, to]): [bigint, bigint] => [from + base, to + base]);
+        expect(parseCompact(printCompact(moved, base), base)).toEqual(moved);
+      }),
+    );
+    expect(
+      printCompact(
+        [
+          [101n, 101n],
+          [103n, 120n],
+        ],
+        100n,
+      ),
+    ).toBe('1,2-h');
+    expect(() => parseCompact('1,x y', 0n)).toThrow(SyntaxError);
   });
 
   it.each(['2-1', '1,1', '1-3,3', '3,1', ',', '1,', '-', 'x', '1 ', '01-'])('refuse %s', (text) => {

@@ -82,16 +82,14 @@ describe('unsealed events', () => {
             after = Math.max(after, given[0] ?? 0);
             const expected = [...model].filter(([id]) => id <= after).sort(([a], [b]) => a - b);
             for (const [id] of expected) model.delete(id);
-            const taken = events
-              .takeUpTo(BigInt(after))
-              .flatMap((run) =>
-                run.ids.map((id, at) => ({
-                  id,
-                  status: run.status,
-                  source: run.sources[at],
-                  record: (run.records ?? run.sources)[at],
-                })),
-              );
+            const taken = events.takeUpTo(BigInt(after)).flatMap((run) =>
+              run.ids.map((id, at) => ({
+                id,
+                status: run.status,
+                source: run.sources[at],
+                record: (run.records ?? run.sources)[at],
+              })),
+            );
             const done = expected.filter(([, { status }]) => status !== 'sent');
             expect(taken.map(({ id, status }) => [Number(id), status])).toEqual(
               done.map(([id, { status }]) => [id, status]),

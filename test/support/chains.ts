@@ -2,7 +2,7 @@ import { auditEvent } from '../../src/event/event.ts';
 import { Interval } from '../../src/evidence/interval.ts';
 import type { SigningKey } from '../../src/evidence/keys.ts';
 import { leafHash } from '../../src/evidence/merkle.ts';
-import { lineHash, type SealedOperation, sealLine } from '../../src/evidence/seal.ts';
+import { lineHash, type SealedOperation, signSeal } from '../../src/evidence/seal.ts';
 import type { EventStatus } from '../../src/evidence/unsealed.ts';
 
 /** One event of a chain, as QA Sphere sent it and as the sink delivered it. */
@@ -88,7 +88,7 @@ export class ChainBuilder {
       ...(nextKey && { nextKey: nextKey.publicDer }),
       ...(amends !== undefined && { amends }),
     };
-    const line = sealLine(unsigned, this.#key);
+    const { line } = signSeal(unsigned, this.#key);
     this.lines.push(line);
     this.#key = nextKey ?? this.#key;
     this.#interval = Interval.following(unsigned, line, { key: this.#key?.id ?? null });
@@ -101,8 +101,8 @@ export class ChainBuilder {
       key: _,
       sig: __,
       ...rest
-    } = JSON.parse(line) as Parameters<typeof sealLine>[0] & { key: unknown; sig: unknown };
-    return sealLine({ ...rest, ...change }, key);
+    } = JSON.parse(line) as Parameters<typeof signSeal>[0] & { key: unknown; sig: unknown };
+    return signSeal({ ...rest, ...change }, key).line;
   }
 
   /** `prev` of the seal after this line. */
