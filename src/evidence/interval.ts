@@ -1,3 +1,4 @@
+// Above 250 lines: an interval, and its form in the checkpoint.
 import type { Cursor } from '../event/event.ts';
 import { IdRanges } from '../event/id-ranges.ts';
 import { type Hash, hashFromHex, hexOf, MerkleTree } from './merkle.ts';

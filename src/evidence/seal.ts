@@ -1,3 +1,4 @@
+// Above 250 lines: the form of a seal, and how it is written and read.
 import { hash } from 'node:crypto';
 import type { Cursor } from '../event/event.ts';
 import { type IdRange, IdRanges } from '../event/id-ranges.ts';

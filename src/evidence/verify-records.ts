@@ -122,7 +122,7 @@ export class RecordVerifier implements Disposable {
     const others = new IdRanges();
     const again = new IdRanges();
     for (const { seal } of seals) {
-      for (const [from, to] of parseRanges(seal.delivered.ids) ?? [])
+      for (const [from, to] of rangesOf(seal))
         for (let id = from; id <= to; id++) (delivered.has(id) ? again : delivered).add(id);
       for (const [from, to] of idsOf(seal)) for (let id = from; id <= to; id++) others.add(id);
     }
@@ -144,7 +144,7 @@ export class RecordVerifier implements Disposable {
     const leaves: Hash[] = [];
     const differing: { readonly at: number; readonly id: Cursor; readonly copies: readonly Hash[] }[] = [];
     const missing: Cursor[] = [];
-    for (const [from, to] of parseRanges(seal.delivered.ids) ?? []) {
+    for (const [from, to] of rangesOf(seal)) {
       let at = rows.find(from);
       for (let id = from; id <= to; id++) {
         if (at >= rows.length || rows.id(at) !== id) {
@@ -167,9 +167,10 @@ export class RecordVerifier implements Disposable {
     const chosen = chooseCopies(leaves, differing, seal.records);
     if (chosen === undefined) {
       this.#counts.changed += Math.max(1, differing.length);
-      const only = seal.delivered.count === 1 ? `id ${seal.delivered.ids}` : undefined;
-      const ids = differing.length > 0 ? `id ${differing.map(({ id }) => id).join(', ')}` : only;
-      const what = ids ?? `a record among the ids ${seal.delivered.ids}`;
+      const [first, last] = [rangesOf(seal)[0]?.[0], rangesOf(seal).at(-1)?.[1]];
+      const one = seal.delivered.count === 1 ? `id ${first}` : undefined;
+      const ids = differing.length > 0 ? `id ${differing.map(({ id }) => id).join(', ')}` : one;
+      const what = ids ?? `one of the ${seal.delivered.count} records with the ids ${first} to ${last}`;
       this.#list('changed records', broken('integrity', `${what} is changed; ${where(seal)}, ${place}`));
       return;
     }
@@ -237,6 +238,8 @@ export class RecordVerifier implements Disposable {
 }
 
 const broken = (about: Flaw['about'], detail: string): Flaw => ({ verdict: 'broken', about, detail });
+
+const rangesOf = ({ delivered }: Seal) => parseRanges(delivered.ids) ?? [];
 
 const where = ({ seq, from, to }: Seal) => `seal ${seq}, ${from.at} to ${to.at}`;
 

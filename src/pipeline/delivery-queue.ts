@@ -3,7 +3,7 @@ import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
 import { idsOf } from '../event/id-ranges.ts';
 import type { Notifier } from '../lib/notifier.ts';
 import { type ShutdownSignals, untilAborted } from '../lib/shutdown.ts';
-import type { Reject, Retry, Stop, Verdict } from '../lib/verdict.ts';
+import type { Reason, Reject, Retry, Stop, Verdict } from '../lib/verdict.ts';
 import type { ResumedBatch, Sent, Sink } from '../sinks/sink.ts';
 import type { DeadLetterStore } from '../state/store.ts';
 import type { CheckpointWriter } from './checkpoint-writer.ts';
@@ -22,6 +22,14 @@ interface DeliveryQueueOptions extends StorageContext {
   readonly changed: Notifier;
   readonly sealer?: Sealer | undefined;
   readonly handover?: Handover;
+}
+
+/** A record that can't be sent, and why. */
+export interface Unsendable {
+  readonly encoded: Encoded;
+  /** Default: malformed. */
+  readonly reason?: Reason;
+  readonly detail: string;
 }
 
 /** How a reload exchanges pipelines of one sink. Absent members: this one is neither a successor nor ever replaced. */
@@ -212,16 +220,13 @@ export class DeliveryQueue {
     return count;
   }
 
-  /** Takes batches; their ids are in flight from now on. `broken`: records that could not be encoded. */
-  push(
-    batches: readonly (readonly Encoded[])[],
-    broken: readonly { readonly encoded: Encoded; readonly detail: string }[] = [],
-  ): void {
+  /** Takes batches; their ids are in flight from now on. `broken`: records that go to the dead letter without being sent. */
+  push(batches: readonly (readonly Encoded[])[], broken: readonly Unsendable[] = []): void {
     const wasEmpty = this.isEmpty;
     if (this.#sink.limits.maxAgeMs !== undefined) this.#gather(batches.flat());
     else for (const records of batches) this.#entries.push(newEntry(records));
-    for (const { encoded, detail } of broken) {
-      const refusal = { kind: 'reject', reason: 'malformed', detail } as const;
+    for (const { encoded, detail, reason = 'malformed' } of broken) {
+      const refusal = { kind: 'reject', reason, detail } as const;
       this.#entries.push({ ...newEntry([encoded]), refusal, isBroken: true });
     }
     if (wasEmpty && !this.isEmpty) this.#reportOldest();

@@ -1,5 +1,5 @@
 // Above 250 lines: reading, delivering and handing over of one sink, with what others may ask about it.
-import type { Cursor, Encoded } from '../event/event.ts';
+import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
 import type { IdRange } from '../event/id-ranges.ts';
 import type { StartAt } from '../event/start-at.ts';
 import type { StatusRecord } from '../event/status-record.ts';
@@ -12,7 +12,7 @@ import { type Source, SourceStop } from '../source/source.ts';
 import type { Checkpoint, CheckpointStore, DeadLetterStore } from '../state/store.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
-import { DeliveryQueue, type Handover, SinkGone } from './delivery-queue.ts';
+import { DeliveryQueue, type Handover, SinkGone, type Unsendable } from './delivery-queue.ts';
 import { batches, type EncodingOptions, encodePage } from './encode.ts';
 import { HighWaterMark } from './high-water-mark.ts';
 import { verifyLastDelivered } from './history-check.ts';
@@ -250,7 +250,7 @@ export class Pipeline implements AsyncDisposable {
    * Takes a page over from the reader. Synchronous: no confirmation may arrive while its events are neither in the queue nor
    * done, or `after` would pass them.
    */
-  #take({ observation, newEvents }: NewPage): void {
+  #take({ observation, newEvents, missed }: NewPage): void {
     const { emit, name: sink } = this.#options;
     const startedMs = performance.now();
     const sealer = this.#sealer;
@@ -258,7 +258,9 @@ export class Pipeline implements AsyncDisposable {
     const { records, filtered, broken } = encodePage(this.#queue.asAnnounced(newEvents), this.#options);
     if (newEvents.length > 0)
       emit({ event: 'pipeline.encoded', sink, records: records.length, elapsedMs: performance.now() - startedMs });
-    this.#queue.push(batches(records, this.#sink.limits), broken);
+    // What appeared too late is in no seal yet: the dead letter gets it, and a seal amends the one that should have it.
+    const tooLate = sealer === undefined ? [] : missed.map(unsendable);
+    this.#queue.push(batches(records, this.#sink.limits), [...broken, ...tooLate]);
     const last = observation.ids.at(-1);
     if (last !== undefined) this.#queue.readUpTo(last);
     if (filtered.length > 0) {
@@ -312,6 +314,11 @@ export class Pipeline implements AsyncDisposable {
     if (result === 'rewritten') this.#checkpoint.keepNewest(newest);
     this.#options.emit({ event: 'pipeline.history_check', sink: this.name, id: newest.id, result });
   }
+}
+
+function unsendable(event: AuditEvent): Unsendable {
+  const detail = 'it appeared behind the cursor later than settle allows';
+  return { encoded: { event, redacted: event, record: event.text }, reason: 'timeout', detail };
 }
 
 function openSealer(

@@ -18,6 +18,8 @@ interface ReaderOptions {
 export interface NewPage {
   readonly observation: PageObservation;
   readonly newEvents: readonly AuditEvent[];
+  /** Appeared at or below `after`, later than `settle` allows. */
+  readonly missed: readonly AuditEvent[];
 }
 
 /** Assumes that a server caps the page at 10 events or more. */
@@ -168,7 +170,8 @@ export class Reader {
     const lastMissed = missed.at(-1);
     if (firstMissed !== undefined && lastMissed !== undefined)
       emit({ event: 'pipeline.missed', sink, events: missed.length, first: firstMissed, last: lastMissed });
-    return { observation, newEvents: withIds(page.events, newIds), isSettled };
+    const events = { newEvents: withIds(page.events, newIds), missed: withIds(page.events, missed) };
+    return { observation, ...events, isSettled };
   }
 }
 

@@ -1,9 +1,11 @@
 // Above 250 lines: one state machine, described here.
 import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
-import { type IdRange, IdRanges } from '../event/id-ranges.ts';
+import { type IdRange, IdRanges, idsOf } from '../event/id-ranges.ts';
 import { Interval, type SealFacts } from '../evidence/interval.ts';
 import { type SigningKey, verifyingKey } from '../evidence/keys.ts';
+import { type Hash, hashFromHex, hexOf, leafHash } from '../evidence/merkle.ts';
 import { lineHash, parseSeal, printRanges, type Seal, type SealedOperation, signSeal } from '../evidence/seal.ts';
+import type { UnsealedRun } from '../evidence/unsealed.ts';
 import type { Moment } from '../lib/moment.ts';
 import { type Checkpoint, CheckpointProblem, type OperationsPage, type SealStore } from '../state/store.ts';
 import type { Emit } from '../telemetry/telemetry-event.ts';
@@ -41,6 +43,8 @@ interface StoredSealer {
   readonly operations: number;
   /** Of this interval, found before it began. */
   readonly found?: readonly SealedOperation[];
+  /** Dead letters that appeared behind the end of a seal: id, hash in hex, time. */
+  readonly late?: readonly (readonly [id: string, source: string, createdAtMs: number | null])[];
   /** The process stopped in good order: `unsealed` has everything that may be delivered twice. */
   readonly isClean: boolean;
   /** QA Sphere's clock minus the local one, milliseconds. */
@@ -99,6 +103,8 @@ export class Sealer {
   #operations: readonly SealedOperation[] = [];
   readonly #sentTo: Map<string, number>;
   readonly #recent: StoredSeal[] = [];
+  /** Dead-lettered behind the end of a seal, which another one amends. */
+  #late: UnsealedRun[] = [];
   #isClean = false;
   #isRequested = true;
   /** As of the last save. */
@@ -145,15 +151,19 @@ export class Sealer {
     this.#operationsEnd = operationsEnd;
     this.#sentTo = new Map(Object.entries(stored?.sentTo ?? {}));
     this.#operations = stored?.found ?? [];
+    this.#late = (stored?.late ?? []).map(([id, source, time]) =>
+      lateRun(BigInt(id), hashFromHex(source), time ?? undefined),
+    );
     this.#aheadMs = stored?.aheadMs ?? undefined;
     this.#events = new UnsealedEvents({ ...options, after: interval.after });
   }
 
-  /** Those of the done ids whose hashes are known or not needed; the others are to be delivered again. */
+  /** Those of the done ids whose hashes are known or not needed; the others are delivered again, and announced. */
   known(done: readonly IdRange[]): readonly IdRange[] {
     const ids = IdRanges.of(done);
-    for (const [from, to] of done)
-      for (let id = from; id <= to; id++) if (id > this.#interval.after && !this.#events.has(id)) ids.delete(id);
+    const missing = idsOf(done).filter((id) => id > this.#interval.after && !this.#events.has(id));
+    ids.deleteAll(missing);
+    this.#events.expectAgain(missing);
     return ids.toArray();
   }
 
@@ -185,7 +195,12 @@ export class Sealer {
   }
 
   deadLettered(event: AuditEvent): void {
-    this.#events.deadLettered(event);
+    if (event.id > this.#interval.after) {
+      this.#events.deadLettered(event);
+      return;
+    }
+    this.#late.push(lateRun(event.id, leafHash(event.id, event.text), event.createdAtMs));
+    this.request();
   }
 
   /** A later process may learn what becomes of these records, or (`undefined`) of all that are on the wire. */
@@ -205,6 +220,7 @@ export class Sealer {
       savedAfter: String(after),
       operations: this.#operationsEnd,
       ...(this.#operations.length > 0 && { found: this.#operations }),
+      ...(this.#late.length > 0 && { late: this.#late.map(storedLate) }),
       isClean: this.#isClean,
       aheadMs: this.#aheadMs ?? null,
       ...(this.#sentTo.size > 0 && { sentTo: Object.fromEntries(this.#sentTo) }),
@@ -248,28 +264,66 @@ export class Sealer {
 
   /** Seals the interval; call it while nothing is unsaved, and save afterwards. @throws the storage's error */
   async seal(): Promise<void> {
-    const { store, facts, proof, key, operations, emit, everyMs } = this.#options;
+    const { facts, key, operations } = this.#options;
     const page = await operations(this.#operationsEnd);
     const found = [...this.#operations, ...operationsIn(page.entries, facts.sink)];
     const isKeyChange = key !== undefined && key.id !== this.#signer?.id;
-    const unsigned = {
-      ...this.#interval.seal(this.#nowMs(), { ...facts, proof: proof() }, found),
-      ...(isKeyChange && { nextKey: key.publicDer }),
-    };
+    await this.#append(this.#interval, { operations: found, ...(isKeyChange && { nextKey: key.publicDer }) });
+    this.#signer = key;
+    this.#operationsEnd = page.end;
+    this.#operations = [];
+    await this.#amend();
+    this.#isRequested = false;
+  }
+
+  /** Seals an interval; the next one follows it. @throws the storage's error */
+  async #append(
+    interval: Interval,
+    more: { readonly operations?: readonly SealedOperation[]; readonly nextKey?: string; readonly amends?: number },
+  ): Promise<void> {
+    const { store, facts, proof, key, emit, everyMs } = this.#options;
+    const { operations = [], ...rest } = more;
+    const unsigned = { ...interval.seal(this.#nowMs(), { ...facts, proof: proof() }, operations), ...rest };
     const sealed = signSeal(unsigned, this.#signer);
     const { line } = sealed;
     const atMs = Date.parse(unsigned.to.at);
     await store.append(line, atMs);
-    this.#signer = key;
     this.#interval = Interval.following(unsigned, line, { key: key?.id ?? null });
-    this.#operationsEnd = page.end;
-    this.#operations = [];
-    this.#isRequested = false;
     this.#recent.push(sealed);
     this.#recent.splice(0, this.#recent.length - mostRecent);
     const { tenant, sink, seq, tree } = unsigned;
     const newest = { seq, sha256: lineHash(line), treeSize: tree.size, atMs, everyMs };
     emit({ event: 'evidence.sealed', tenant, sink, ...newest });
+  }
+
+  /** One more seal for each that late events belong to. Nothing is in the interval that it replaces. */
+  async #amend(): Promise<void> {
+    if (this.#late.length === 0) return;
+    const bySeal = new Map<number, UnsealedRun[]>();
+    for await (const line of this.#options.store.lines()) {
+      const parsed = parseSeal(line);
+      if (parsed.kind !== 'seal' || parsed.seal.amends !== undefined) continue;
+      const { seq, from, to } = parsed.seal;
+      const own = this.#late.filter(({ ids: [id = 0n] }) => BigInt(from.after) < id && id <= BigInt(to.after));
+      // After a cursor was moved back two seals may cover an id: the newer one is amended.
+      for (const [before, runs] of bySeal)
+        bySeal.set(
+          before,
+          runs.filter((run) => !own.includes(run)),
+        );
+      if (own.length > 0) bySeal.set(seq, own);
+    }
+    for (const [amends, runs] of bySeal) {
+      const last = this.#recent.at(-1);
+      if (runs.length === 0 || last === undefined) continue;
+      // Not the interval in progress: after a failure that must be as it was.
+      const interval = Interval.following(last.seal, last.line, { key: this.#signer?.id ?? null });
+      for (const run of runs.toSorted(({ ids: [a = 0n] }, { ids: [b = 0n] }) => (a < b ? -1 : 1))) interval.add(run);
+      await this.#append(interval, { amends });
+      this.#late = this.#late.filter((run) => !runs.includes(run));
+    }
+    // Those of no seal appeared before the chain began.
+    this.#late = [];
   }
 
   /** The newest seal that `target` has. */
@@ -364,6 +418,20 @@ async function newestSeal(store: SealStore): Promise<StoredSeal | undefined> {
     `the newest seal in ${store.location} can't be used (${parsed.detail}): restore it from a copy, or move the directory away to begin a new chain`,
   );
 }
+
+const lateRun = (id: Cursor, source: Hash, createdAtMs: number | undefined): UnsealedRun => ({
+  ...{
+    ids: [id],
+    status: 'deadLettered',
+    sources: [source],
+    records: undefined,
+    times: [createdAtMs],
+    resent: undefined,
+  },
+});
+
+const storedLate = ({ ids: [id], sources: [source = ''], times: [time] }: UnsealedRun) =>
+  [String(id), hexOf(source), time ?? null] as const;
 
 /** What a person did to a sink, in an excerpt of the operations log. */
 function operationsIn(entries: OperationsPage['entries'], sink: string): SealedOperation[] {

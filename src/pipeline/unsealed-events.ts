@@ -1,3 +1,4 @@
+// Above 250 lines: one data structure.
 import type { AuditEvent, Cursor, Encoded } from '../event/event.ts';
 import type { IdRanges } from '../event/id-ranges.ts';
 import { type Hash, LeafHasher } from '../evidence/merkle.ts';
@@ -104,8 +105,13 @@ export class UnsealedEvents {
   delivered(ids: readonly Cursor[]): readonly Cursor[] {
     const { runs, unknown } = this.#select(this.#unsealed(ids, (id) => id));
     for (const run of runs) if (run.status === 'sent') this.#change(run, { ...run, status: 'delivered' });
-    for (const id of unknown) this.#unknown.add(id);
+    this.expectAgain(unknown);
     return unknown;
+  }
+
+  /** An earlier process delivered these without storing their hashes. */
+  expectAgain(ids: readonly Cursor[]): void {
+    for (const id of ids) this.#unknown.add(id);
   }
 
   filtered(events: readonly AuditEvent[]): void {

@@ -132,7 +132,9 @@ export class MemoryStore implements StateStore {
       if (moved !== undefined) letters.set(namesOf(to)[index] as string, moved);
     }
     checkpoints.delete(from);
-    if (saved !== undefined) checkpoints.set(to, { ...saved, checkpoint: { ...saved.checkpoint, sink: to } });
+    if (saved === undefined) return;
+    const { seal: _, ...checkpoint } = saved.checkpoint;
+    checkpoints.set(to, { ...saved, checkpoint: { ...checkpoint, sink: to } });
   }
 
   deadLetters(sink: string, kind: DeadLetterKind = 'delivery'): DeadLetterStore {

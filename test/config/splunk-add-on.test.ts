@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createActions } from '../../src/format/actions.ts';
 import { splunkHecOptions } from '../../src/sinks/splunk-hec/options.ts';
 import { actions } from '../../src/testing/simulator/actions.ts';
+import { ChainBuilder } from '../support/chains.ts';
 
 const directory = join(import.meta.dirname, '../../config/splunk/TA_qasphere');
 const read = (path: string) => readFileSync(join(directory, path), 'utf8');
@@ -50,7 +51,7 @@ function namesIn(expression: string): string[] {
   const quoted = [...bare.matchAll(/'([^']+)'/g)].map(([, name]) => name ?? '');
   const plain = [...bare.replace(/'[^']+'/g, ' ').matchAll(/[A-Za-z_][\w.]*(?!\w*\s*\()(?!\w)/g)].map(([name]) => name);
   const words =
-    /^(AND|OR|NOT|AS|by|count|search|dedup|fields|timechart|stats|sort|convert|streamstats|where|table|limit|current|f|last|latest|dc|ctime|isnotnull)$/;
+    /^(AND|OR|NOT|AS|by|count|search|dedup|fields|timechart|stats|sort|convert|streamstats|where|table|limit|current|f|last|latest|dc|ctime|isnotnull|savedsearch)$/;
   const aliases = [...bare.matchAll(/ AS (\w+)/g)].map(([, name]) => name);
   return [...quoted, ...plain.filter((name) => !words.test(name))].filter((name) => !aliases.includes(name));
 }
@@ -101,6 +102,25 @@ describe('the add-on for Splunk', () => {
     expect(searches.length).toBeGreaterThan(8);
     for (const search of searches)
       for (const name of namesIn(search)) expect([...ofEvents, ...ofSplunk, ...made], search).toContain(name);
+  });
+
+  it('compares the members of a seal that exist with the indexed events', () => {
+    const search = parseConf(read('default/savedsearches.conf'))
+      .get('QA Sphere forwarder: seals against indexed events')
+      ?.get('search');
+    const [line = ''] = new ChainBuilder({ sink: 'splunk' }).seal([{ id: 1 }]).lines;
+    const record = { forwarder: { event: 'forwarder.sealed', sink: 'splunk', seal: JSON.parse(line) as object } };
+    const members = [...(search ?? '').matchAll(/forwarder(?:\.\w+)+(?=['"])/g)]
+      .map(([path]) => path)
+      .filter((path) => path !== 'forwarder.sealed');
+    expect(members.length).toBeGreaterThan(5);
+    for (const path of members) {
+      const value = path.split('.').reduce<unknown>((part, name) => Reflect.get(Object(part), name), record);
+      expect(value, path).toBeDefined();
+    }
+    for (const view of views)
+      for (const [, name] of view.matchAll(/savedsearch "([^"]+)"/g))
+        expect(parseConf(read('default/savedsearches.conf')).has(name ?? '')).toBe(true);
   });
 
   it('tags event types that exist with the tags of the CIM', () => {

@@ -32,7 +32,7 @@ const startMs = Date.parse('2026-11-01T00:00:00Z');
 const hourMs = 3_600_000;
 
 /** The text of an event, as the API would send it. */
-export const eventText = (id: number): string =>
+const eventText = (id: number): string =>
   `{"id":${id},"user":{"id":7,"name":"Ada","email":"ada@acme.example"},"action":"project.update","createdAt":"${new Date(startMs + id * 1000).toISOString()}"}`;
 
 /** Makes the seals and records of a chain, as a pipeline would. */

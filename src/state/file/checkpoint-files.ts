@@ -162,7 +162,9 @@ export class CheckpointFiles implements CheckpointStore {
     const { checkpoint } = this.#stateOf(from, await this.#read(to)) ?? {};
     if (checkpoint === undefined) throw new Error(`the renamed checkpoint ${target.newest} can't be read`);
     this.#current.delete(from);
-    await this.overwrite({ ...checkpoint, sink: to });
+    // The seals of the old name stay; a chain names its sink, so a new one begins.
+    const { seal: _, ...rest } = checkpoint;
+    await this.overwrite({ ...rest, sink: to });
   }
 
   /** Writes again what was removed since it was loaded or saved. @throws the file system's error */
