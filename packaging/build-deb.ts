@@ -25,6 +25,8 @@ try {
   copy('packaging/debian/config.yaml', `etc/${name}/config.yaml`, 0o640);
   chmodSync(join(tree, 'etc', name), 0o750);
   copy('config/config.schema.json', `usr/share/${name}/config.schema.json`);
+  for (const file of ['verify_seals.py', 'seal.schema.json', 'README.md'])
+    copy(`config/evidence/${file}`, `usr/share/${name}/evidence/${file}`);
   copy('packaging/completion.bash', `usr/share/bash-completion/completions/${name}`);
   const doc = `usr/share/doc/${name}`;
   for (const example of readdirSync(join(root, 'config')).filter((file) => file.endsWith('.yaml')))

@@ -49,6 +49,8 @@ const beside = [
 const exitCodes: readonly (readonly [number, string])[] = [
   [0, 'done, or stopped by SIGTERM or SIGINT'],
   [64, 'wrong usage'],
+  [65, 'evidence verify: something was changed, removed or doubled'],
+  [66, 'evidence: not all is covered by seals'],
   [
     69,
     'the source or a sink was unreachable, or a sink refused the forwarder (check, once); not ready (status --ready)',

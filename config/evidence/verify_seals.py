@@ -185,6 +185,10 @@ def exported(line):
         value = json.loads(text)
     except (UnicodeDecodeError, ValueError):
         return None
+    # An event may get members of any name: what identifies it comes first.
+    is_event = "id" in value and isinstance(value.get("action"), str)
+    if is_event:
+        value = {"id": value["id"]}
     result = value.get("result")
     inner = value.get("_raw") if isinstance(value.get("_raw"), str) else None
     if inner is None and isinstance(result, dict) and isinstance(result.get("_raw"), str):

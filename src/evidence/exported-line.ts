@@ -1,4 +1,4 @@
-import { eachMember, endOfValue, skipSpace } from '../event/json-scan.ts';
+import { decodeString, eachMember, endOfValue, skipSpace } from '../event/json-scan.ts';
 
 /** What one line of an export is. */
 export type ExportedLine =
@@ -7,8 +7,6 @@ export type ExportedLine =
   /** A record of the forwarder itself; `body`: its member `forwarder`. */
   | { readonly kind: 'status'; readonly body: Readonly<Record<string, unknown>> }
   | { readonly kind: 'unreadable'; readonly detail: string };
-
-type Members = ReadonlyMap<string, { readonly at: number; readonly end: number }>;
 
 const unreadable = (detail: string): ExportedLine => ({ kind: 'unreadable', detail });
 
@@ -19,21 +17,22 @@ const unreadable = (detail: string): ExportedLine => ({ kind: 'unreadable', deta
 export function exportedLine(line: Buffer): ExportedLine {
   const bytes = withoutBlanks(line);
   if (bytes[0] !== 0x7b) return textLine(bytes);
-  const members = membersOf(bytes);
-  if (members === undefined) return unreadable('it is no JSON');
-  const value = (name: string) => memberOf(bytes, members, name);
-  const { result, _raw: raw } = { result: value('result'), _raw: value('_raw') };
+  const value = parsed(bytes);
+  if (!isObject(value)) return unreadable('it is no JSON');
+  const { id: own, action, result, _raw: raw, event, forwarder } = value;
+  // An event may get members of any name: what identifies it comes first.
+  const isEvent = own !== undefined && typeof action === 'string';
+  if (isEvent) return recordOf(bytes, value);
   const inner = raw ?? (isObject(result) ? result['_raw'] : undefined);
   if (typeof inner === 'string') return exportedLine(Buffer.from(inner));
-  const event = members.get('event');
-  const isEnvelope = event !== undefined && ['time', 'sourcetype', 'host', 'index'].some((name) => members.has(name));
-  if (isEnvelope) {
-    const text = bytes.subarray(event.at, event.end);
-    return exportedLine(text[0] === 0x22 ? Buffer.from(JSON.parse(String(text)) as string) : text);
-  }
-  const body = value('forwarder');
-  if (isObject(body)) return { kind: 'status', body };
-  const id = idOf(bytes, members);
+  if (event !== undefined && ['time', 'sourcetype', 'host', 'index'].some((name) => Object.hasOwn(value, name)))
+    return exportedLine(typeof event === 'string' ? Buffer.from(event) : (memberOf(bytes, 'event') ?? bytes));
+  if (isObject(forwarder)) return { kind: 'status', body: forwarder };
+  return recordOf(bytes, value);
+}
+
+function recordOf(bytes: Buffer, value: Readonly<Record<string, unknown>>): ExportedLine {
+  const id = idOf(bytes, value);
   return id === undefined ? unreadable('it has no event id') : { kind: 'record', id, bytes };
 }
 
@@ -49,58 +48,47 @@ function textLine(bytes: Buffer): ExportedLine {
   // A parameter of the header may hold a brace too: the record is the first that is JSON up to the end of the line.
   for (let at = text.indexOf(' {'); at !== -1; at = text.indexOf(' {', at + 1)) {
     const rest = bytes.subarray(at + 1);
-    if (isJson(rest)) return exportedLine(rest);
+    if (parsed(rest) !== undefined) return exportedLine(rest);
   }
   return unreadable('it is neither a record nor a syslog line with one');
 }
 
 /** Where the id of an event is: `id` (json), `event.id` (ECS and the envelope), `metadata.uid` (OCSF). */
-function idOf(bytes: Buffer, members: Members): string | undefined {
-  const own = digits(bytes, members.get('id'));
-  if (own !== undefined) return own;
-  for (const [outer, inner] of [
-    ['event', 'id'],
-    ['metadata', 'uid'],
-  ] as const) {
-    const range = members.get(outer);
-    const nested = range && membersOf(bytes.subarray(range.at, range.end));
-    const id = range && nested && digits(bytes.subarray(range.at, range.end), nested.get(inner));
-    if (id !== undefined) return id;
-  }
-  return undefined;
+function idOf(bytes: Buffer, value: Readonly<Record<string, unknown>>): string | undefined {
+  const { id, event, metadata } = value;
+  return (
+    digits(id, () => memberOf(bytes, 'id')) ??
+    (isObject(event) ? digits(event['id'], () => memberOf(memberOf(bytes, 'event') ?? bytes, 'id')) : undefined) ??
+    (isObject(metadata) ? digits(metadata['uid'], () => undefined) : undefined)
+  );
 }
 
-/** A number is taken digit by digit: JSON.parse would round a large one. */
-function digits(bytes: Buffer, range: { readonly at: number; readonly end: number } | undefined): string | undefined {
-  const text = range && bytes.toString('latin1', range.at, range.end);
-  return /^"?(\d{1,20})"?$/.exec(text ?? '')?.[1];
+/** The digits of an id; `text` returns its own text, since JSON.parse rounds a large number. */
+function digits(id: unknown, text: () => Buffer | undefined): string | undefined {
+  if (typeof id === 'string') return /^\d{1,20}$/.test(id) ? id : undefined;
+  if (typeof id !== 'number' || id < 0) return undefined;
+  if (Number.isSafeInteger(id)) return String(id);
+  return /^\d{1,20}$/.exec(String(text()))?.[0];
 }
 
-/** The members of the JSON object in `bytes`; undefined if they are no JSON. */
-function membersOf(bytes: Buffer): Members | undefined {
-  if (!isJson(bytes)) return undefined;
-  const members = new Map<string, { at: number; end: number }>();
-  if (bytes[0] !== 0x7b) return members;
+/** The text of a member of the JSON object in `bytes`; the last one, if there are several of its name. */
+function memberOf(bytes: Buffer, name: string): Buffer | undefined {
+  let found: Buffer | undefined;
   eachMember(bytes, skipSpace(bytes, 0), (keyAt, keyEnd, at) => {
     const end = endOfValue(bytes, at);
-    members.set(JSON.parse(bytes.toString('utf8', keyAt, keyEnd)) as string, { at, end });
+    if (decodeString(bytes, keyAt, keyEnd) === name) found = bytes.subarray(at, end);
     return end;
   });
-  return members;
+  return found;
 }
 
-function memberOf(bytes: Buffer, members: Members, name: string): unknown {
-  const range = members.get(name);
-  return range && JSON.parse(bytes.toString('utf8', range.at, range.end));
-}
-
-function isJson(bytes: Buffer): boolean {
+/** Undefined if it is no JSON. */
+function parsed(bytes: Buffer): unknown {
   try {
-    JSON.parse(bytes.toString('utf8'));
-    return true;
+    return JSON.parse(bytes.toString('utf8'));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return false;
+    return undefined;
   }
 }
 

@@ -10,7 +10,7 @@ const rowBytes = idBytes + hashBytes;
 /** Rows of one part that are collected before they are written. */
 const chunkRows = 4_096;
 /** Rows that are held in memory before parts are written to files. */
-const mostRowsInMemory = 1_000_000;
+const mostRowsInMemory = 100_000;
 
 interface Part {
   readonly upTo: Cursor;

@@ -23,7 +23,7 @@ export interface RecordCounts {
 }
 
 /** Ids in one part of the verification, at most: it takes about 100 bytes each. */
-const partIds = 250_000;
+const partIds = 50_000;
 /** Of each kind of finding, so many are listed one by one. */
 const mostListed = 20;
 /** If copies of records differ, so many combinations are tried to find the ones that were sealed. */

@@ -98,6 +98,51 @@ export function stateConformance<Place extends AsyncDisposable>(
     });
   };
 
+  section('seals', (test) => {
+    const all = async (store: StateStore, sink = 'splunk') => {
+      const lines: string[] = [];
+      for await (const line of store.seals(sink).lines()) lines.push(line);
+      return lines;
+    };
+    const [may, june] = [Date.UTC(2026, 4, 31), Date.UTC(2026, 5, 1)];
+
+    test('returns them in the order in which they were added, in every later process', async (bench) => {
+      const store = await bench.restart();
+      assert.equal(await store.seals('splunk').newest(), undefined);
+      await store.seals('splunk').append('{"seq":1}', may);
+      await store.seals('splunk').append('{"seq":2}', june);
+      const later = await bench.restart();
+      // A clock that was set back does not put it before the others.
+      await later.seals('splunk').append('{"seq":3}', may);
+      assert.deepEqual(await all(later), ['{"seq":1}', '{"seq":2}', '{"seq":3}']);
+      assert.equal(await later.seals('splunk').newest(), '{"seq":3}');
+      assert.deepEqual(await all(later, 'other'), []);
+    });
+
+    test('stores unsealed entries until they are replaced', async (bench) => {
+      const store = await bench.restart();
+      await store.seals('splunk').addUnsealed(['a', 'b']);
+      await store.seals('splunk').addUnsealed([]);
+      await store.seals('splunk').addUnsealed(['c']);
+      const later = await bench.restart();
+      assert.deepEqual(await later.seals('splunk').unsealed(), ['a', 'b', 'c']);
+      await later.seals('splunk').replaceUnsealed(['d']);
+      await later.seals('splunk').addUnsealed(['e']);
+      assert.deepEqual(await (await bench.restart()).seals('splunk').unsealed(), ['d', 'e']);
+      assert.deepEqual(await later.seals('other').unsealed(), []);
+    });
+
+    test('leaves the seal in progress with its checkpoint, and not with another name', async (bench) => {
+      const store = await bench.restart();
+      const seal = { interval: { seq: 3 }, isClean: true };
+      await store.save(checkpointOf(1n, { seal }));
+      const later = await bench.restart();
+      assert.deepEqual((await later.load('splunk'))?.seal, seal);
+      await later.rename('splunk', 'lake');
+      assert.equal((await later.load('lake'))?.seal, undefined);
+    });
+  });
+
   section('checkpoints', (test) => {
     test('returns what was saved, in every later process, with all digits of each id', async (bench) => {
       const store = await bench.restart();

@@ -46,6 +46,7 @@ export async function checkFreshPackage(checks: Checks, machine: Machine): Promi
       `/usr/share/man/man8/${name}.8.gz`,
       `/usr/share/bash-completion/completions/${name}`,
       `/usr/share/${name}/config.schema.json`,
+      `/usr/share/${name}/evidence/verify_seals.py`,
       `/usr/share/doc/${name}/examples/splunk.yaml`,
     ])
       holds((await machine.do(`dpkg -L ${name}`)).split('\n').includes(path), `no ${path}`);

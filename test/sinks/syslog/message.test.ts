@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createFormat } from '../../../src/format/formats.ts';
-import { composeMessage } from '../../../src/sinks/syslog/message.ts';
+import { composeMessage, composePayload, messageOptions } from '../../../src/sinks/syslog/message.ts';
 import { syslogOptions, targetOf } from '../../../src/sinks/syslog/options.ts';
 import { parse5424 } from '../../support/rfc5424.ts';
-import { compose, composing, eventFromText, eventOf } from '../../support/syslog.ts';
+import { compose, composing, encoded, eventFromText, eventOf, options, sinkDeps } from '../../support/syslog.ts';
 
 const event = {
   id: 12_345_678_901_234_567_890n,
@@ -15,6 +15,34 @@ const event = {
 
 const write = (value: Record<string, unknown> & { id: number | bigint }, given: Record<string, unknown> = {}) =>
   String(compose(eventOf(value), given));
+
+describe('the payload of a message', () => {
+  const long = { ...event, meta: { text: 'x"\\\u0001\u2028é'.repeat(400), more: 'y'.repeat(3000) } };
+  it.each([
+    ['whole', event, {}],
+    ['with control characters', { ...event, action: 'a\u0000b' }, {}],
+    ['shortened', long, {}],
+    ['shortened for UDP', long, { address: 'udp://127.0.0.1:514' }],
+    ['of RFC 3164', event, { rfc: 3164 }],
+  ])('is what follows the header, %s', (_, value, given) => {
+    const made = messageOptions(options({ address: 'tcp://127.0.0.1:514', ...given }), sinkDeps());
+    const record = encoded(eventOf(value));
+    const [message, payload] = [composeMessage(record, made), composePayload(record, made)];
+    if (!Buffer.isBuffer(message)) throw new Error(message.detail);
+    expect(message.subarray(message.length - payload.length).equals(payload)).toBe(true);
+    expect(String(message.subarray(0, message.length - payload.length))).not.toContain('{"id"');
+    expect(() => JSON.parse(String(payload)) as unknown).not.toThrow();
+  });
+
+  it('is the record itself if the message is rejected', () => {
+    const made = messageOptions(
+      options({ address: 'udp://127.0.0.1:514', maxMessageBytes: 480, appName: 'x' }),
+      sinkDeps(),
+    );
+    const record = encoded(eventOf({ ...event, action: 'z'.repeat(2_000) }));
+    if (!Buffer.isBuffer(composeMessage(record, made))) expect(composePayload(record, made)).toBe(record.record);
+  });
+});
 
 describe('an RFC 5424 message', () => {
   it('has facility, severity, time, tenant, application, action and structured data', () => {
