@@ -333,7 +333,7 @@ function openSealer(
     now,
     recordOf: sink.recordOf?.bind(sink) ?? (({ record }: Encoded) => record),
     proof: () => sink.proof ?? sealing.proof(),
-    mostInFlight: sink.window * sink.limits.maxEvents,
+    mostInFlight: () => sink.window * sink.limits.maxEvents,
   };
   return Sealer.open({ ...sealing, ...deps }, last, { after, done: delivered });
 }

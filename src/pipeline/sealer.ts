@@ -4,7 +4,15 @@ import { type IdRange, IdRanges, idsOf } from '../event/id-ranges.ts';
 import { Interval, type SealFacts } from '../evidence/interval.ts';
 import { type SigningKey, verifyingKey } from '../evidence/keys.ts';
 import { type Hash, hashFromHex, hexOf, leafHash } from '../evidence/merkle.ts';
-import { lineHash, parseSeal, printRanges, type Seal, type SealedOperation, signSeal } from '../evidence/seal.ts';
+import {
+  lineHash,
+  parseRanges,
+  parseSeal,
+  printRanges,
+  type Seal,
+  type SealedOperation,
+  signSeal,
+} from '../evidence/seal.ts';
 import type { UnsealedRun } from '../evidence/unsealed.ts';
 import type { Moment } from '../lib/moment.ts';
 import { type Checkpoint, CheckpointProblem, type OperationsPage, type SealStore } from '../state/store.ts';
@@ -30,8 +38,8 @@ interface SealerOptions extends SealingOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly recordOf: (encoded: Encoded) => Uint8Array;
-  /** The most events that are on the wire at once. */
-  readonly mostInFlight: number;
+  /** The most events that are on the wire at once, as far as the sink knows by now. */
+  readonly mostInFlight: () => number;
 }
 
 /** The member `seal` of a checkpoint. */
@@ -129,13 +137,16 @@ export class Sealer {
     const head = doneIds.last ?? after;
     const { interval, isFrom } = startOf(stored, newest, { head, key: options.key?.id ?? null });
     const signer = signerOf(interval.key, options);
-    const operationsEnd = stored?.operations ?? (await options.operations(0)).end;
-    const sealer = new Sealer(options, interval, signer, { operationsEnd, stored });
+    const operations =
+      stored === undefined
+        ? await operationsSince(newest, options)
+        : { end: stored.operations, found: stored.found ?? [] };
+    const sealer = new Sealer(options, interval, signer, { operations, stored });
     const isMoved =
       isFrom === 'stored' ? stored?.savedAfter !== String(after) : isFrom === 'seal' && interval.after !== after;
     if (isMoved) await sealer.#move(stored === undefined ? head : after);
     await sealer.#events.load(doneIds);
-    if (stored !== undefined && !stored.isClean) sealer.#events.doubt(options.mostInFlight);
+    if (stored !== undefined && !stored.isClean) sealer.#events.doubt();
     return sealer;
   }
 
@@ -143,14 +154,20 @@ export class Sealer {
     options: SealerOptions,
     interval: Interval,
     signer: SigningKey | undefined,
-    { operationsEnd, stored }: { readonly operationsEnd: number; readonly stored: StoredSealer | undefined },
+    {
+      operations,
+      stored,
+    }: {
+      readonly operations: { readonly end: number; readonly found: readonly SealedOperation[] };
+      readonly stored: StoredSealer | undefined;
+    },
   ) {
     this.#options = options;
     this.#interval = interval;
     this.#signer = signer;
-    this.#operationsEnd = operationsEnd;
+    this.#operationsEnd = operations.end;
+    this.#operations = operations.found;
     this.#sentTo = new Map(Object.entries(stored?.sentTo ?? {}));
-    this.#operations = stored?.found ?? [];
     this.#late = (stored?.late ?? []).map(([id, source, time]) =>
       lateRun(BigInt(id), hashFromHex(source), time ?? undefined),
     );
@@ -264,16 +281,21 @@ export class Sealer {
 
   /** Seals the interval; call it while nothing is unsaved, and save afterwards. @throws the storage's error */
   async seal(): Promise<void> {
-    const { facts, key, operations } = this.#options;
+    const { facts, operations } = this.#options;
     const page = await operations(this.#operationsEnd);
-    const found = [...this.#operations, ...operationsIn(page.entries, facts.sink)];
-    const isKeyChange = key !== undefined && key.id !== this.#signer?.id;
-    await this.#append(this.#interval, { operations: found, ...(isKeyChange && { nextKey: key.publicDer }) });
-    this.#signer = key;
+    await this.#end([...this.#operations, ...operationsIn(page.entries, facts.sink)]);
     this.#operationsEnd = page.end;
     this.#operations = [];
     await this.#amend();
     this.#isRequested = false;
+  }
+
+  /** Seals the interval in progress; if the key changed, the seal hands over to the new one. @throws the storage's error */
+  async #end(operations: readonly SealedOperation[]): Promise<void> {
+    const { key } = this.#options;
+    const isKeyChange = key !== undefined && key.id !== this.#signer?.id;
+    await this.#append(this.#interval, { operations, ...(isKeyChange && { nextKey: key.publicDer }) });
+    this.#signer = key;
   }
 
   /** Seals an interval; the next one follows it. @throws the storage's error */
@@ -302,8 +324,14 @@ export class Sealer {
     const bySeal = new Map<number, UnsealedRun[]>();
     for await (const line of this.#options.store.lines()) {
       const parsed = parseSeal(line);
-      if (parsed.kind !== 'seal' || parsed.seal.amends !== undefined) continue;
-      const { seq, from, to } = parsed.seal;
+      if (parsed.kind !== 'seal') continue;
+      const { seq, from, to, amends, deadLettered } = parsed.seal;
+      if (amends !== undefined) {
+        // Written before a death, and not known to the checkpoint.
+        const amended = IdRanges.of(parseRanges(deadLettered.ids) ?? []);
+        this.#late = this.#late.filter(({ ids: [id = 0n] }) => !amended.has(id));
+        continue;
+      }
       const own = this.#late.filter(({ ids: [id = 0n] }) => BigInt(from.after) < id && id <= BigInt(to.after));
       // After a cursor was moved back two seals may cover an id: the newer one is amended.
       for (const [before, runs] of bySeal)
@@ -315,12 +343,13 @@ export class Sealer {
     }
     for (const [amends, runs] of bySeal) {
       const last = this.#recent.at(-1);
-      if (runs.length === 0 || last === undefined) continue;
+      const open = runs.filter((run) => this.#late.includes(run));
+      if (open.length === 0 || last === undefined) continue;
       // Not the interval in progress: after a failure that must be as it was.
       const interval = Interval.following(last.seal, last.line, { key: this.#signer?.id ?? null });
-      for (const run of runs.toSorted(({ ids: [a = 0n] }, { ids: [b = 0n] }) => (a < b ? -1 : 1))) interval.add(run);
+      for (const run of open.toSorted(({ ids: [a = 0n] }, { ids: [b = 0n] }) => (a < b ? -1 : 1))) interval.add(run);
       await this.#append(interval, { amends });
-      this.#late = this.#late.filter((run) => !runs.includes(run));
+      this.#late = this.#late.filter((run) => !open.includes(run));
     }
     // Those of no seal appeared before the chain began.
     this.#late = [];
@@ -355,14 +384,17 @@ export class Sealer {
     const { store, facts, operations } = this.#options;
     const was = this.#interval.after;
     const { entries } = await operations(this.#operationsEnd);
-    const isLogged = operationsIn(entries, facts.sink).some(({ op }) => op === 'cursor-set');
-    if (!this.#interval.isEmpty) await this.seal();
+    const logged = [...this.#operations, ...operationsIn(entries, facts.sink)];
+    // The seal after this one names what moved the cursor.
+    if (!this.#interval.isEmpty) await this.#end([]);
     const newest = await newestSeal(store);
     const next = { key: this.#signer?.id ?? null, after };
     this.#interval = newest ? Interval.following(newest.seal, newest.line, next) : Interval.first(after, next.key);
     this.#events = new UnsealedEvents({ ...this.#options, after });
     // A checkpoint that was restored from a copy, for example: what is delivered again is announced all the same.
-    if (after < was && !isLogged) this.#operations = [cursorSet(was, after, was)];
+    const isNamed = logged.some(({ op }) => op === 'cursor-set' || op === 'recover');
+    if (after < was && !isNamed) this.#operations = [...this.#operations, cursorSet(was, after, was)];
+    this.request();
   }
 
   /** By QA Sphere's clock, milliseconds since the epoch. */
@@ -395,6 +427,18 @@ function startOf(
   }
   if (interval !== undefined) return { interval, isFrom: 'stored' };
   return { interval: Interval.first(head, key), isFrom: 'nothing' };
+}
+
+/** What a person did since the newest seal: without stored state the log is read from its beginning. */
+async function operationsSince(
+  newest: StoredSeal | undefined,
+  { operations, facts }: SealingOptions,
+): Promise<{ readonly end: number; readonly found: readonly SealedOperation[] }> {
+  const { entries, end } = await operations(0);
+  if (newest === undefined) return { end, found: [] };
+  const sinceMs = Date.parse(newest.seal.to.at);
+  const later = entries.filter(({ at }) => typeof at === 'string' && Date.parse(at) >= sinceMs);
+  return { end, found: operationsIn(later, facts.sink) };
 }
 
 /** The key that signs the next seal of a chain. @throws {CheckpointProblem} if it is not given */

@@ -18,6 +18,8 @@ interface UnsealedEventsOptions {
   readonly after: Cursor;
   /** The bytes of a record as the destination gets them. */
   readonly recordOf: (encoded: Encoded) => Uint8Array;
+  /** The most events that are on the wire at once, as far as the sink knows by now. */
+  readonly mostInFlight: () => number;
 }
 
 /** The stored entries are written again, without those that are sealed, when there are this many more of them than live ones. */
@@ -42,8 +44,8 @@ export class UnsealedEvents {
   #after: Cursor;
   /** Delivered by an earlier process that did not store their hashes. */
   readonly #unknown = new Set<Cursor>();
-  /** So many of the next events may have been sent by a process that died. */
-  #doubtful = 0;
+  /** How many events were sent since the start, while a process that died may have sent the same ones; undefined otherwise. */
+  #doubted: number | undefined;
 
   constructor(options: UnsealedEventsOptions) {
     this.#options = options;
@@ -73,9 +75,9 @@ export class UnsealedEvents {
     return this.#place(id) !== undefined;
   }
 
-  /** An earlier process died, and the next `count` events may be what it had on the wire. */
-  doubt(count: number): void {
-    this.#doubtful = count;
+  /** An earlier process died, and the first events from here on may be what it had on the wire. */
+  doubt(): void {
+    this.#doubted = 0;
   }
 
   /** These records are about to be sent. */
@@ -184,10 +186,17 @@ export class UnsealedEvents {
     }
     const ids = records.map(({ event }) => event.id);
     const isUnknown = this.#unknown.size > 0 && ids.filter((id) => this.#unknown.delete(id)).length > 0;
-    const resent = again ?? (this.#doubtful > 0 || isUnknown ? 'restart' : undefined);
-    this.#doubtful = Math.max(0, this.#doubtful - records.length);
+    const resent = again ?? (this.#isDoubtful(records.length) || isUnknown ? 'restart' : undefined);
     const times = records.map(({ event }) => event.createdAtMs);
     this.#insert({ ids, status: 'sent', sources, records: isVerbatim ? undefined : sent, times, resent });
+  }
+
+  /** Whether the next `count` events that are sent may be among those of the dead process. */
+  #isDoubtful(count: number): boolean {
+    if (this.#doubted === undefined) return false;
+    const isDoubtful = this.#doubted < this.#options.mostInFlight();
+    this.#doubted = isDoubtful ? this.#doubted + count : undefined;
+    return isDoubtful;
   }
 
   #addWithoutRecord(given: readonly AuditEvent[], status: EventStatus): void {

@@ -150,6 +150,53 @@ describe('a pipeline that seals', () => {
     expect(flawsOf(found, records)).toEqual([]);
   });
 
+  it('names a moved cursor in the seal that begins there, also after a death within an interval', async () => {
+    const [log, store] = [new Log(), new MemoryStore()];
+    fill(log, 1, 20);
+    const records: string[] = [];
+    let during: Checkpoint | undefined;
+    const save = store.save.bind(store);
+    store.save = async (checkpoint) => {
+      await save(checkpoint);
+      // Saved behind the last event, before the seal of the stop.
+      if (checkpoint.after === 20n) during ??= checkpoint;
+    };
+    await (await start(log, store, records)).poll();
+    const dead = new MemoryStore();
+    const [first] = await sealsIn(store);
+    await dead.seals('test').append(first?.line ?? '', 0);
+    await dead.record({ operation: 'cursor set', sink: 'test', from: { id: 20n }, to: { id: 12n } });
+    await dead.save({ ...(during as Checkpoint), after: 12n });
+    await (await start(log, dead, records)).poll();
+    const found = await sealsIn(dead);
+    const moved = found.findIndex(({ seal }) => seal.from.after === '12');
+    expect(found[moved]?.seal.operations).toMatchObject([{ op: 'cursor-set', from: '20', to: '12', ids: '13-20' }]);
+    expect(found[moved - 1]?.seal).toMatchObject({ delivered: { count: 20 } });
+    expect(flawsOf(found, records)).toEqual([]);
+  });
+
+  it('names a cursor that was reset, though its state went with it', async () => {
+    const [log, store] = [new Log(), new MemoryStore()];
+    fill(log, 1, 20);
+    const records: string[] = [];
+    await (await start(log, store, records)).poll();
+    await store.record({
+      operation: 'cursor reset',
+      sink: 'test',
+      at: '2100-01-01T00:00:00.000Z',
+      from: { id: 20n },
+      to: { id: 0n },
+    });
+    await store.remove('test');
+    await (await start(log, store, records)).poll();
+    const found = await sealsIn(store);
+    expect(found.flatMap(({ seal }) => seal.operations ?? [])).toMatchObject([
+      { op: 'cursor-set', from: '20', to: '0', ids: '1-20' },
+    ]);
+    expect(records).toHaveLength(40);
+    expect(flawsOf(found, records)).toEqual([]);
+  });
+
   it('delivers again what counts as delivered without its hash, and announces it', async () => {
     const [log, store] = [new Log(), new MemoryStore()];
     const at = log.nowMs;

@@ -49,7 +49,8 @@ describe('unsealed events', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
         const store = new MemoryStore({ name: 'acme', origin: 'https://acme' }, () => 0).seals('splunk');
-        const open = (after: Cursor) => new UnsealedEvents({ store, after, recordOf: ({ record }) => record });
+        const open = (after: Cursor) =>
+          new UnsealedEvents({ store, after, recordOf: ({ record }) => record, mostInFlight: () => 2 });
         let events = open(0n);
         let after = 0;
         const model = new Map<number, Known>();
@@ -120,7 +121,8 @@ describe('unsealed events', () => {
 
   it('that were sent are stored if a later process may learn that they arrived, and count as done with the checkpoint', async () => {
     const store = new MemoryStore({ name: 'acme', origin: 'https://acme' }, () => 0).seals('splunk');
-    const open = () => new UnsealedEvents({ store, after: 0n, recordOf: ({ record }) => record });
+    const open = () =>
+      new UnsealedEvents({ store, after: 0n, recordOf: ({ record }) => record, mostInFlight: () => 2 });
     const first = open();
     const batch = [1, 2, 3, 4].map(encodedOf);
     first.sent(batch);
@@ -140,8 +142,8 @@ describe('unsealed events', () => {
 
   it('are announced as sent again: the second time, after a death, and if their hashes are missing', () => {
     const store = new MemoryStore({ name: 'acme', origin: 'https://acme' }, () => 0).seals('splunk');
-    const events = new UnsealedEvents({ store, after: 0n, recordOf: ({ record }) => record });
-    events.doubt(2);
+    const events = new UnsealedEvents({ store, after: 0n, recordOf: ({ record }) => record, mostInFlight: () => 2 });
+    events.doubt();
     events.sent([1, 2].map(encodedOf));
     events.sent([3, 4].map(encodedOf));
     events.sent([4].map(encodedOf));
