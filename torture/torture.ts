@@ -35,14 +35,14 @@ if (one !== undefined) process.exit(one);
 const short = [
   'refused:', 'late events', 'random histories', 'network: reset', 'network: answers', 'network: half-open', 'a real network: what comes back', 'a real network: stuck',
   'state: every byte', 'state: newest', 'state: both', 'below node', 'back by ten seconds',
-  'step: stdout', 'step: hec', 'step: syslog relp',
+  'step: stdout', 'step: hec', 'step: syslog relp', 'step: s3', 'step: elastic',
 ]; // biome-ignore format: a list
 const isShort = given[0] === '--short';
 const words = isShort ? short : given.map((word) => word.toLowerCase());
 const only = (name: string) => words.length === 0 || words.some((word) => name.toLowerCase().includes(word));
 const numberOf = (name: string, usual: number) => Number(process.env[name] ?? usual);
 const seed = numberOf('TORTURE_SEED', Math.floor(Math.random() * 1e6));
-const points = numberOf('TORTURE_POINTS', isShort ? 3 : 8);
+const points = numberOf('TORTURE_POINTS', isShort ? 5 : 8);
 const histories = numberOf('TORTURE_HISTORIES', isShort ? 40 : 100);
 const processes = numberOf('TORTURE_PROCESSES', isShort ? 2 : 4);
 

@@ -40,6 +40,7 @@ type Faults = readonly [Fault & string, ...(Fault & string)[]];
 const hecFaults: Faults = [
   'busy', 'error', 'throttle', 'not-found', 'reset-before', 'reset-after', 'queue-warning',
 ]; // biome-ignore format: a list
+const httpFaults: Faults = ['busy', 'error', 'throttle', 'reset-before', 'reset-after'];
 const ackFaults: Faults = [...hecFaults, 'ack-warning', 'swallow-ack', 'late-ack', 'lose-ack'];
 const steps = ['send ', 'sent ', 'half-sent ', 'received ', 'http-end ', 'http-finish ', 'written stdout', 'half-written stdout', 'rename console.json', 'rename refusing.json', 'sync checkpoints', 'http-response ', 'half-written ack.json.tmp', 'write refusing.ndjson', 'synced relp.json.tmp'] as const; // biome-ignore format: a list
 
@@ -49,7 +50,14 @@ const kinds = {
   refusing: 'HEC, some refused',
   relp: 'syslog relp',
   console: 'stdout file',
+  lake: 'file',
+  web: 'HTTP',
+  otel: 'OTLP',
+  objects: 'S3',
+  search: 'Elasticsearch',
 } as const;
+
+const faultsBySink: Readonly<Record<string, Faults>> = { hec: hecFaults, refusing: hecFaults, ack: ackFaults };
 
 /** More faults in a row would make the waits longer than the patience of `once`. */
 const MAX_IN_A_ROW = 4;
@@ -72,12 +80,12 @@ export function planOf(seed: number, network: boolean): Plan {
   };
   const sinks = Object.entries(kinds).map(([name, kind], index): [string, SinkPlan] => {
     const own = new Prng().aim(seed, index + 1);
-    if (name === 'console') return [name, { kind, faults: [] }];
+    if (name === 'console' || name === 'lake') return [name, { kind, faults: [] }];
     // A RELP frame is one event, so a smaller share of them fails.
     const faults: SinkPlan['faults'] =
       name === 'relp'
         ? faultsOf(own, 240, share / 37, () => 'reset-after' as const)
-        : faultsOf(own, 40, share, () => own.pick(name === 'ack' ? ackFaults : hecFaults));
+        : faultsOf(own, 40, share, () => own.pick(faultsBySink[name] ?? httpFaults));
     const net = network && own.share() < share ? netFault(own) : undefined;
     return [name, { kind, faults, more: timeout, ...(net !== undefined && { net }) }];
   });

@@ -78,8 +78,8 @@ const remedies: Readonly<Record<Reason, (terms: CheckTerms) => string>> = {
   timeout: ({ address }) => `check what answers at ${address} and which firewall lies between, or raise timeout`,
   throttled: () => 'it is busy: run check again later',
   server: () => 'look into its own log, and run check again',
-  auth: ({ credentials }) => `correct ${credentials} of this sink, or what the other side trusts, as said above`,
-  address: ({ address }) => `correct ${address} of this sink, or what is said above`,
+  auth: ({ credentials }) => `check ${credentials}, and what the other side accepts (see above)`,
+  address: ({ address }) => `correct ${address} in the entry of this sink (see above)`,
   malformed: ({ address }) => `check that ${address} is the right destination, and report it if it is`,
   too_large: () => 'lower batch.maxBytes or maxMessageBytes',
 };
