@@ -197,6 +197,24 @@ describe('a pipeline that seals', () => {
     expect(flawsOf(found, records)).toEqual([]);
   });
 
+  it('keeps its chain whole when the state is restored from an older copy', async () => {
+    const [log, store] = [new Log(), new MemoryStore()];
+    fill(log, 1, 20);
+    const records: string[] = [];
+    await (await start(log, store, records)).poll();
+    const copy = new MemoryStore();
+    for (const { line } of await sealsIn(store)) await copy.seals('test').append(line, 0);
+    await copy.save(store.last as Checkpoint);
+    fill(log, 21, 30);
+    await (await start(log, store, records)).poll();
+    await (await start(log, copy, records)).poll();
+    const found = await sealsIn(copy);
+    expect(verifyChain(found, {}).flaws).toEqual([]);
+    // A copy does not know what was delivered after it was made, so nothing announces that it came twice.
+    expect(flawsOf(found, records)).toHaveLength(10);
+    expect(flawsOf(found, records.slice(0, 30))).toEqual([]);
+  });
+
   it('delivers again what counts as delivered without its hash, and announces it', async () => {
     const [log, store] = [new Log(), new MemoryStore()];
     const at = log.nowMs;
