@@ -53,6 +53,7 @@ const kinds = {
   lake: 'file',
   web: 'HTTP',
   otel: 'OTLP',
+  azure: 'Sentinel',
   objects: 'S3',
   search: 'Elasticsearch',
 } as const;
@@ -62,6 +63,9 @@ const faultsBySink: Readonly<Record<string, Faults>> = { hec: hecFaults, refusin
 /** More faults in a row would make the waits longer than the patience of `once`. */
 const MAX_IN_A_ROW = 4;
 
+/** After three uploads without an answer an object is made smaller, so another one has its events too. */
+const lostInARow = 2;
+
 /** Request timeout: longer than a busy machine takes to answer. */
 const timeout = ', timeout: 5s';
 
@@ -70,10 +74,10 @@ export function planOf(seed: number, network: boolean): Plan {
   const prng = new Prng().aim(seed, 0);
   const share = prng.share() * 0.3;
   const chosen = [0, 1].map(() => prng.pick(sourceFaults)) as [FaultKind, ...FaultKind[]];
-  const faultsOf = <F>(own: Prng, count: number, often: number, pick: () => F) => {
+  const faultsOf = <F>(own: Prng, count: number, often: number, pick: () => F, most = MAX_IN_A_ROW) => {
     let inRow = 0;
     const hits = Array.from({ length: count }, () => {
-      inRow = own.share() < often && inRow < MAX_IN_A_ROW ? inRow + 1 : 0;
+      inRow = own.share() < often && inRow < most ? inRow + 1 : 0;
       return inRow > 0;
     });
     return hits.flatMap((hit, at) => (hit ? [[at, pick()] as const] : []));
@@ -81,12 +85,19 @@ export function planOf(seed: number, network: boolean): Plan {
   const sinks = Object.entries(kinds).map(([name, kind], index): [string, SinkPlan] => {
     const own = new Prng().aim(seed, index + 1);
     if (name === 'console' || name === 'lake') return [name, { kind, faults: [] }];
+    const isObjects = name === 'objects';
     // A RELP frame is one event, so a smaller share of them fails.
     const faults: SinkPlan['faults'] =
       name === 'relp'
         ? faultsOf(own, 240, share / 37, () => 'reset-after' as const)
-        : faultsOf(own, 40, share, () => own.pick(faultsBySink[name] ?? httpFaults));
-    const net = network && own.share() < share ? netFault(own) : undefined;
+        : faultsOf(
+            own,
+            40,
+            share,
+            () => own.pick(faultsBySink[name] ?? httpFaults),
+            isObjects ? lostInARow : undefined,
+          );
+    const net = network && !isObjects && own.share() < share ? netFault(own) : undefined;
     return [name, { kind, faults, more: timeout, ...(net !== undefined && { net }) }];
   });
   const kills = Array.from({ length: prng.below(3) }, () => `${prng.pick(steps)} ${prng.below(6)}`);

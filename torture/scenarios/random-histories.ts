@@ -20,7 +20,7 @@ export async function historyRows(
   only: (name: string) => boolean,
 ): Promise<Row[]> {
   const rows: Row[] = [];
-  const killed = 'random schedules: faults of the source and of ten sinks at once, with kills';
+  const killed = 'random schedules: faults of the source and of eleven sinks at once, with kills';
   if (only(killed)) {
     const tally = new Tally(killed, bound);
     await forEachConcurrently(seedsFrom(seed, processes), async (one) => {
