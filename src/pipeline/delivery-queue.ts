@@ -412,6 +412,7 @@ export class DeliveryQueue {
     const answer = await untilAborted(this.#leaving.signal, answering);
     if (answer === undefined) return;
     if (answer.kind !== 'sent') {
+      if (tookNothing(answer)) this.#options.sealer?.refused(entry.records);
       this.#conclude(entry, answer, (retry) => this.#state.failed(retry, entry.records.length));
       return;
     }
@@ -462,7 +463,6 @@ export class DeliveryQueue {
       this.#state.accepted(entry.send, { window: this.#sink.window, maxRecords: this.#sink.limits.maxEvents });
     } else {
       entry.state = 'waiting';
-      if (tookNothing(verdict)) this.#options.sealer?.refused(entry.records);
       if (verdict.kind === 'retry') onRetry(verdict);
       else if (verdict.kind === 'stop') this.#park(verdict);
       else if (entry.records.length > 1) this.#isolate(entry, verdict.failedIndex);
@@ -601,9 +601,12 @@ function newEntry(records: readonly Encoded[], offeredMs = performance.now()): E
   return { ...unsent, records, offeredMs, refusal: undefined, isBroken: false, isAnnounced: false };
 }
 
-/** Whether the destination certainly has nothing of what the verdict is about: it said so before it read the records. */
-const tookNothing = ({ kind, ...verdict }: Verdict) =>
-  kind === 'stop' || (kind === 'retry' && 'reason' in verdict && verdict.reason === 'throttled');
+/**
+ * Whether the destination certainly has nothing of a request, by its direct answer: it refused us, or was busy, before it read
+ * the records. What was sent and refused later may have arrived, and so may a part of what a closed pipe had taken.
+ */
+const tookNothing = (answer: Verdict) =>
+  (answer.kind === 'stop' && answer.permanent !== true) || (answer.kind === 'retry' && answer.reason === 'throttled');
 
 /** Records may be added to it. */
 const isGathering = ({ send, refusal, isAnnounced }: Entry) => send === 0 && refusal === undefined && !isAnnounced;

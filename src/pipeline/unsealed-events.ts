@@ -157,8 +157,8 @@ export class UnsealedEvents {
         await store.addUnsealed(changed.map(printUnsealed));
       }
     } catch (error) {
-      const runs = new Set(this.#runs);
-      for (const run of changed) if (runs.has(run)) this.#changed.add(run);
+      // Meanwhile they may have been split, or be others: what holds their ids now is to be stored.
+      for (const { ids } of changed) for (const run of this.#select(ids).runs) this.#changed.add(run);
       throw error;
     }
   }

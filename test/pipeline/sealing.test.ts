@@ -2,11 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { type Chain, type FoundSeal, verifyChain } from '../../src/evidence/chain.ts';
 import { parseSeal, type Seal } from '../../src/evidence/seal.ts';
 import { RecordVerifier } from '../../src/evidence/verify-records.ts';
+import { Notifier } from '../../src/lib/notifier.ts';
 import type { SealingOptions } from '../../src/pipeline/sealer.ts';
 import type { Checkpoint } from '../../src/state/store.ts';
 import { Log, MemoryStore, startPipeline } from '../support/pipelines.ts';
 
 const seconds = 1000;
+/** A person asks for an attempt now. */
+const wake = new Notifier();
 
 function sealingOf(store: MemoryStore): SealingOptions {
   return {
@@ -23,7 +26,7 @@ function sealingOf(store: MemoryStore): SealingOptions {
 
 /** A pipeline that seals; the records it delivers are kept. */
 async function start(log: Log, store: MemoryStore, records: string[] = []) {
-  const started = await startPipeline(log, store, { settleMs: 6 * seconds, sealing: sealingOf(store) });
+  const started = await startPipeline(log, store, { settleMs: 6 * seconds, sealing: sealingOf(store), wake });
   const { sink } = started;
   const { answer } = sink;
   sink.answer = (batch, attempt, kill) => {
@@ -267,6 +270,37 @@ describe('a pipeline that seals', () => {
     expect(sink.taken).toEqual([8n, 10n]);
     expect(await store.deadLetters('test').summary({ after: 0n })).toMatchObject({ events: 1, first: 9n });
     expect(flawsOf(found, records)).toEqual([]);
+  });
+
+  it('announces what was sent and refused later, and not what was refused at once', async () => {
+    const [log, store] = [new Log(), new MemoryStore()];
+    fill(log, 1, 10);
+    const { poll, sink, pipeline } = await start(log, store);
+    const { answer } = sink;
+    const refused = { kind: 'stop', reason: 'auth', detail: 'no' } as const;
+    sink.answer = (batch, attempt, kill) => {
+      // A refused sink is tried again every minute, or when a person asks.
+      if (attempt <= 2) setImmediate(() => wake.notify());
+      if (attempt === 1) return refused;
+      return attempt === 2 ? { kind: 'sent', confirmed: Promise.resolve(refused) } : answer(batch, attempt, kill);
+    };
+    await poll();
+    expect(sink.sends).toHaveLength(3);
+    expect(pipeline.isSaved).toBe(true);
+    expect((await sealsIn(store)).flatMap(({ seal }) => seal.resent ?? [])).toEqual([
+      { ids: '1-10', reason: 'sent again' },
+    ]);
+    const empty = new MemoryStore();
+    const once = await start(log, empty);
+    const other = once.sink.answer;
+    once.sink.answer = (batch, attempt, kill) => {
+      if (attempt > 1) return other(batch, attempt, kill);
+      setImmediate(() => wake.notify());
+      return refused;
+    };
+    await once.poll();
+    expect(once.sink.sends).toHaveLength(2);
+    expect((await sealsIn(empty)).flatMap(({ seal }) => seal.resent ?? [])).toEqual([]);
   });
 
   it('neither loses nor doubles a seal on a disk that fills', async () => {

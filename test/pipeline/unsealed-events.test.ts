@@ -140,6 +140,24 @@ describe('unsealed events', () => {
     ]);
   });
 
+  it('are stored by the next save if one fails, split or not', async () => {
+    const store = new MemoryStore({ name: 'acme', origin: 'https://acme' }, () => 0).seals('splunk');
+    const options = { store, after: 0n, recordOf: ({ record }: Encoded) => record, mostInFlight: () => 2 };
+    const events = new UnsealedEvents(options);
+    events.filtered([1, 2, 3, 4].map(eventOf));
+    const add = store.addUnsealed.bind(store);
+    store.addUnsealed = async () => {
+      events.takeUpTo(2n);
+      throw new Error('disk full');
+    };
+    await expect(events.save()).rejects.toThrow('disk full');
+    store.addUnsealed = add;
+    await events.save();
+    const later = new UnsealedEvents({ ...options, after: 2n });
+    await later.load(IdRanges.of([[3n, 4n]]));
+    expect([3n, 4n].map((id) => later.has(id))).toEqual([true, true]);
+  });
+
   it('are announced as sent again: the second time, after a death, and if their hashes are missing', () => {
     const store = new MemoryStore({ name: 'acme', origin: 'https://acme' }, () => 0).seals('splunk');
     const events = new UnsealedEvents({ store, after: 0n, recordOf: ({ record }) => record, mostInFlight: () => 2 });
