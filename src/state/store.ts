@@ -137,7 +137,7 @@ export interface DeadLetterStore {
 export interface SealStore {
   /** Where a person finds them. */
   readonly location: string;
-  /** The newest seal, without a line end; undefined if there is none. @throws the storage's error */
+  /** Returns the line of the newest seal, or undefined before the first one. @throws the storage's error */
   newest(): Promise<string | undefined>;
   /**
    * Adds a seal; durable once it resolves. `atMs`: the end of its interval, milliseconds since the epoch.

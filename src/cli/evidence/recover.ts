@@ -2,6 +2,7 @@ import { openState, tenantIdentity } from '../../app/open-state.ts';
 import { type FoundSeal, verifyChain } from '../../evidence/chain.ts';
 import { Interval } from '../../evidence/interval.ts';
 import { verifyingKey } from '../../evidence/keys.ts';
+import { parseSeal } from '../../evidence/seal.ts';
 import { printable } from '../../lib/printable.ts';
 import { recoveredSeal } from '../../pipeline/sealer.ts';
 import { requireSink } from '../arguments.ts';
@@ -64,9 +65,10 @@ export async function recover(values: Values, cli: CliContext): Promise<number> 
     return exitCode.done;
   }
   await store.record({ operation: 'evidence recover', sink, from: seal.seq, after, to: head });
-  const existing = await store.seals(sink).newest();
-  if (existing === undefined)
-    for (const one of found) await store.seals(sink).append(one.line, Date.parse(one.seal.to.at));
+  const existing = parseSeal((await store.seals(sink).newest()) ?? '');
+  const stored = existing.kind === 'seal' ? existing.seal.seq : 0;
+  for (const one of found)
+    if (one.seal.seq > stored) await store.seals(sink).append(one.line, Date.parse(one.seal.to.at));
   const interval = Interval.following(seal, line, { key: nextKeyOf(newest), isRecovered: true });
   const operations = {
     op: 'recover',
